@@ -1,0 +1,70 @@
+"""Errors of the platform.
+
+::
+
+    ScalperError
+    ├── SettingsError            a key or value in settings.yaml, the environment or on the command line
+    ├── InputError               a source file that cannot be read as what it claims to be
+    ├── ContractError            a table or array that breaks its schema
+    ├── InsufficientDataError    too few rows, too few classes, nothing left after purging
+    ├── FeatureSetError          features that are not the ones a model or dataset was made with
+    ├── BundleError              a model bundle that is incomplete, altered or of an unknown format
+    ├── AuditError               a value that changed when the future changed
+    ├── ChecksFailedError        an upstream partition whose blocking checks failed
+    └── WarehouseError           a partition that is missing, or that was not written completely
+
+A message says what, what was found, what was expected and what to do.
+"""
+
+__all__ = [
+    "AuditError",
+    "BundleError",
+    "ChecksFailedError",
+    "ContractError",
+    "FeatureSetError",
+    "InputError",
+    "InsufficientDataError",
+    "ScalperError",
+    "SettingsError",
+    "WarehouseError",
+]
+
+
+class ScalperError(Exception):
+    """Base of every error this platform raises on purpose."""
+
+
+class SettingsError(ScalperError):
+    """A setting is unknown, malformed or contradicts another."""
+
+
+class InputError(ScalperError):
+    """A source file cannot be read as what it claims to be."""
+
+
+class ContractError(ScalperError):
+    """A table or array breaks its schema."""
+
+
+class InsufficientDataError(ScalperError):
+    """There is too little data, or too little variety in it, to go on."""
+
+
+class FeatureSetError(ScalperError):
+    """Features differ from the ones a model or dataset was made with."""
+
+
+class BundleError(ScalperError):
+    """A model bundle is incomplete, altered or of an unknown format."""
+
+
+class AuditError(ScalperError):
+    """A value changed when only the future was changed."""
+
+
+class ChecksFailedError(ScalperError):
+    """An upstream partition failed a blocking check."""
+
+
+class WarehouseError(ScalperError):
+    """A warehouse partition is missing or was not written completely."""

@@ -1,0 +1,49 @@
+"""The one way kernels are compiled.
+
+numba's on-disk cache is keyed by the file a function lives in, so it serves stale machine code
+when a *callee in another file* changes. The cache folder is therefore named by a digest of every
+kernel source of the package, the Python version and the numba version: change one kernel and all
+are compiled anew, once.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import numba
+import numba.core.config
+
+__all__ = ["cache_folder", "kernel", "sources_digest"]
+
+_MARK = b"from scalper_ml.kernel import"
+
+
+def sources_digest(package: Path | None = None) -> str:
+    """First 16 hex digits of the sha256 over all kernel sources below `package`."""
+    package = package or Path(__file__).parent
+    digest = hashlib.sha256(f"{sys.version_info[:3]} {numba.__version__}".encode())
+    for path in sorted(package.rglob("*.py")):
+        text = path.read_bytes()
+        if _MARK in text or path.name == "kernel.py":
+            digest.update(path.relative_to(package).as_posix().encode())
+            digest.update(text)
+    return digest.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: below ``NUMBA_CACHE_DIR`` if set, else the user's cache folder."""
+    root = Path(numba.core.config.CACHE_DIR) if numba.core.config.CACHE_DIR else Path.home() / ".cache" / "scalper_ml"
+    return root / sources_digest()
+
+
+_FOLDER = cache_folder()
+numba.core.config.CACHE_DIR = str(_FOLDER)
+
+
+def kernel(function: Any) -> Any:
+    """Compile `function` with numba: cached on disk, GIL released, IEEE arithmetic, numpy division.
+
+    ``fastmath`` is never used: it removes NaN tests and changes bits between machines.
+    """
+    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)

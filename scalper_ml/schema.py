@@ -1,0 +1,194 @@
+"""Table contracts: the columns, types and keys every layer agrees on.
+
+Stamps are ``timestamp[us, UTC]`` in tables and int64 microseconds since the epoch in
+kernels; both are called ``ts_us``. A bar's ``ts_us`` is its close: the moment it became known.
+"""
+
+from typing import Final, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from scalper_ml.errors import ContractError
+
+__all__ = [
+    "BARS",
+    "CLASSES",
+    "DATASET",
+    "INPUT_GROUPS",
+    "LONG",
+    "MARKET",
+    "NEUTRAL",
+    "PREDICTIONS",
+    "QUARANTINE",
+    "ROLES",
+    "SHORT",
+    "TICKS",
+    "TRADES",
+    "US",
+    "InputGroup",
+    "Role",
+    "conform",
+    "stamps",
+    "us",
+]
+
+US: Final = pa.timestamp("us", tz="UTC")
+
+SHORT: Final = 0
+NEUTRAL: Final = 1
+LONG: Final = 2
+CLASSES: Final = ("SHORT", "NEUTRAL", "LONG")
+"""Order of the columns of every probability matrix ``P (n, 3)`` and the codes of every label."""
+
+Role = Literal["train", "calibrate", "select", "score", "purged"]
+ROLES: Final = ("train", "calibrate", "select", "score")
+
+InputGroup = Literal["klines", "trades", "market", "calendar"]
+INPUT_GROUPS: Final = ("klines", "trades", "market", "calendar")
+
+TICKS: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),
+        pa.field("price", pa.float64(), nullable=False),
+        pa.field("qty", pa.float64(), nullable=False),
+        pa.field("side", pa.int8(), nullable=False),  # +1 buyer aggressor, -1 seller aggressor
+        pa.field("trade_id", pa.int64()),  # null where the source has none
+        pa.field("source", pa.string(), nullable=False),  # venue + market + kind
+    ]
+)
+
+BARS: Final = pa.schema(
+    [
+        pa.field("open_ts_us", US, nullable=False),  # start of the interval
+        pa.field("ts_us", US, nullable=False),  # end of the interval: known time
+        pa.field("open", pa.float64(), nullable=False),
+        pa.field("high", pa.float64(), nullable=False),
+        pa.field("low", pa.float64(), nullable=False),
+        pa.field("close", pa.float64(), nullable=False),
+        pa.field("volume", pa.float64(), nullable=False),  # base units
+        pa.field("quote_volume", pa.float64()),
+        pa.field("trades", pa.int64()),
+        pa.field("buy_trades", pa.int64()),
+        pa.field("buy_volume", pa.float64()),  # buyer-aggressor volume, base units
+        pa.field("sell_volume", pa.float64()),
+        pa.field("vwap", pa.float64()),
+        pa.field("first_trade_id", pa.int64()),
+        pa.field("last_trade_id", pa.int64()),
+        pa.field("gap", pa.int32(), nullable=False),  # intervals without a bar just before this one
+        pa.field("revision", pa.int32(), nullable=False),
+    ]
+)
+"""Columns that need trades are null for sources that have none; no interval without a trade has a bar."""
+
+MARKET: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("mkt_n", pa.float64(), nullable=False),  # other coins with a bar at this close
+        pa.field("mkt_ret", pa.float64(), nullable=False),  # mean 1-bar log return of the others
+        pa.field("mkt_up", pa.float64(), nullable=False),  # share of the others that rose
+        pa.field("mkt_disp", pa.float64(), nullable=False),  # population sd of the others' returns
+        pa.field("lead_ret", pa.float64(), nullable=False),  # return of the lead coin (0 on itself)
+    ]
+)
+
+DATASET: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),  # close of the signal bar
+        pa.field("t0_us", US, nullable=False),  # decided
+        pa.field("t1_us", US, nullable=False),  # outcome known
+        pa.field("y", pa.int8(), nullable=False),  # 0 SHORT, 1 NEUTRAL, 2 LONG
+        pa.field("y_binary", pa.int8(), nullable=False),  # 1 UP, 0 DOWN, -1 flat
+        pa.field("ret", pa.float64(), nullable=False),  # executable log return, gross
+        pa.field("entry_price", pa.float64(), nullable=False),
+        pa.field("exit_price", pa.float64(), nullable=False),
+        pa.field("deadband", pa.float64(), nullable=False),  # log return
+        pa.field("cost", pa.float64(), nullable=False),  # round trip, fraction
+        pa.field("sigma", pa.float64(), nullable=False),  # 1-bar st. dev., causal
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("role", pa.string(), nullable=False),
+    ]
+)
+
+PREDICTIONS: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),
+        pa.field("role", pa.string(), nullable=False),
+        pa.field("fold", pa.int32(), nullable=False),  # >= 0 out-of-fold inside train, -1 final model
+        pa.field("p_short", pa.float64(), nullable=False),
+        pa.field("p_neutral", pa.float64(), nullable=False),
+        pa.field("p_long", pa.float64(), nullable=False),
+    ]
+)
+
+TRADES: Final = pa.schema(
+    [
+        pa.field("signal_ts_us", US, nullable=False),
+        pa.field("entry_ts_us", US, nullable=False),
+        pa.field("exit_ts_us", US, nullable=False),
+        pa.field("side", pa.int8(), nullable=False),  # +1 LONG, -1 SHORT
+        pa.field("confidence", pa.float64(), nullable=False),
+        pa.field("entry_price", pa.float64(), nullable=False),
+        pa.field("exit_price", pa.float64(), nullable=False),
+        pa.field("gross", pa.float64(), nullable=False),  # fractions of entry notional
+        pa.field("fees", pa.float64(), nullable=False),
+        pa.field("spread", pa.float64(), nullable=False),
+        pa.field("slippage", pa.float64(), nullable=False),
+        pa.field("net", pa.float64(), nullable=False),
+        pa.field("risk", pa.float64(), nullable=False),  # fraction of entry price
+        pa.field("r", pa.float64(), nullable=False),  # net / risk
+    ]
+)
+
+QUARANTINE: Final = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("raw", pa.string(), nullable=False),
+    ]
+)
+
+
+def conform(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
+    """Return `table` with exactly the columns and types of `schema`, in its order.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    schema : pyarrow.Schema
+    what : str
+        Name of the table in error messages, e.g. ``"bars BTCUSDT"``.
+
+    Raises
+    ------
+    ContractError
+        Names both sides: the columns found and the columns expected, or the column with nulls.
+    """
+    missing = [name for name in schema.names if name not in table.column_names]
+    extra = [name for name in table.column_names if name not in schema.names]
+    if missing or extra:
+        raise ContractError(
+            f"{what}: columns differ from the contract - missing {missing}, unexpected {extra}; "
+            f"found {table.column_names}, expected {schema.names}"
+        )
+    table = table.select(schema.names)
+    try:
+        table = table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise ContractError(f"{what}: types differ from the contract - {error}") from error
+    for field in schema:
+        if not field.nullable and (nulls := table.column(field.name).null_count):
+            raise ContractError(f"{what}: column {field.name!r} has {nulls} nulls of {table.num_rows} rows; none allowed")
+    return table
+
+
+def us(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Stamps of a table column as int64 microseconds, shape (n,)."""
+    return column.cast(US).cast(pa.int64()).to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.cast(US).cast(pa.int64()).to_numpy()
+
+
+def stamps(ts_us: np.ndarray) -> pa.Array:
+    """Int64 microseconds as a ``timestamp[us, UTC]`` column, shape (n,)."""
+    return pa.array(np.ascontiguousarray(ts_us, dtype=np.int64)).cast(US)
