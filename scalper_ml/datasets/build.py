@@ -1,0 +1,278 @@
+"""Datasets: labels, roles, weights and a train-only scaler over the rows of a feature set."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import ArrayLike, NDArray
+
+from scalper_ml.datasets.scaling import SCALERS, Scaler, ScalerKind
+from scalper_ml.datasets.splits import assign_roles, role_counts
+from scalper_ml.datasets.summary import summarise
+from scalper_ml.errors import ContractError, FeatureSetError, InsufficientDataError, SettingsError
+from scalper_ml.labels.horizon import LabelParams, Labels, horizon_labels, label_version
+from scalper_ml.labels.weights import uniqueness
+from scalper_ml.schema import CLASSES, DATASET, ROLES, conform, stamps, us
+
+__all__ = ["SIGMA_COLUMN", "Dataset", "DatasetParams", "build_dataset"]
+
+F64 = NDArray[np.float64]
+SIGMA_COLUMN: Final = "ewma_vol_97"
+"""Feature that measures volatility for deadbands and risk units; a plain fraction, in every feature set."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetParams:
+    """How bars and features become a dataset.
+
+    Parameters
+    ----------
+    horizon : int
+        Bars between signal and exit.
+    interval_us : int
+        Length of a bar, microseconds.
+    k_vol, kappa : float
+        Deadband in units of the horizon's volatility and of the round-trip cost.
+    cost : float
+        Round-trip cost, a fraction of notional.
+    max_gap_bars : int
+        Intervals by which the entry or exit bar may come late.
+    min_rows : int
+        Fewest label rows, over all roles.
+    calibrate_size, select_size, test_size : float
+        Shares of the label rows for the later roles; `test_size` is the score role's.
+    scaler : {"zscore", "minmax", "robust", "none"}
+    seed : int
+        Recorded for the training that follows; nothing here is random.
+    max_class_share : float
+        Largest share of one class in train that a check should accept; recorded, not enforced.
+    cost_schedule : tuple of (str, float)
+        The numbers behind a cost given by row, by name; part of the label version.
+    """
+
+    horizon: int
+    interval_us: int
+    k_vol: float = 0.43
+    kappa: float = 1.0
+    cost: float = 0.0
+    max_gap_bars: int = 0
+    min_rows: int = 1000
+    calibrate_size: float = 0.1
+    select_size: float = 0.15
+    test_size: float = 0.2
+    scaler: ScalerKind = "none"
+    seed: int = 0
+    max_class_share: float = 0.9
+    cost_schedule: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.scaler not in SCALERS:
+            raise SettingsError(f"dataset: unknown scaler {self.scaler!r}; expected one of {', '.join(SCALERS)}")
+        if not (np.isfinite(self.cost) and self.cost >= 0):
+            raise SettingsError(f"dataset: cost is {self.cost!r}; expected a finite fraction >= 0")
+
+    @property
+    def labels(self) -> LabelParams:
+        """The part that decides labels."""
+        schedule = dict(self.cost_schedule) or {"round_trip": self.cost}
+        return LabelParams(self.horizon, self.interval_us, self.k_vol, self.kappa, schedule, self.max_gap_bars)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "cost_schedule": dict(self.cost_schedule)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Label rows in time order and what belongs to them.
+
+    ``table`` is a DATASET table of m rows; ``rows`` (m,) their positions in the bars and features; ``scaler`` is
+    fitted on the train rows; ``summary`` holds plain values: see `build_dataset`.
+    """
+
+    table: pa.Table
+    rows: NDArray[np.int64]
+    scaler: Scaler
+    summary: dict[str, Any]
+
+
+def build_dataset(
+    bars: pa.Table,
+    values: F64,
+    warm: NDArray[np.bool_],
+    names: Sequence[str],
+    fs_id: str,
+    params: DatasetParams,
+    *,
+    cost: ArrayLike | None = None,
+) -> Dataset:
+    """Label the warm rows of one symbol, split them into purged roles, weight them and fit the scaler on train.
+
+    Parameters
+    ----------
+    bars : pyarrow.Table
+        BARS of one symbol, n rows in time order.
+    values : ndarray, shape (n, f)
+        Features of the same bars.
+    warm : ndarray of bool, shape (n,)
+        Rows past warm-up; no others are labelled.
+    names : sequence of str
+        Feature names, in the order of the columns; ``ewma_vol_97`` among them.
+    fs_id : str
+        Feature set id.
+    params : DatasetParams
+    cost : array_like, shape (n,), optional
+        Round-trip cost by row, in place of ``params.cost``; ``params.cost_schedule`` must say what made it.
+
+    Returns
+    -------
+    Dataset
+        ``weight`` is the uniqueness of the label among those of its role, divided by the mean over train; 0 for purged
+        rows. ``summary`` has: label_version, feature_set_id, data_hash, params; bars, warm, label_rows, min_rows;
+        dropped by reason; all of `summarise`; nan_after_warmup, zero_sigma_rows, constant_features; shapes.
+
+    Raises
+    ------
+    InsufficientDataError
+        Fewer than ``min_rows`` label rows, an empty role, or train labels of one class only.
+    FeatureSetError
+        The columns are not those named, ``ewma_vol_97`` is missing, or a label column is among the features.
+    ContractError
+        Shapes differ, or a warm row holds a value that is not finite (the feature is named).
+
+    Notes
+    -----
+    Row i uses features of bars <= i and the outcome up to ``t1``. Same input, same bytes.
+    """
+    columns = _check_features(bars, values, warm, names)
+    sigma = np.where(warm, values[:, columns[SIGMA_COLUMN]], np.nan)
+    labels = horizon_labels(
+        bars.column("open").to_numpy(),
+        us(bars.column("open_ts_us")),
+        us(bars.column("ts_us")),
+        horizon=params.horizon,
+        interval_us=params.interval_us,
+        sigma=sigma,
+        cost=_cost(cost, params),
+        k_vol=params.k_vol,
+        kappa=params.kappa,
+        max_gap_bars=params.max_gap_bars,
+    )
+    if labels.row.size < params.min_rows:
+        raise InsufficientDataError(
+            f"dataset: {labels.row.size:,} label rows from {bars.num_rows:,} bars (dropped {labels.dropped}); expected "
+            f"min_rows = {params.min_rows:,} - bring a longer history or lower splits.min_rows"
+        )
+    shares = {
+        "calibrate_size": params.calibrate_size,
+        "select_size": params.select_size,
+        "test_size": params.test_size,
+    }
+    roles = assign_roles(labels.t0, labels.t1, **shares)
+    train = np.flatnonzero(roles == "train")
+    _refuse_one_class(labels.y[train])
+    own = _uniqueness_by_role(labels, roles, us(bars.column("ts_us")))
+    table = _table(labels, own / own[train].mean(), roles)
+    scaler = Scaler(params.scaler).fit(values, names, rows=labels.row[train])
+    summary: dict[str, Any] = {
+        "label_version": label_version(params.labels),
+        "feature_set_id": fs_id,
+        "data_hash": _data_hash(labels, roles),
+        "params": params.to_dict(),
+        "bars": bars.num_rows,
+        "warm": int(np.count_nonzero(warm)),
+        "label_rows": int(labels.row.size),
+        "min_rows": params.min_rows,
+        "dropped": labels.dropped,
+        **summarise(labels, roles, own, role_counts(labels.row.size, **shares)),
+        "nan_after_warmup": 0,  # anything else was refused above
+        "zero_sigma_rows": int(np.count_nonzero(labels.sigma == 0)),
+        "constant_features": list(scaler.constant),
+        "shapes": {"features": list(values.shape), "dataset": [table.num_rows, table.num_columns]},
+    }
+    return Dataset(table, labels.row, scaler, summary)
+
+
+def _check_features(bars: pa.Table, values: F64, warm: NDArray[np.bool_], names: Sequence[str]) -> dict[str, int]:
+    """Position of every feature; refuse anything that does not belong to these bars."""
+    n, f = bars.num_rows, len(names)
+    if values.shape != (n, f) or warm.shape != (n,):
+        raise ContractError(
+            f"dataset: features {values.shape} and warm {warm.shape} found for {n} bars and {f} names; expected "
+            f"({n}, {f}) and ({n},) - compute the features of exactly these bars"
+        )
+    columns = {name: j for j, name in enumerate(names)}
+    if len(columns) != f:
+        repeated = sorted({name for name in names if list(names).count(name) > 1})
+        raise FeatureSetError(f"dataset: feature names repeat: {repeated}; expected each name once")
+    if leaked := sorted(set(columns) & (set(DATASET.names) | {"target", "label"})):
+        raise FeatureSetError(f"dataset: label columns {leaked} are among the features; expected features only")
+    if SIGMA_COLUMN not in columns:
+        raise FeatureSetError(f"dataset: feature {SIGMA_COLUMN!r} is missing, labels need it; found {list(names)}")
+    total = int(np.count_nonzero(warm))
+    for name, j in columns.items():
+        if bad := int(np.count_nonzero(~np.isfinite(values[:, j]) & warm)):
+            raise ContractError(
+                f"feature {name!r}: {bad:,} of {total:,} rows are NaN or infinite after warm-up; expected none - "
+                "check gaps in the bars and the declared warm-up; values are never filled in"
+            )
+    return columns
+
+
+def _cost(cost: ArrayLike | None, params: DatasetParams) -> ArrayLike:
+    if cost is None and params.cost_schedule:
+        raise SettingsError("dataset: cost_schedule is given without a cost by row; pass both or neither")
+    if cost is not None and not params.cost_schedule:
+        raise SettingsError("dataset: cost by row without cost_schedule; name the numbers that made it for the version")
+    return params.cost if cost is None else cost
+
+
+def _refuse_one_class(y: NDArray[np.int8]) -> None:
+    counts = {name: int(np.count_nonzero(y == code)) for code, name in enumerate(CLASSES)}
+    if sum(count > 0 for count in counts.values()) < 2:
+        raise InsufficientDataError(
+            f"dataset: all {y.size:,} train labels are of one class: {counts}; expected at least two - lower "
+            "labels.k_vol or labels.kappa (or the costs behind it), lengthen the horizon, or check that prices move"
+        )
+
+
+def _uniqueness_by_role(labels: Labels, roles: NDArray[np.str_], ts_us: NDArray[np.int64]) -> F64:
+    """Uniqueness among the labels of the same role; 0 for purged rows, which nothing uses."""
+    own = np.zeros(labels.row.size)
+    for role in ROLES:
+        mine = roles == role
+        own[mine] = uniqueness(labels.t0[mine], labels.t1[mine], ts_us)
+    return own
+
+
+def _table(labels: Labels, weight: F64, roles: NDArray[np.str_]) -> pa.Table:
+    table = pa.table(
+        {
+            "ts_us": stamps(labels.t0),
+            "t0_us": stamps(labels.t0),
+            "t1_us": stamps(labels.t1),
+            "y": labels.y,
+            "y_binary": labels.y_binary,
+            "ret": labels.ret,
+            "entry_price": labels.entry,
+            "exit_price": labels.exit,
+            "deadband": labels.deadband,
+            "cost": labels.cost,
+            "sigma": labels.sigma,
+            "weight": weight,
+            "role": pa.array(roles, type=pa.string()),
+        }
+    )
+    return conform(table, DATASET, "dataset")
+
+
+def _data_hash(labels: Labels, roles: NDArray[np.str_]) -> str:
+    """sha256 over the labelled rows, independent of how they are stored."""
+    digest = hashlib.sha256()
+    for values in (labels.row, labels.t0, labels.t1, labels.y, labels.y_binary, labels.ret, labels.entry, labels.exit,
+                   labels.deadband, labels.cost, labels.sigma, roles.astype("<U9")):  # fmt: skip
+        digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
