@@ -1,0 +1,50 @@
+# make run | test | ui | bench | check | verify | clean. Needs Python 3.11 and make; everything else is installed here.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME := $(CURDIR)/.dagster
+export OMP_WAIT_POLICY := PASSIVE
+export OMP_NUM_THREADS := 1
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test ui bench check verify clean
+
+run: $(VENV)/.runtime
+	@$(BIN)/scalper run
+
+test: $(VENV)/.dev
+	TZ=UTC $(BIN)/python -m pytest -q -m "not verify"
+
+verify: $(VENV)/.dev
+	TZ=UTC $(BIN)/python -m pytest -q -m verify
+
+ui: $(VENV)/.runtime
+	@$(BIN)/scalper init
+	$(BIN)/dagster dev -m scalper_assets.definitions
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@$(BIN)/scalper init
+	$(BIN)/dagster definitions validate -m scalper_assets.definitions
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing (once, one or two minutes)"
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf warehouse/demo warehouse/majors32 ticks .dagster config/per_coin_thresholds.json config/history

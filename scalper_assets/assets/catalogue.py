@@ -1,0 +1,130 @@
+"""What a reader of the asset catalogue wants to know of each layer."""
+
+from dataclasses import dataclass
+
+__all__ = ["CATALOGUE", "Entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Catalogue entry of a layer: group, kinds, description, what each check means, the sources it depends on."""
+
+    group: str
+    kinds: tuple[str, ...]
+    description: str
+    checks: dict[str, str]
+    code: tuple[str, ...]
+
+
+CATALOGUE: dict[str, Entry] = {
+    "ticks": Entry(
+        "market_data",
+        ("parquet", "pyarrow"),
+        "Every trade of a symbol: stamp, price, quantity and aggressor side (+1 buyer, -1 seller), sorted and unique, "
+        "a file a day. Rows that cannot be trusted stand in quarantine with file, line and reason.",
+        {
+            "schema": "The trades have the contract's columns and types, and there is at least one.",
+            "sorted": "Stamps never decrease.",
+            "accounting": "Accepted + duplicate + quarantined rows equal the rows read.",
+            "quarantine_empty": "No row had to be rejected (a warning, not a stop).",
+        },
+        ("ingest", "schema", "layers/ticks"),
+    ),
+    "bars": Entry(
+        "market_data",
+        ("parquet", "numba"),
+        "Time bars stamped with their close, the moment they became known. Trades go through one bar builder, the same "
+        "live; klines enter here, and columns they cannot fill are null and say so.",
+        {
+            "schema": "The bars have the contract's columns and types.",
+            "ordered": "Closes increase and every bar has the configured length.",
+            "prices": "0 < low <= open, close <= high on every bar.",
+            "gaps": "No interval without a bar (a warning: quiet markets have some).",
+            "quarantine_empty": "No kline row had to be rejected (a warning).",
+        },
+        ("bars", "ingest", "schema", "kernel", "layers/bars"),
+    ),
+    "market": Entry(
+        "features",
+        ("parquet",),
+        "What the other coins did in the bar that just closed: mean return, breadth, dispersion and the lead coin's "
+        "return, each coin leaving itself out.",
+        {
+            "schema": "The market columns have the contract's types.",
+            "coins_present": "Every configured coin has bars (a warning that names the missing ones).",
+        },
+        ("bars/market", "schema", "layers/market"),
+    ),
+    "features": Entry(
+        "features",
+        ("parquet", "numba"),
+        "The feature matrix of a symbol, one row a bar, from kernels that run the same offline, resumed and live; the "
+        "carried state lies beside it, so that a live builder starts warm.",
+        {
+            "schema": "The columns are those of the feature set, in its order.",
+            "no_nan_after_warmup": "No NaN or infinity in any row after warm-up.",
+            "no_future": "Cutting, scaling, reversing or erasing the future leaves every earlier value bit-identical.",
+        },
+        ("features", "kernel", "schema", "layers/features"),
+    ),
+    "datasets": Entry(
+        "learning",
+        ("parquet",),
+        "Labels with the interval [t0, t1] in which each was decided, purged chronological roles "
+        "(train, calibrate, select, score), uniqueness weights and a scaler fitted on train alone.",
+        {
+            "min_rows": "At least the configured number of label rows.",
+            "class_balance": "No class takes more than the configured share of train.",
+            "no_nan": "No value is missing in a labelled row.",
+            "roles_disjoint": "No label's interval reaches into the next role.",
+        },
+        ("datasets", "labels", "backtest/costs", "schema", "layers/datasets"),
+    ),
+    "models/xgb_classifier": Entry(
+        "learning",
+        ("xgboost",),
+        "A gradient-boosted 3-class model: early stopping on the purged tail of train, temperature calibration, "
+        "walk-forward out-of-fold predictions; sealed in a content-addressed bundle.",
+        {
+            "skill": "Log loss on select beats the base rates (a warning: an honest model of noise does not).",
+            "calibrated": "Expected calibration error on select minus its noise floor is at most 0.03 (a warning).",
+            "loads": "The sealed bundle loads, verifies every hash and reproduces its golden batch.",
+        },
+        ("models", "validation", "schema", "layers/models"),
+    ),
+    "candidates": Entry(
+        "learning",
+        ("json",),
+        "The one model of a symbol x horizon that will be scored, chosen on select, with the comparison that chose it "
+        "and the confidence threshold found there.",
+        {"on_select_only": "Nothing but the select role was looked at."},
+        ("models/candidate", "gate/thresholds", "backtest", "layers/candidates"),
+    ),
+    "backtests": Entry(
+        "decisions",
+        ("parquet", "numba"),
+        "The candidate's out-of-sample trades on the score role, filled after the signal bar and net of fees, spread and "
+        "slippage, with the quality score and the gates it passed or failed.",
+        {
+            "out_of_sample": "Every trade lies in the score role, after everything the model was fitted on.",
+            "accounting": "Gross - fees - spread - slippage = net on every trade.",
+            "gates": "The score's significance gates hold (a warning that names the reason codes).",
+        },
+        ("backtest", "gate", "validation", "layers/backtests"),
+    ),
+    "thresholds": Entry(
+        "decisions",
+        ("json",),
+        "What the gate publishes: per coin and horizon the tier, the minimum confidence and the action; what was not "
+        "scored or not accepted is NO_TRADE.",
+        {"complete": "Every configured coin x horizon has a verdict.", "all_scored": "Every one has been scored (a warning)."},
+        ("gate", "layers/thresholds"),
+    ),
+    "champions": Entry(
+        "decisions",
+        ("json",),
+        "The pointer the bot follows, with its history; no champion means no trade.",
+        {"has_champion": "An accepted model stands behind this symbol x horizon (a warning)."},
+        ("layers/champions",),
+    ),
+}

@@ -1,0 +1,95 @@
+"""One asset a layer, all made the same way: run the layer's build, report its checks, describe what it wrote."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import (
+    AssetCheckResult,
+    AssetCheckSeverity,
+    AssetCheckSpec,
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    DataVersion,
+    Failure,
+    MaterializeResult,
+    asset,
+)
+
+from scalper_assets.assets.catalogue import CATALOGUE
+from scalper_assets.metadata import describe, plain
+from scalper_assets.partitions import keys_of_run, partitions_of
+from scalper_assets.project import location_project
+from scalper_assets.resources import ProjectResource
+from scalper_ml.errors import ScalperError
+from scalper_ml.layers import layers_of
+from scalper_ml.layers.base import Layer, code_digest
+
+__all__ = ["ALL_ASSETS", "asset_key", "make_asset"]
+
+
+def asset_key(layer: str) -> AssetKey:
+    """``models/xgb_classifier`` is the key ``["models", "xgb_classifier"]``."""
+    return AssetKey(layer.split("/"))
+
+
+def _check(layer: Layer, record: dict[str, Any]) -> AssetCheckResult:
+    return AssetCheckResult(
+        asset_key=asset_key(layer.name),
+        check_name=record["name"],
+        passed=bool(record["passed"]),
+        severity=AssetCheckSeverity.ERROR if record["blocking"] else AssetCheckSeverity.WARN,
+        description=record["description"] or None,
+        metadata=plain(record["values"]),
+    )
+
+
+def make_asset(layer: Layer) -> AssetsDefinition:
+    """The asset of a layer.
+
+    A build whose blocking checks fail fails its step after reporting them: the last good partition
+    stays in the warehouse, and whatever is downstream refuses to read it until a build passes.
+    """
+    entry = CATALOGUE[layer.name]
+    key = asset_key(layer.name)
+    partitions = partitions_of(layer.shape)
+
+    @asset(
+        key=key,
+        partitions_def=partitions,
+        deps=[asset_key(name) for name in layer.upstream],
+        group_name=entry.group,
+        kinds=set(entry.kinds),
+        description=entry.description,
+        owners=["team:research"],
+        code_version=code_digest("layers/base", *entry.code),
+        check_specs=[AssetCheckSpec(name, asset=key, partitions_def=partitions, description=entry.checks[name]) for name in layer.checks],
+    )
+    def build(context: AssetExecutionContext, project: ProjectResource) -> Iterator[Any]:
+        opened = project.open()
+        keys = keys_of_run(context, layer.shape)
+        try:
+            manifest = layer.build(opened, keys)
+        except ScalperError as error:
+            blocked = opened.warehouse.blocked(layer.name, keys)
+            for record in (blocked or {}).get("failed", []):
+                yield _check(layer, record)
+            raise Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
+        results = [_check(layer, record) for record in manifest.checks]
+        if opened.warehouse.blocked(layer.name, keys):
+            yield from results
+            failed = "; ".join(f"{r.check_name}: {r.description}" for r in results if not r.passed and r.severity == AssetCheckSeverity.ERROR)
+            raise Failure(
+                description=f"{layer.name} {dict(keys)}: blocking checks failed ({failed}); the last good partition stays",
+                allow_retries=False,
+            )
+        yield MaterializeResult(
+            metadata=describe(opened, manifest),
+            check_results=results,
+            data_version=DataVersion(manifest.content[:16]),
+        )
+
+    return build
+
+
+ALL_ASSETS = [make_asset(layer) for layer in layers_of(location_project().settings)]

@@ -1,0 +1,166 @@
+"""``scalper run`` and ``scalper init``: the commands that need Dagster."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scalper_assets.driver import Only, Outcome, initialise_home, plan, run_plan
+from scalper_assets.project import location_project, open_project
+from scalper_ml.errors import ScalperError, SettingsError
+from scalper_ml.project import Project
+
+__all__ = ["init", "run"]
+
+Choice = Annotated[str | None, typer.Option(help="One stage: ticks, features, train, backtest or thresholds.")]
+
+
+def init() -> None:
+    """Create the Dagster home once, before several processes use it."""
+    project = open_project()
+    Console().print(f"Dagster home: {initialise_home(project.folder)}")
+
+
+def run(
+    profile: Annotated[str | None, typer.Option(help="A profile of config/settings.yaml; default: the one named there.")] = None,
+    source: Annotated[str | None, typer.Option(help="Folder of tick or kline files; overrides source.folder.")] = None,
+    symbols: Annotated[str | None, typer.Option(help="Comma-separated; default: all configured ones.")] = None,
+    symbols_file: Annotated[Path | None, typer.Option(help="A file with one symbol a line.")] = None,
+    horizons: Annotated[str | None, typer.Option(help="Comma-separated, in bars; default: all configured ones.")] = None,
+    only: Choice = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: the setting.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Run what is fresh, too.")] = False,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")] = None,
+) -> None:
+    """Run the whole graph, from raw data to thresholds; what is fresh is not recomputed."""
+    console = Console()
+    try:
+        project = _configure(profile, source, overrides or [])
+        settings = project.settings
+        chosen_symbols = _symbols(symbols, symbols_file) or settings.symbols
+        chosen_horizons = _horizons(horizons) or settings.horizons
+        if only is not None and only not in Only.__args__:  # type: ignore[attr-defined]
+            raise SettingsError(f"--only {only!r}: expected one of {list(Only.__args__)}")  # type: ignore[attr-defined]
+        initialise_home(project.folder)
+        _introduce(console, project)
+        phases = plan(project, symbols=chosen_symbols, horizons=chosen_horizons, only=only)  # type: ignore[arg-type]
+        outcomes = _run_with_progress(console, phases, workers or settings.workers, force)
+    except ScalperError as error:
+        console.print(f"[red]error[/red] {type(error).__name__}: {error}", soft_wrap=True, highlight=False)
+        raise typer.Exit(2) from None
+    project.warehouse.refresh_views()
+    _conclude(console, project, outcomes, only)
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _configure(profile: str | None, source: str | None, overrides: list[str]) -> Project:
+    """Fix this process's settings, and those of its workers, before the code location is loaded."""
+    open_project(profile, overrides)  # a wrong override is named as it was given
+    if profile:
+        os.environ["SCALPER__PROFILE"] = profile
+    if source:
+        os.environ["SCALPER__SOURCE__FOLDER"] = json.dumps(str(Path(source).resolve()))
+    for item in overrides:
+        key, _, value = item.partition("=")
+        os.environ["SCALPER__" + key.strip().upper().replace(".", "__")] = value
+    return location_project()
+
+
+def _symbols(symbols: str | None, file: Path | None) -> list[str]:
+    if symbols and file:
+        raise SettingsError("--symbols and --symbols-file: give one of them")
+    if file is not None:
+        if not file.is_file():
+            raise SettingsError(f"--symbols-file {file}: not a file")
+        return [line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#")]
+    return [part.strip() for part in symbols.split(",") if part.strip()] if symbols else []
+
+
+def _horizons(text: str | None) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        raise SettingsError(f"--horizons {text!r}: expected whole numbers of bars, e.g. 1,3") from None
+
+
+def _introduce(console: Console, project: Project) -> None:
+    settings = project.settings
+    console.print(
+        f"profile [bold]{settings.profile}[/bold]: {len(settings.symbols)} symbols x horizons {settings.horizons} of {settings.bars.interval} bars"
+    )
+    if settings.source.kind == "synthetic":
+        console.print(
+            f"planted markets: {settings.source.days:g} days of about {settings.source.trades_per_bar} trades a bar; "
+            f"fees {settings.backtest.fee_bps:g} bp a side, spread {settings.backtest.spread_bps:g} bp"
+        )
+
+
+def _run_with_progress(console: Console, phases: list, workers: int, force: bool) -> list[Outcome]:  # type: ignore[type-arg]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=sum(len(phase) for phase in phases))
+
+        def report(outcome: Outcome) -> None:
+            progress.update(task, advance=1, description=f"{outcome.step.layers[0]} .. {outcome.step.name}")
+            if outcome.error:
+                progress.console.print(
+                    f"[red]failed[/red] {outcome.step.name} ({', '.join(outcome.ran)}): {outcome.error}", soft_wrap=True, highlight=False
+                )
+
+        return run_plan(phases, workers=workers, force=force, report=report)
+
+
+def _conclude(console: Console, project: Project, outcomes: list[Outcome], only: str | None) -> None:
+    ran = sum(len(outcome.ran) for outcome in outcomes)
+    total = sum(len(outcome.step.layers) for outcome in outcomes)
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    if ran == 0:
+        console.print(f"nothing to recompute: all {total} partitions are fresh")
+    else:
+        console.print(f"{ran - failed} of {total} partitions computed, {total - ran} were fresh" + (f", [red]{failed} runs failed[/red]" if failed else ""))
+    manifest = project.warehouse.manifest("thresholds", {})
+    if manifest and (only in (None, "thresholds")):
+        thresholds = json.loads(project.warehouse.read_bytes(manifest, "thresholds.json"))
+        console.print(thresholds_table(thresholds))
+        summary = thresholds["summary"]
+        console.print(
+            f"{summary['active_coins']} active, {summary['warmup_coins']} warm-up, {summary['no_trade_coins']} no-trade coins; "
+            f"coverage {summary['coverage']:.2f}"
+        )
+        console.print(f"thresholds   {project.path(project.settings.gate.file)}", soft_wrap=True, highlight=False)
+    console.print(f"warehouse    {project.warehouse.root} (SQL: duckdb {project.warehouse.root / 'scalper.duckdb'})", soft_wrap=True, highlight=False)
+
+
+def thresholds_table(thresholds: dict) -> Table:  # type: ignore[type-arg]
+    """The published verdicts, a row a coin and horizon."""
+    table = Table(title=f"Thresholds {thresholds['version']} on {thresholds['timeframe']} bars", title_justify="left")
+    for name in ("coin", "horizon", "action", "tier"):
+        table.add_column(name)
+    for name in ("score", "min conf.", "trades", "expectancy R", "bal. acc."):
+        table.add_column(name, justify="right")
+    table.add_column("reason")
+    for symbol, coin in thresholds["coins"].items():
+        for horizon, row in sorted(coin["horizons"].items(), key=lambda item: int(item[0])):
+            table.add_row(
+                symbol,
+                horizon,
+                row["action"],
+                row["quality_tier"],
+                _number(row.get("score_0_100"), ".1f"),
+                _number(row.get("min_confidence"), ".3f"),
+                _number(row.get("trades_taken"), "d"),
+                _number(row.get("expectancy_r"), "+.3f"),
+                _number(row.get("balanced_accuracy"), ".3f"),
+                row["reason"],
+            )
+    return table
+
+
+def _number(value: float | int | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,210 @@
+"""The whole graph in one command: plan what is stale, run it partition by partition through Dagster.
+
+A Dagster run cannot mix assets of different partitions, so the driver loops over the jobs of the
+three shapes in the order of the graph, symbols first. What is fresh (equal inputs) is not run.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+from scalper_assets.project import dagster_home
+from scalper_ml.errors import ScalperError, SettingsError
+from scalper_ml.layers import layers_of
+from scalper_ml.layers.base import Layer, keys_of
+from scalper_ml.project import Project
+
+__all__ = ["Only", "Outcome", "Step", "initialise_home", "plan", "run_plan"]
+
+Only = Literal["ticks", "features", "train", "backtest", "thresholds"]
+STAGES: dict[Only, tuple[str, ...]] = {
+    "ticks": ("ticks", "bars"),
+    "features": ("market", "features"),
+    "train": ("datasets", "models", "candidates"),
+    "backtest": ("backtests",),
+    "thresholds": ("thresholds", "champions"),
+}
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+DAGSTER_YAML = """\
+telemetry: {enabled: false}
+python_logs: {python_log_level: INFO}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Consecutive layers of one partition: one Dagster run."""
+
+    layers: tuple[str, ...]
+    keys: tuple[tuple[str, str | int], ...]
+
+    @property
+    def name(self) -> str:
+        """``EDGEUSDT x 3``, or ``all symbols``."""
+        return " x ".join(str(value) for _, value in self.keys) or "all symbols"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step did: the layers that were run, or the error that ended it."""
+
+    step: Step
+    ran: tuple[str, ...]
+    seconds: float
+    error: str | None = None
+
+
+def initialise_home(folder: Path) -> Path:
+    """Create the Dagster home and its database, once and serially.
+
+    A fresh SQLite home that several processes open at the same time is corrupted for good.
+    """
+    home = dagster_home(folder)
+    os.environ["DAGSTER_HOME"] = str(home)
+    marker = home / ".initialised"
+    if not marker.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(DAGSTER_YAML)
+        from dagster import DagsterInstance
+
+        with DagsterInstance.get() as instance:
+            instance.get_runs(limit=1)
+            instance.all_asset_keys()
+            instance.schedules_directory()
+        marker.touch()
+    return home
+
+
+def plan(project: Project, *, symbols: Sequence[str], horizons: Sequence[int], only: Only | None = None) -> list[list[Step]]:
+    """Phases of steps; the steps of one phase do not depend on each other.
+
+    Parameters
+    ----------
+    symbols, horizons : sequences
+        A selection of the configured ones; the cross-asset layer always sees every coin that has bars.
+    only : str, optional
+        One stage of the road.
+    """
+    settings = project.settings
+    for symbol in symbols:
+        keys_of(settings, symbol=symbol)
+    for horizon in horizons:
+        keys_of(settings, horizon=horizon)
+    wanted = STAGES[only] if only else None
+    layers = [layer for layer in layers_of(settings) if wanted is None or layer.name.split("/")[0] in wanted]
+    phases: list[list[Step]] = []
+    for group in _consecutive(layers):
+        names = tuple(layer.name for layer in group)
+        if group[0].shape == "none":
+            phases.append([Step(names, ())])
+        elif group[0].shape == "symbol":
+            coins = list(symbols)
+            if "bars" in names and settings.lead not in coins and project.warehouse.manifest("bars", {"symbol": settings.lead}) is None:
+                coins.insert(0, settings.lead)  # cross-asset features need the lead coin
+            phases.append([Step(names, (("symbol", symbol),)) for symbol in coins])
+        else:
+            phases.append([Step(names, (("symbol", s), ("horizon", h))) for s in symbols for h in horizons])
+    return phases
+
+
+def _consecutive(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
+    group: list[Layer] = []
+    for layer in layers:
+        if group and group[-1].shape != layer.shape:
+            yield group
+            group = []
+        group.append(layer)
+    if group:
+        yield group
+
+
+def stale_layers(project: Project, step: Step, force: bool) -> tuple[str, ...]:
+    """The layers of a step from the first stale one on."""
+    if force:
+        return step.layers
+    by_name = {layer.name: layer for layer in layers_of(project.settings)}
+    for position, name in enumerate(step.layers):
+        try:
+            fresh = by_name[name].fresh(project, dict(step.keys))
+        except ScalperError:  # something upstream is missing or blocked: the run will say so
+            fresh = False
+        if not fresh:
+            return step.layers[position:]
+    return ()
+
+
+def execute(step: Step, force: bool) -> Outcome:
+    """Run what is stale of one step as one Dagster run, in this process."""
+    from dagster import DagsterInstance
+
+    from scalper_assets.assets.factory import asset_key
+    from scalper_assets.definitions import defs
+    from scalper_assets.jobs import JOB_OF_SHAPE
+    from scalper_assets.partitions import partition_key
+    from scalper_assets.project import location_project
+
+    project = location_project()
+    started = time.perf_counter()
+    selected = stale_layers(project, step, force)
+    if not selected:
+        return Outcome(step, (), time.perf_counter() - started)
+    shape = next(layer.shape for layer in layers_of(project.settings) if layer.name == selected[0])
+    with DagsterInstance.get() as instance:
+        result = defs.resolve_job_def(JOB_OF_SHAPE[shape]).execute_in_process(
+            instance=instance,
+            partition_key=partition_key(dict(step.keys)),
+            asset_selection=[asset_key(name) for name in selected],
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+    seconds = time.perf_counter() - started
+    if result.success:
+        return Outcome(step, selected, seconds)
+    failures = [
+        event.step_failure_data.user_failure_data.description
+        if event.step_failure_data.user_failure_data
+        else str(event.step_failure_data.error)
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    cause = next((text for text in failures if text), "the run failed; see it in the Dagster UI")
+    return Outcome(step, selected, seconds, error=cause)
+
+
+def run_plan(
+    phases: Sequence[Sequence[Step]], *, workers: int = 1, force: bool = False, report: Callable[[Outcome], Any] = lambda outcome: None
+) -> list[Outcome]:
+    """Run all phases in order; within a phase up to `workers` steps at a time, each in its own process.
+
+    A failed step does not stop the others; what depends on it fails with the reason.
+    """
+    outcomes: list[Outcome] = []
+    if workers < 1:
+        raise SettingsError(f"workers is {workers}; expected at least 1")
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else None
+    try:
+        for phase in phases:
+            for outcome in _run_phase(phase, pool, force):
+                report(outcome)
+                outcomes.append(outcome)
+    finally:
+        if pool:
+            pool.shutdown(cancel_futures=True)
+    return outcomes
+
+
+def _run_phase(phase: Sequence[Step], pool: ProcessPoolExecutor | None, force: bool) -> Iterator[Outcome]:
+    if pool is None or len(phase) == 1:
+        for step in phase:
+            yield execute(step, force)
+        return
+    futures: list[Future[Outcome]] = [pool.submit(execute, step, force) for step in phase]
+    for future in as_completed(futures):
+        yield future.result()

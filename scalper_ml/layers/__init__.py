@@ -1,0 +1,32 @@
+"""The layers of the warehouse in the order of the graph."""
+
+from scalper_ml.layers.backtests import BACKTESTS_LAYER
+from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS
+from scalper_ml.layers.base import Layer
+from scalper_ml.layers.candidates import CANDIDATES_LAYER
+from scalper_ml.layers.champions import CHAMPIONS_LAYER
+from scalper_ml.layers.datasets import DATASETS_LAYER
+from scalper_ml.layers.features import FEATURES_LAYER
+from scalper_ml.layers.market import MARKET_LAYER
+from scalper_ml.layers.models import MODEL_LAYERS
+from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
+from scalper_ml.layers.ticks import TICKS_LAYER
+from scalper_ml.settings import Settings
+
+__all__ = ["layers_of"]
+
+
+def layers_of(settings: Settings) -> tuple[Layer, ...]:
+    """Every layer a project has, upstream before downstream; kline sources enter at the bars."""
+    market_data = (BARS_FROM_KLINES,) if settings.source.kind == "klines" else (TICKS_LAYER, BARS_FROM_TICKS)
+    return (
+        *market_data,
+        MARKET_LAYER,
+        FEATURES_LAYER,
+        DATASETS_LAYER,
+        *MODEL_LAYERS,
+        CANDIDATES_LAYER,
+        BACKTESTS_LAYER,
+        THRESHOLDS_LAYER,
+        CHAMPIONS_LAYER,
+    )

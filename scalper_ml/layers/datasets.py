@@ -1,0 +1,126 @@
+"""datasets: labels, roles, weights and the train-only scaler of a symbol x horizon."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from scalper_ml.backtest.costs import Costs
+from scalper_ml.datasets.build import SIGMA_COLUMN, DatasetParams, build_dataset
+from scalper_ml.datasets.profile import Profile, profile_dataset
+from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.errors import InsufficientDataError, WarehouseError
+from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.project import Project
+from scalper_ml.layers.features import read_features
+from scalper_ml.schema import us
+from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
+
+__all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_scaler"]
+
+CHECKS = ("min_rows", "class_balance", "no_nan", "roles_disjoint")
+
+
+def project_costs(project: Project) -> Costs:
+    """The cost model of the settings."""
+    costs = project.settings.backtest
+    return Costs(fee_bps=costs.fee_bps, spread_bps=costs.spread_bps, impact=costs.impact, notional=costs.notional)
+
+
+def dataset_params(project: Project, horizon: int) -> DatasetParams:
+    """The dataset parameters of the settings for one horizon."""
+    settings = project.settings
+    costs = project_costs(project)
+    return DatasetParams(
+        horizon=horizon,
+        interval_us=settings.interval_us,
+        k_vol=settings.labels.k_vol,
+        kappa=settings.labels.kappa,
+        max_gap_bars=settings.labels.max_gap_bars,
+        min_rows=settings.splits.min_rows,
+        calibrate_size=settings.splits.calibrate_size,
+        select_size=settings.splits.select_size,
+        test_size=settings.splits.test_size,
+        scaler=settings.splits.scaler,
+        seed=settings.splits.seed,
+        max_class_share=settings.splits.max_class_share,
+        cost_schedule=tuple(sorted(costs.to_dict().items())),
+    )
+
+
+def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    symbol = {"symbol": keys["symbol"]}
+    return {
+        "code": code_digest("datasets", "labels", "backtest/costs", "schema", "layers/datasets"),
+        "bars": project.warehouse.require("bars", symbol).content,
+        "features": project.warehouse.require("features", symbol).content,
+        "params": dataset_params(project, int(keys["horizon"])).to_dict(),
+    }
+
+
+def _build(project: Project, keys: Keys) -> Manifest:
+    warehouse, symbol = project.warehouse, {"symbol": keys["symbol"]}
+    features = warehouse.require("features", symbol)
+    bars = warehouse.read_table(warehouse.require("bars", symbol))
+    _, warm, values, names = read_features(project, features)
+    inputs = _inputs(project, keys)
+    volume = bars["quote_volume"].to_numpy() if bars["quote_volume"].null_count == 0 else pc.multiply(bars["volume"], bars["close"]).to_numpy()
+    cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], volume)
+    params = dataset_params(project, int(keys["horizon"]))
+    try:
+        dataset = build_dataset(bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost)
+    except InsufficientDataError as error:
+        failed = "class_balance" if "class" in str(error) else "min_rows"
+        warehouse.write("datasets", keys, {}, inputs=inputs, checks=[Check(failed, False, str(error))])
+        raise
+    summary = dataset.summary
+    shares = summary["roles"]["train"]["class_shares"]
+    largest = max(shares, key=shares.__getitem__)
+    table, role = dataset.table, dataset.table["role"].to_numpy(zero_copy_only=False)
+    t0, t1 = us(table["t0_us"]), us(table["t1_us"])
+    order = ("train", "calibrate", "select", "score")
+    disjoint = all(t1[role == a].max() < t0[role == b].min() for a, b in zip(order, order[1:], strict=False))
+    checks = [
+        Check("min_rows", table.num_rows >= params.min_rows, f"{table.num_rows} label rows, at least {params.min_rows} wanted"),
+        Check(
+            "class_balance",
+            shares[largest] <= params.max_class_share,
+            f"{largest} holds {shares[largest]:.1%} of train, at most {params.max_class_share:.0%} allowed",
+            values={name: float(share) for name, share in shares.items()},
+        ),
+        Check("no_nan", summary["nan_after_warmup"] == 0, f"{summary['nan_after_warmup']} values missing in labelled rows"),
+        Check("roles_disjoint", bool(disjoint), "no label of a role ends at or after the next role begins"),
+    ]
+    files = {
+        "data.parquet": parquet_bytes(table),
+        "scaler.json": canonical_json(dataset.scaler.to_dict()),
+        "dataset.json": canonical_json({**summary, "symbol": str(keys["symbol"]), "lineage": inputs}, indent=1),
+    }
+    return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks)
+
+
+def read_scaler(project: Project, manifest: Manifest) -> Scaler:
+    """The scaler of a datasets partition, fitted on its train rows."""
+    return Scaler.from_dict(json.loads(project.warehouse.read_bytes(manifest, "scaler.json")))
+
+
+def profile_of(project: Project, keys: Keys) -> Profile:
+    """The profile of a dataset partition: class balance by role and statistics of every feature."""
+    dataset = project.warehouse.require("datasets", keys)
+    table = project.warehouse.read_table(dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]))
+    return profile_dataset(table, X, names)
+
+
+def dataset_matrix(project: Project, keys: Keys, ts_us: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Unscaled features (n, f) of the rows at these stamps, and their names."""
+    features = project.warehouse.require("features", {"symbol": keys["symbol"]})
+    ts, _, values, names = read_features(project, features)
+    position = np.searchsorted(ts, ts_us)
+    if not np.array_equal(ts[np.minimum(position, len(ts) - 1)], ts_us):
+        raise WarehouseError(f"datasets {dict(keys)}: rows without features; features changed, materialise datasets again")
+    return values[position], names
+
+
+DATASETS_LAYER = Layer("datasets", "symbol_horizon", ("features", "bars"), CHECKS, _inputs, _build)

@@ -1,0 +1,118 @@
+"""features: one feature set over the bars of a symbol, with the carried state beside it."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scalper_ml.clock import iso
+from scalper_ml.features.audit import truncation_audit
+from scalper_ml.features.engine import compute, inputs_from_bars
+from scalper_ml.features.registry import FeatureSet, feature_set
+from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.project import Project
+from scalper_ml.schema import InputGroup, stamps, us
+from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
+
+__all__ = ["FEATURES_LAYER", "project_feature_set", "read_features"]
+
+AUDIT_ROWS = 1200
+AUDIT_CUTS = 3
+TRADE_COLUMNS = ("trades", "buy_trades", "buy_volume", "sell_volume")
+
+
+def project_feature_set(project: Project, bars: Manifest) -> FeatureSet:
+    """The feature set the settings ask for and these bars can feed: groups without data are left out by name."""
+    settings = project.settings
+    groups: list[InputGroup] = ["klines", "calendar"]
+    if not set(TRADE_COLUMNS) & set(bars.summary["null_columns"]):
+        groups.append("trades")
+    if len(settings.symbols) > 1:
+        groups.append("market")
+    return feature_set(
+        groups,
+        families=settings.features.families,
+        windows=settings.features.windows,
+        reset_after_gap=settings.features.reset_after_gap,
+        min_ticks=settings.features.min_ticks,
+    )
+
+
+def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    bars = project.warehouse.require("bars", keys)
+    feature_names = project_feature_set(project, bars)
+    inputs: dict[str, Any] = {
+        "code": code_digest("features", "kernel", "schema", "layers/features"),
+        "bars": bars.content,
+        "feature_set": feature_names.id,
+    }
+    if "market" in feature_names.groups:
+        inputs["market"] = project.warehouse.require("market", {}).content
+    return inputs
+
+
+def engine_inputs(project: Project, bars_table: pa.Table, symbol: str, fs: FeatureSet) -> np.ndarray:
+    """The engine's input matrix (n, k) of a symbol's bars and, where the set needs it, its market rows."""
+    market = None
+    if "market" in fs.groups:
+        table = project.warehouse.read_table(project.warehouse.require("market", {}))
+        market = table.filter(pc.equal(table["symbol"], symbol))
+    return inputs_from_bars(bars_table, market)
+
+
+def _build(project: Project, keys: Keys) -> Manifest:
+    warehouse, symbol = project.warehouse, str(keys["symbol"])
+    bars = warehouse.require("bars", keys)
+    table = warehouse.read_table(bars)
+    fs = project_feature_set(project, bars)
+    X, ts = engine_inputs(project, table, symbol, fs), us(table["ts_us"])
+    block = compute(fs, X, ts)
+    warm = block.warm
+    bad = {name: int((~np.isfinite(block.values[warm, j])).sum()) for j, name in enumerate(fs.names)}
+    bad = {name: count for name, count in bad.items() if count}
+    audited = min(len(ts), max(AUDIT_ROWS, 2 * fs.warmup))
+    audit = truncation_audit(fs, X[:audited], ts[:audited], cuts=AUDIT_CUTS, seed=project.settings.splits.seed)
+    data = pa.table(
+        {"ts_us": stamps(ts), "warm": pa.array(warm), **{name: block.values[:, j] for j, name in enumerate(fs.names)}}
+    )
+    checks = [
+        Check("schema", data.column_names[2:] == list(fs.names), f"{len(fs.names)} columns in the order of feature set {fs.id}"),
+        Check(
+            "no_nan_after_warmup",
+            not bad,
+            f"features with NaN or infinity after warm-up: {bad}" if bad else f"none in {int(warm.sum())} warm rows",
+            values={"warm_rows": int(warm.sum())},
+        ),
+        Check("no_future", audit.ok, audit.describe(), values={"rows": audited, "cuts": AUDIT_CUTS}),
+    ]
+    summary = {
+        "rows": len(ts),
+        "warm_rows": int(warm.sum()),
+        "features": len(fs.names),
+        "feature_set_id": fs.id,
+        "groups": list(fs.groups),
+        "warmup": fs.warmup,
+        "state_bytes": len(block.state),
+        "first": iso(int(ts[0])),
+        "last": iso(int(ts[-1])),
+    }
+    files = {
+        "data.parquet": parquet_bytes(data),
+        "state.bin": block.state,
+        "feature_set.json": canonical_json(fs.to_dict(), indent=1),
+    }
+    return warehouse.write("features", keys, files, inputs=_inputs(project, keys), summary=summary, checks=checks)
+
+
+def read_features(project: Project, manifest: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Stamps (n,), warm flags (n,), values (n, f) and names of a features partition."""
+    table = project.warehouse.read_table(manifest)
+    names = tuple(table.column_names[2:])
+    values = np.empty((table.num_rows, len(names)))
+    for j, name in enumerate(names):
+        values[:, j] = table[name].to_numpy()
+    return us(table["ts_us"]), table["warm"].to_numpy(), values, names
+
+
+FEATURES_LAYER = Layer("features", "symbol", ("bars", "market"), ("schema", "no_nan_after_warmup", "no_future"), _inputs, _build)

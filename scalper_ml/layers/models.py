@@ -1,0 +1,125 @@
+"""models/<kind>: one sealed bundle of every registered kind for a symbol x horizon."""
+
+import json
+from functools import partial
+from typing import Any
+
+from scalper_ml.errors import SettingsError
+from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.datasets import dataset_matrix, read_scaler
+from scalper_ml.models.base import ModelParams
+from scalper_ml.models.bundle import Model, load_bundle
+from scalper_ml.models.registry import model_kind, model_kinds
+from scalper_ml.models.train import TrainOptions, train_model
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
+
+__all__ = ["MODEL_LAYERS", "bundle_of"]
+
+MAX_CALIBRATION_ERROR = 0.03
+CHECKS = ("skill", "calibrated", "loads")
+
+
+def _params(project: Project, kind: str) -> ModelParams:
+    if unknown := sorted(set(project.settings.training) - set(model_kinds())):
+        raise SettingsError(f"training: unknown model kinds {unknown}; known kinds: {sorted(model_kinds())}")
+    return model_kind(kind).params.parse(project.settings.training.get(kind, {}))
+
+
+def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
+    warehouse, settings = project.warehouse, project.settings
+    return {
+        "code": code_digest("models", "validation", "datasets/splits", "datasets/scaling", "schema", "layers/models"),
+        "dataset": warehouse.require("datasets", keys).content,
+        "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
+        "params": _params(project, kind).to_dict(),
+        "folds": settings.splits.folds,
+        "seed": settings.splits.seed,
+    }
+
+
+def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
+    warehouse, settings = project.warehouse, project.settings
+    layer = f"models/{kind}"
+    dataset = warehouse.require("datasets", keys)
+    features = warehouse.require("features", {"symbol": keys["symbol"]})
+    table = warehouse.read_table(dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]))
+    inputs = _inputs(project, keys, kind=kind)
+    lineage = {
+        "symbol": str(keys["symbol"]),
+        "horizon": int(keys["horizon"]),
+        "label_version": dataset.summary["label_version"],
+        "bars": dataset.inputs["bars"],
+        "features": features.content,
+        "dataset": dataset.content,
+        "feature_set": json.loads(warehouse.read_bytes(features, "feature_set.json")),
+    }
+    trained = train_model(
+        kind,
+        X,
+        table,
+        read_scaler(project, dataset),
+        names,
+        features.summary["feature_set_id"],
+        _params(project, kind),
+        seed=settings.splits.seed,
+        lineage=lineage,
+        options=TrainOptions(n_folds=settings.splits.folds),
+    )
+    store = BundleStore(warehouse.folder(layer, keys))
+    folder = store.put(trained.bundle_id, trained.files)
+    load_bundle(folder, names=names, fs_id=features.summary["feature_set_id"])
+    select = trained.metrics["select"]
+    error = select["ece"] - select["ece_noise_floor"]
+    checks = [
+        Check(
+            "skill",
+            select["log_loss_skill"] > 0,
+            f"log-loss skill on select {select['log_loss_skill']:+.4f}, balanced accuracy {select['balanced_accuracy']:.4f} (chance 0.3333)",
+            blocking=False,
+        ),
+        Check(
+            "calibrated",
+            error <= MAX_CALIBRATION_ERROR,
+            f"ECE {select['ece']:.4f} against a noise floor of {select['ece_noise_floor']:.4f}",
+            blocking=False,
+        ),
+        Check("loads", True, f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced"),
+    ]
+    pointer = {"bundle_id": trained.bundle_id, "kind": kind}
+    summary = {
+        "bundle_id": trained.bundle_id,
+        "best_iteration": trained.best_iteration,
+        "metrics": trained.metrics,
+        "calibration": trained.calibration,
+        "importance": trained.importance,
+        "warnings": list(trained.warnings),
+    }
+    files = {"bundle.json": canonical_json(pointer), "predictions.parquet": parquet_bytes(trained.predictions)}
+    manifest = warehouse.write(layer, keys, files, inputs=inputs, summary=summary, checks=checks)
+    champion = warehouse.manifest("champions", keys)
+    pinned = [champion.summary["bundle_id"]] if champion and champion.summary["bundle_id"] else []
+    store.prune([trained.bundle_id, *pinned])
+    return manifest
+
+
+def bundle_of(project: Project, kind: str, keys: Keys, bundle_id: str | None = None) -> Model:
+    """The loaded, verified bundle of a partition: the current one, or an older one by id."""
+    layer = f"models/{kind}"
+    chosen = bundle_id or project.warehouse.require(layer, keys).summary["bundle_id"]
+    return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen)
+
+
+MODEL_LAYERS = tuple(
+    Layer(
+        f"models/{kind}",
+        "symbol_horizon",
+        ("datasets", "features"),
+        CHECKS,
+        partial(_inputs, kind=kind),
+        partial(_build, kind=kind),
+    )
+    for kind in model_kinds()
+)

@@ -1,0 +1,354 @@
+"""Settings: one YAML file, typed, validated, with profiles and overrides.
+
+The file's top-level keys are defaults; ``profiles.<name>`` is laid over them. Overrides come from
+the environment (``SCALPER__LABELS__K_VOL=0.5``) or the command line (``labels.k_vol=0.5``). A wrong
+key or value names itself, the line it stands on and what is allowed.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from scalper_ml.bars.interval import parse_interval
+from scalper_ml.errors import SettingsError
+
+__all__ = [
+    "Backtest",
+    "Bars",
+    "Drift",
+    "Features",
+    "Gate",
+    "Labels",
+    "PlantedMarket",
+    "Settings",
+    "Source",
+    "Splits",
+    "Storage",
+    "load_settings",
+]
+
+ENVIRONMENT_PREFIX = "SCALPER__"
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
+Horizon = Annotated[int, Field(ge=1, le=1440)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PlantedMarket(_Section):
+    """A synthetic market of METHOD 7: what is planted in it is known."""
+
+    level: Literal["A", "B", "null"]
+    sigma_bps: Positive  # 1-bar standard deviation of log returns
+    rho: Annotated[float, Field(ge=0, lt=1)] = 0.0  # correlation of the signal with the next bar's return
+    phi: Annotated[float, Field(ge=0, lt=1)] = 0.9  # persistence of the signal, per bar
+    spread_bps: NotNegative = 1.0
+    start_price: Positive = 100.0
+    seed: int = 7
+
+
+class Source(_Section):
+    """Where raw data comes from: planted markets, tick files, or klines that enter at the bar layer."""
+
+    kind: Literal["synthetic", "ticks", "klines"]
+    folder: str = "ticks"  # of tick or kline files; synthetic markets are written there
+    format: str | None = None  # override of the sniffed format
+    days: Positive = 10  # synthetic: length of each market
+    trades_per_bar: Annotated[int, Field(ge=4)] = 30  # synthetic: mean trades in a bar
+    start: str = "2026-01-01T00:00:00Z"  # synthetic: first stamp
+    markets: dict[Symbol, PlantedMarket] = {}
+
+
+class Bars(_Section):
+    """Time bars; klines of a shorter interval are resampled to this one, exactly."""
+
+    interval: str
+
+    @field_validator("interval")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            parse_interval(value)
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+
+class Features(_Section):
+    """What goes into the feature set; its id is a hash of all of it."""
+
+    families: list[str] | None = None  # None: every family the source can feed
+    windows: dict[str, list[Annotated[int, Field(ge=1, le=1440)]]] = {}  # by feature kind
+    reset_after_gap: Annotated[int, Field(ge=1)] = 240  # intervals without a bar that start the warm-up anew
+    min_ticks: Annotated[int, Field(ge=0)] = 0  # a bar of fewer trades gives no decision
+    lead: Symbol | None = None  # lead coin of the cross-asset family; default: the first symbol
+
+
+class Labels(_Section):
+    """Fixed-horizon labels with a deadband in volatility and cost units (METHOD 1.2)."""
+
+    k_vol: NotNegative
+    kappa: NotNegative
+    max_gap_bars: Annotated[int, Field(ge=0)]
+
+
+class Splits(_Section):
+    """Shares of the label rows; what is left is the train role."""
+
+    min_rows: Annotated[int, Field(ge=50)]
+    test_size: Share  # the score role
+    calibrate_size: Share
+    select_size: Share
+    folds: Annotated[int, Field(ge=2, le=20)]  # walk-forward folds inside train
+    scaler: Literal["zscore", "minmax", "robust", "none"]
+    max_class_share: Share  # a class above this share of train fails the class-balance check
+    seed: int
+
+    @model_validator(mode="after")
+    def _train_is_left(self) -> Self:
+        taken = self.test_size + self.calibrate_size + self.select_size
+        if taken > 0.8:
+            raise ValueError(f"test_size + calibrate_size + select_size is {taken:.2f}; at most 0.80, train needs the rest")
+        return self
+
+
+class Backtest(_Section):
+    """Costs as the trader pays them, a side (METHOD 6.2)."""
+
+    fee_bps: NotNegative
+    spread_bps: NotNegative  # full spread; half of it is paid a side
+    impact: NotNegative  # Y of the square-root law
+    notional: Positive  # quote units of one order
+    risk_per_trade: Share  # of equity, for the compounded equity curve only
+
+
+class Gate(_Section):
+    """The published file and how its score is computed."""
+
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    file: str
+    draws: Annotated[int, Field(ge=200)]
+    seed: int
+    min_score: Annotated[float, Field(ge=0, le=100)] | None = None  # can only tighten
+
+
+class Drift(_Section):
+    """Recorded in every champion pointer; the drift monitors act on it."""
+
+    drift_threshold: Share
+    max_age_days: Positive
+
+
+class Storage(_Section):
+    """Where the platform writes."""
+
+    root: str
+
+
+class Settings(_Section):
+    """Everything a user sets; see ``config/settings.yaml``."""
+
+    profile: str
+    symbols: Annotated[list[Symbol], Field(min_length=1)]
+    horizons: Annotated[list[Horizon], Field(min_length=1)]
+    source: Source
+    bars: Bars
+    features: Features
+    labels: Labels
+    splits: Splits
+    training: dict[str, dict[str, Any]] = {}  # parameters by model kind, validated by the kind
+    backtest: Backtest
+    gate: Gate
+    drift: Drift
+    storage: Storage
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, values in (("symbols", self.symbols), ("horizons", self.horizons)):
+            if len(set(values)) != len(values):  # type: ignore[arg-type]
+                raise ValueError(f"{name} has duplicates: {values}")
+        if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
+            raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
+        if self.features.lead and self.features.lead not in self.symbols:
+            raise ValueError(f"features.lead {self.features.lead!r} is not one of the symbols {self.symbols}")
+        return self
+
+    @property
+    def interval_us(self) -> int:
+        """Length of a bar in microseconds."""
+        return parse_interval(self.bars.interval)
+
+    @property
+    def lead(self) -> str:
+        """The coin whose returns the cross-asset features use as the leader."""
+        return self.features.lead or self.symbols[0]
+
+    def fingerprint(self, *sections: str) -> str:
+        """First 16 hex digits of a hash over the named sections."""
+        values = {name: self.model_dump(mode="json")[name] for name in sections}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+Lines = dict[tuple[str, ...], int]
+
+
+def load_settings(
+    path: Path,
+    *,
+    profile: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Iterable[str] = (),
+) -> Settings:
+    """Settings from a file, a profile laid over it, the environment and ``key=value`` overrides.
+
+    Parameters
+    ----------
+    path : Path
+        The YAML file.
+    profile : str, optional
+        Name below ``profiles``; default: the environment's ``SCALPER__PROFILE``, else the file's ``profile``.
+    environment : mapping, optional
+        Variables such as ``SCALPER__SPLITS__SEED``; others are ignored.
+    overrides : iterable of str
+        ``section.key=value``, the value in YAML.
+
+    Raises
+    ------
+    SettingsError
+        Naming the key, its origin (file and line, variable or override), what was found and what is allowed.
+    """
+    values, lines = _read_yaml(path)
+    origin = {key: f"{path.name} line {line}" for key, line in lines.items()}
+    profiles = values.pop("profiles", {})
+    layers: list[tuple[tuple[str, ...], Any, str]] = []
+    for name, text in sorted((environment or {}).items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+            layers.append((keys, _parse(text, f"environment {name}"), f"environment {name}"))
+    for item in overrides:
+        name, sign, text = item.partition("=")
+        if not sign:
+            raise SettingsError(f"override {item!r}: expected section.key=value")
+        layers.append((tuple(name.strip().split(".")), _parse(text, f"override {name}"), f"override {name}"))
+    chosen = profile or next((v for k, v, _ in reversed(layers) if k == ("profile",)), None) or values.get("profile")
+    if not isinstance(profiles, dict) or chosen not in profiles:
+        known = sorted(profiles) if isinstance(profiles, dict) else []
+        raise SettingsError(f"{path.name}: profile {chosen!r} is unknown; known profiles: {known}")
+    _overlay(values, profiles[chosen] or {}, ("profiles", chosen), (), origin)
+    for keys, value, source in layers:
+        _assign(values, keys, value, source)
+        origin[keys] = source
+    values["profile"] = chosen
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, origin, path)) from None
+
+
+def _read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"settings file not found: {path}; expected config/settings.yaml of the project") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{path.name}{where}: not valid YAML - {getattr(error, 'problem', error)}") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path.name}: expected a mapping of sections, found {type(values).__name__}")
+    lines: Lines = {}
+    _collect_lines(node, (), lines, path.name)
+    return values, lines
+
+
+def _collect_lines(node: yaml.Node, at: tuple[str, ...], lines: Lines, name: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*at, str(key.value))
+            if here in lines:
+                raise SettingsError(
+                    f"{name} line {key.start_mark.line + 1}: key {'.'.join(here)!r} stands twice (first on line {lines[here]})"
+                )
+            lines[here] = key.start_mark.line + 1
+            _collect_lines(value, here, lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            lines[(*at, str(index))] = value.start_mark.line + 1
+            _collect_lines(value, (*at, str(index)), lines, name)
+
+
+def _parse(text: str, source: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{source}: value {text!r} is not valid YAML - {getattr(error, 'problem', error)}") from None
+
+
+def _overlay(
+    base: dict[str, Any], layer: Any, source: tuple[str, ...], at: tuple[str, ...], origin: dict[tuple[str, ...], str]
+) -> None:
+    if not isinstance(layer, dict):
+        raise SettingsError(f"{'.'.join(source)}: expected a mapping, found {type(layer).__name__}")
+    for key, value in layer.items():
+        here, there = (*at, str(key)), (*source, str(key))
+        for known, where in list(origin.items()):
+            if known[: len(there)] == there:
+                origin[here + known[len(there) :]] = where
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _overlay(base[key], value, there, here, origin)
+        else:
+            base[key] = value
+
+
+def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: str) -> None:
+    target = values
+    for key in keys[:-1]:
+        if not isinstance(target.get(key), dict):
+            raise SettingsError(f"{source}: unknown section {key!r}; sections: {sorted(k for k in values if isinstance(values[k], dict))}")
+        target = target[key]
+    target[keys[-1]] = value
+
+
+def _allowed(model: type[BaseModel], at: tuple[str, ...]) -> list[str]:
+    fields: Mapping[str, Any] = model.model_fields
+    for key in at:
+        annotation = fields[key].annotation if key in fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return sorted(PlantedMarket.model_fields) if "markets" in at else []
+        fields = annotation.model_fields
+    return sorted(fields)
+
+
+def _explain(error: ValidationError, origin: Mapping[tuple[str, ...], str], path: Path) -> str:
+    messages = []
+    for problem in error.errors():
+        at = tuple(str(part) for part in problem["loc"])
+        where = next((origin[at[:n]] for n in range(len(at), 0, -1) if at[:n] in origin), path.name)
+        name = ".".join(at)
+        if problem["type"] == "extra_forbidden":
+            allowed = _allowed(Settings, at[:-1])
+            close = difflib.get_close_matches(at[-1], allowed, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            messages.append(f"{where}: unknown key {name!r}{hint} allowed here: {allowed}")
+        elif problem["type"] == "missing":
+            messages.append(f"{where}: key {name!r} is missing")
+        else:
+            found = "" if problem["type"] == "value_error" else f", found {problem['input']!r}"
+            messages.append(f"{where}: {name + ': ' if name else ''}{problem['msg']}{found}")
+    return "\n".join(messages)

@@ -1,0 +1,321 @@
+"""The warehouse: partitions of Parquet and other files, replaced atomically, read through DuckDB.
+
+A partition is a folder ``<layer>/symbol=S/horizon=H``. Its files carry a piece of their content's
+hash in their names and are never edited; ``manifest.json``, replaced last by one rename, says which
+of them are current. A process killed at any moment leaves the last complete partition in place.
+
+A build whose blocking checks failed does not replace the partition: it leaves ``blocked.json``
+beside it, and readers refuse the partition until a build passes.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scalper_ml.errors import ChecksFailedError, WarehouseError
+
+__all__ = ["BundleStore", "Check", "Manifest", "Warehouse", "atomic_write", "canonical_json", "parquet_bytes", "sha256_of"]
+
+Keys = Mapping[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The outcome of one check on one partition.
+
+    `values` are shown in the UI; `blocking` checks that fail keep the build from being published.
+    """
+
+    name: str
+    passed: bool
+    description: str = ""
+    blocking: bool = True
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a complete partition consists of.
+
+    `files` maps a logical name (``data.parquet``) to its path below the partition, its sha256 and size;
+    `content` is the hash over the logical names and sha256s; `inputs` is what the build depended on.
+    """
+
+    layer: str
+    keys: dict[str, str]
+    files: dict[str, dict[str, Any]]
+    content: str
+    inputs: dict[str, Any]
+    checks: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+def canonical_json(value: Any, *, indent: int | None = None) -> bytes:
+    """JSON with sorted keys and no NaN: equal values give equal bytes."""
+    separators = (",", ":") if indent is None else (",", ": ")
+    return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False, separators=separators).encode()
+
+
+def sha256_of(data: bytes) -> str:
+    """Hex sha256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """`table` as Parquet (zstd, no dictionary for floats): equal tables give equal bytes."""
+    sink = io.BytesIO()
+    text = [f.name for f in table.schema if pa.types.is_string(f.type)]
+    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True)
+    return sink.getvalue()
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, flush it to disk and rename it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as sink:
+            sink.write(data)
+            sink.flush()
+            os.fsync(sink.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class Warehouse:
+    """Partitions below one root folder.
+
+    Parameters
+    ----------
+    root : Path
+        A local folder; created at the first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        if "://" in str(root):
+            raise WarehouseError(f"storage root {str(root)!r}: only local folders can be used yet; give a path")
+        self.root = Path(root)
+
+    def folder(self, layer: str, keys: Keys) -> Path:
+        """Folder of a partition, whether or not it exists."""
+        return self.root.joinpath(*layer.split("/"), *(f"{name}={value}" for name, value in keys.items()))
+
+    def manifest(self, layer: str, keys: Keys) -> Manifest | None:
+        """The current manifest, or None where nothing complete has been written."""
+        path = self.folder(layer, keys) / "manifest.json"
+        try:
+            return Manifest(**json.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise WarehouseError(f"{path}: not a manifest ({error}); delete the folder and materialise it again") from None
+
+    def blocked(self, layer: str, keys: Keys) -> dict[str, Any] | None:
+        """The failed checks of the newest build, or None if it passed."""
+        try:
+            record: dict[str, Any] = json.loads((self.folder(layer, keys) / "blocked.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        return record
+
+    def require(self, layer: str, keys: Keys) -> Manifest:
+        """The manifest of a partition that is complete and whose newest build passed its checks.
+
+        Raises
+        ------
+        WarehouseError
+            Nothing has been materialised there.
+        ChecksFailedError
+            The newest build failed a blocking check.
+        """
+        name = _name(layer, keys)
+        if blocked := self.blocked(layer, keys):
+            failed = "; ".join(f"{c['name']}: {c['description']}" for c in blocked["failed"])
+            raise ChecksFailedError(f"{name}: its newest build failed blocking checks ({failed}); fix the input and materialise it again")
+        manifest = self.manifest(layer, keys)
+        if manifest is None:
+            raise WarehouseError(f"{name}: nothing materialised at {self.folder(layer, keys)}; materialise {layer} first")
+        return manifest
+
+    def read_bytes(self, manifest: Manifest, file: str) -> bytes:
+        """One file of a partition, verified against its hash."""
+        entry = manifest.files.get(file)
+        if entry is None:
+            raise WarehouseError(f"{_name(manifest.layer, manifest.keys)}: no file {file!r}; it holds {sorted(manifest.files)}")
+        path = self.folder(manifest.layer, manifest.keys) / entry["path"]
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise WarehouseError(f"{path}: missing, although the manifest names it; materialise the partition again") from None
+        if sha256_of(data) != entry["sha256"]:
+            raise WarehouseError(f"{path}: content differs from the manifest's sha256 {entry['sha256'][:12]}; materialise it again")
+        return data
+
+    def read_table(self, manifest: Manifest, file: str = "data.parquet", columns: Sequence[str] | None = None) -> pa.Table:
+        """One Parquet file of a partition as a table, verified against its hash."""
+        data = self.read_bytes(manifest, file)
+        return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
+
+    def write(
+        self,
+        layer: str,
+        keys: Keys,
+        files: Mapping[str, bytes],
+        *,
+        inputs: Mapping[str, Any],
+        summary: Mapping[str, Any] | None = None,
+        checks: Sequence[Check] = (),
+    ) -> Manifest:
+        """Publish a partition, or block it if one of its blocking checks failed.
+
+        Parameters
+        ----------
+        files : mapping of logical name to bytes
+            Names may hold folders (``date=2026-01-01/data.parquet``).
+        inputs : mapping
+            What the build depended on; equal inputs mean that nothing has to be recomputed.
+
+        Returns
+        -------
+        Manifest
+            The manifest as published, or as it would have been if the checks had passed.
+        """
+        folder = self.folder(layer, keys)
+        entries = {}
+        for name, data in files.items():
+            digest = sha256_of(data)
+            path = Path(name)
+            placed = path.with_name(f"{path.stem}-{digest[:12]}{path.suffix}")
+            entries[name] = {"path": placed.as_posix(), "sha256": digest, "bytes": len(data)}
+        content = sha256_of(canonical_json({name: entry["sha256"] for name, entry in entries.items()}))
+        recorded = [{**asdict(check), "values": dict(check.values)} for check in checks]
+        manifest = Manifest(
+            layer=layer,
+            keys={name: str(value) for name, value in keys.items()},
+            files=entries,
+            content=content,
+            inputs=dict(inputs),
+            checks=recorded,
+            summary=dict(summary or {}),
+        )
+        failed = [check for check in recorded if check["blocking"] and not check["passed"]]
+        if failed:
+            atomic_write(folder / "blocked.json", canonical_json({"failed": failed, "inputs": manifest.inputs}, indent=1))
+            return manifest
+        for name, data in files.items():
+            target = folder / entries[name]["path"]
+            if not (target.exists() and target.stat().st_size == len(data)):
+                atomic_write(target, data)
+        atomic_write(folder / "manifest.json", canonical_json(asdict(manifest), indent=1))
+        (folder / "blocked.json").unlink(missing_ok=True)
+        self._sweep(folder, {entry["path"] for entry in entries.values()})
+        return manifest
+
+    def fresh(self, layer: str, keys: Keys, inputs: Mapping[str, Any]) -> bool:
+        """Whether the partition is complete, unblocked and was built from equal `inputs`."""
+        if self.blocked(layer, keys):
+            return False
+        manifest = self.manifest(layer, keys)
+        return manifest is not None and canonical_json(manifest.inputs) == canonical_json(dict(inputs))
+
+    def partitions(self, layer: str) -> Iterator[Manifest]:
+        """Manifests of all complete partitions of a layer, in the order of their paths."""
+        for path in sorted((self.root / layer).rglob("manifest.json")):
+            if "bundles" not in path.parts:  # a bundle has a manifest of its own kind
+                yield Manifest(**json.loads(path.read_bytes()))
+
+    def refresh_views(self) -> list[str]:
+        """Write ``scalper.duckdb`` anew: one view a layer over the current Parquet files, and nothing else.
+
+        Returns
+        -------
+        list of str
+            The names of the views.
+        """
+        import duckdb
+
+        views: dict[str, set[tuple[str, str]]] = {}
+        for manifest in self.partitions(""):
+            for name in manifest.files:
+                if name.endswith(".parquet"):
+                    stem, depth = Path(name).stem, len(manifest.keys) + len(Path(name).parts) - 1
+                    view = manifest.layer.replace("/", "_") + ("" if stem == "data" else f"_{stem}")
+                    pattern = "/".join([manifest.layer, *["*"] * depth, f"{stem}-*.parquet"])
+                    pointers = "/".join([manifest.layer, *["*"] * len(manifest.keys), "manifest.json"])
+                    views.setdefault(view, set()).add((pattern, pointers))
+        temporary = self.root / f".scalper.duckdb.{os.getpid()}"
+        temporary.unlink(missing_ok=True)
+        with duckdb.connect(str(temporary)) as connection:
+            for view, sources in sorted(views.items()):
+                connection.execute(f'CREATE VIEW "{view}" AS {" UNION ALL BY NAME ".join(map(self._current, sorted(sources)))}')
+        os.replace(temporary, self.root / "scalper.duckdb")
+        return sorted(views)
+
+    def _current(self, source: tuple[str, str]) -> str:
+        """SQL over the files a manifest names; files of interrupted builds are left out."""
+        pattern, pointers = (f"{self.root.resolve()}/{part}".replace("'", "''") for part in source)
+        return (
+            f"SELECT * EXCLUDE (filename) FROM read_parquet('{pattern}', hive_partitioning=true, union_by_name=true, filename=true) "
+            "WHERE parse_filename(filename) IN (SELECT parse_filename(unnest(map_values(files)).path) FROM "
+            f"read_json('{pointers}', columns={{files: 'MAP(VARCHAR, STRUCT(path VARCHAR))'}}))"
+        )
+
+    def _sweep(self, folder: Path, current: set[str]) -> None:
+        """Remove what earlier or interrupted builds left behind; nested partitions are not touched."""
+        for path in sorted(folder.rglob("*"), reverse=True):
+            relative = path.relative_to(folder)
+            nested = any((folder / Path(*relative.parts[:n]) / "manifest.json").exists() for n in range(1, len(relative.parts)))
+            if nested or relative.as_posix() in current or path.name in ("manifest.json", "blocked.json"):
+                continue
+            if path.is_file():
+                path.unlink(missing_ok=True)
+            elif not any(path.iterdir()):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+
+class BundleStore:
+    """Sealed bundles of one model partition: ``bundles/<id>``, written once, the newest `keep` kept."""
+
+    def __init__(self, folder: Path, keep: int = 5) -> None:
+        self.folder = folder / "bundles"
+        self.keep = keep
+
+    def put(self, bundle_id: str, files: Mapping[str, bytes]) -> Path:
+        """Write a bundle unless it is there already; complete or not at all."""
+        target = self.folder / bundle_id
+        if not target.exists():
+            temporary = self.folder / f".{bundle_id}.{os.getpid()}.tmp"
+            shutil.rmtree(temporary, ignore_errors=True)
+            for name, data in files.items():
+                atomic_write(temporary / name, data)
+            os.replace(temporary, target)
+        os.utime(target)
+        return target
+
+    def prune(self, pinned: Sequence[str] = ()) -> list[str]:
+        """Remove all but the newest `keep` bundles and the pinned ones; return the ids removed."""
+        bundles = sorted((p for p in self.folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+        old = [p for p in bundles[self.keep :] if p.name not in pinned]
+        for path in old:
+            shutil.rmtree(path)
+        return [p.name for p in old]
+
+
