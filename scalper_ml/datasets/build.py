@@ -274,5 +274,5 @@ def _data_hash(labels: Labels, roles: NDArray[np.str_]) -> str:
     digest = hashlib.sha256()
     for values in (labels.row, labels.t0, labels.t1, labels.y, labels.y_binary, labels.ret, labels.entry, labels.exit,
                    labels.deadband, labels.cost, labels.sigma, roles.astype("<U9")):  # fmt: skip
-        digest.update(np.ascontiguousarray(values).data)
+        digest.update(values.tobytes())
     return digest.hexdigest()
