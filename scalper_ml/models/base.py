@@ -1,0 +1,126 @@
+"""What a model kind is: one module with its parameters, how to fit it and how to read it back.
+
+A module of this package that defines ``MODEL`` (a `ModelKind`) is a model kind; nothing else has to
+be edited to add one. Kinds see scaled inputs and return raw probabilities: scaling, calibration,
+sealing and verification are the same for all of them (`train`, `bundle`).
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from scalper_ml.errors import SettingsError
+
+__all__ = ["Batch", "Classifier", "FitContext", "Floats", "ModelKind", "ModelParams"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to learn from or to stop on: scaled inputs X (n, f), class codes y (n,), weights (n,)."""
+
+    X: Floats
+    y: npt.NDArray[np.int64]
+    weight: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """What a fit may depend on beside data and parameters.
+
+    `threads` must not change the result.
+    """
+
+    horizon: int
+    seed: int
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParams:
+    """Base of every kind's parameters: fields with defaults, validated on construction."""
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any]) -> "ModelParams":
+        """Parameters from plain values; missing ones take their defaults.
+
+        Raises
+        ------
+        SettingsError
+            A name is unknown or a value is not allowed.
+        """
+        allowed = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(set(values) - set(allowed)):
+            raise SettingsError(f"{cls.__name__}: unknown parameters {unknown}; allowed are {allowed}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as `parse` reads them."""
+        return dataclasses.asdict(self)
+
+    def _whole(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise SettingsError(
+                f"{type(self).__name__}.{name}: found {value!r}; expected a whole number from {low} to {high}"
+            )
+
+    def _number(self, name: str, low: float, high: float, *, above: bool = False) -> None:
+        """Refuse a value outside [low, high], or (low, high] with `above`."""
+        value = getattr(self, name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high or (above and value == low):
+            edge = "above" if above else "from"
+            raise SettingsError(
+                f"{type(self).__name__}.{name}: found {value!r}; expected a number {edge} {low} to {high}"
+            )
+
+
+class Classifier(Protocol):
+    """A fitted three-class model over scaled inputs."""
+
+    @property
+    def best_iteration(self) -> int | None:
+        """Index of the last round kept by early stopping; None for kinds without rounds."""
+
+    def predict_proba(self, X: Floats) -> Floats:
+        """Raw probabilities (n, 3), float64, SHORT NEUTRAL LONG; a row's result does not depend on other rows."""
+
+    def files(self) -> dict[str, bytes]:
+        """Native weights by file name; equal fits give equal bytes."""
+
+    def importance(self) -> Floats:
+        """Share of each feature in the model (f,), >= 0, sums to 1 or is all 0."""
+
+    def contributions(self, X: Floats) -> Floats:
+        """Additive contribution of each feature to each class's log-odds: (n, 3, f)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKind:
+    """One kind of model.
+
+    Parameters
+    ----------
+    name : str
+        ``xgb_classifier``; also the asset's name.
+    params : type
+        A subclass of `ModelParams`; ``params()`` are the defaults.
+    fit : callable
+        ``fit(rows, stop, params, context)``: learns from `rows`, stops early on `stop`.
+    load : callable
+        Reads back what `Classifier.files` wrote.
+    libraries : tuple of str
+        Modules whose versions the manifest records.
+    """
+
+    name: str
+    params: type[ModelParams]
+    fit: Callable[[Batch, Batch, Any, FitContext], Classifier]
+    load: Callable[[Mapping[str, bytes]], Classifier]
+    libraries: tuple[str, ...] = ()

@@ -1,0 +1,150 @@
+"""Fit a kind on the rows of a dataset: once for good, and once a walk-forward fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.datasets.splits import inner_tail, walk_forward
+from scalper_ml.errors import ContractError, InsufficientDataError
+from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, ModelParams
+from scalper_ml.schema import CLASSES, DATASET, ROLES, conform, us
+
+__all__ = ["OutOfFold", "TrainingData", "fit_rows", "out_of_fold", "training_data"]
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """The columns of a dataset that training reads, as arrays of n rows in time order; X is unscaled."""
+
+    X: Floats
+    y: Rows
+    weight: Floats
+    ret: Floats
+    ts: Rows
+    t0: Rows
+    t1: Rows
+    role: npt.NDArray[np.str_]
+
+    def rows(self, role: str) -> Rows:
+        """Row numbers of a role, ascending."""
+        return np.flatnonzero(self.role == role)
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Raw predictions of train rows by models that saw only earlier ones."""
+
+    rows: Rows
+    fold: Rows
+    P: Floats
+    skipped: tuple[str, ...]
+
+
+def training_data(X: Floats, table: pa.Table, names: Sequence[str]) -> TrainingData:
+    """Features and dataset side by side.
+
+    Raises
+    ------
+    ContractError
+        Rows, columns or names do not agree.
+    InsufficientDataError
+        A role has no rows.
+    """
+    table = conform(table, DATASET, "dataset")
+    values = np.asarray(X, dtype=np.float64)
+    if values.shape != (table.num_rows, len(names)):
+        raise ContractError(
+            f"training: found X of shape {values.shape}; expected ({table.num_rows}, {len(names)}), "
+            "a row a label and a column a feature name"
+        )
+    column = {name: table.column(name).to_numpy() for name in ("y", "weight", "ret", "role")}
+    data = TrainingData(
+        X=values,
+        y=column["y"].astype(np.int64),
+        weight=column["weight"].astype(np.float64),
+        ret=column["ret"].astype(np.float64),
+        ts=us(table.column("ts_us")),
+        t0=us(table.column("t0_us")),
+        t1=us(table.column("t1_us")),
+        role=column["role"].astype(np.str_),
+    )
+    for role in ROLES:
+        if data.rows(role).size == 0:
+            raise InsufficientDataError(f"training: role {role!r} has no rows of {table.num_rows}; bring more bars")
+    return data
+
+
+def fit_rows(
+    kind: ModelKind,
+    data: TrainingData,
+    rows: Rows,
+    scaler: Scaler,
+    params: ModelParams,
+    context: FitContext,
+    stop_share: float,
+) -> Classifier:
+    """Fit on `rows`, stopping early on their inner purged tail.
+
+    Raises
+    ------
+    InsufficientDataError
+        A class does not occur among the rows left to fit on.
+    """
+    learn, stop = inner_tail(data.t0[rows], data.t1[rows], stop_share)
+    found = np.bincount(data.y[rows[learn]], minlength=len(CLASSES))
+    if missing := [name for name, count in zip(CLASSES, found, strict=True) if count == 0]:
+        counts = dict(zip(CLASSES, found.tolist(), strict=True))
+        raise InsufficientDataError(
+            f"training {kind.name}: class {' and '.join(missing)} does not occur in the {learn.size} rows to fit on "
+            f"({counts}); expected all three - bring more bars or a smaller deadband"
+        )
+    return kind.fit(_batch(data, rows[learn], scaler), _batch(data, rows[stop], scaler), params, context)
+
+
+def out_of_fold(
+    kind: ModelKind,
+    data: TrainingData,
+    scaler: Scaler,
+    params: ModelParams,
+    context: FitContext,
+    *,
+    n_folds: int,
+    stop_share: float,
+) -> OutOfFold:
+    """Predict every block of train but the first by a model fitted on what was known before it.
+
+    The scaler is fitted anew in each fold. A fold that cannot be fitted is left out and named.
+
+    Raises
+    ------
+    InsufficientDataError
+        No fold could be fitted.
+    """
+    train = data.rows("train")
+    rows, fold, P, skipped = [], [], [], []
+    for number, (seen, unseen) in enumerate(walk_forward(data.t0[train], data.t1[train], n_folds=n_folds)):
+        own = FitContext(horizon=context.horizon, seed=context.seed + 1 + number, threads=context.threads)
+        scaling = Scaler(scaler.kind).fit(data.X, scaler.names, rows=train[seen])
+        try:
+            model = fit_rows(kind, data, train[seen], scaling, params, own, stop_share)
+        except InsufficientDataError as error:
+            skipped.append(f"fold {number} left out: {error}")
+            continue
+        rows.append(train[unseen])
+        fold.append(np.full(unseen.size, number))
+        P.append(model.predict_proba(scaling.transform(data.X[train[unseen]])))
+    if not rows:
+        raise InsufficientDataError(
+            f"training {kind.name}: none of {n_folds} folds could be fitted - {'; '.join(skipped)}"
+        )
+    return OutOfFold(np.concatenate(rows), np.concatenate(fold), np.concatenate(P), tuple(skipped))
+
+
+def _batch(data: TrainingData, rows: Rows, scaler: Scaler) -> Batch:
+    return Batch(scaler.transform(data.X[rows]), data.y[rows], data.weight[rows])

@@ -1,0 +1,234 @@
+"""Train one model of any kind: out-of-fold predictions, final fit, calibration, sealed bundle.
+
+Everything is fitted on the train role (early stopping on its inner purged tail, a scaler a fold),
+the temperature on calibrate; *select* and *score* are only predicted, and *score* is not even
+measured here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.errors import ContractError
+from scalper_ml.models.base import FitContext, Floats, ModelKind, ModelParams
+from scalper_ml.models.bundle import GOLDEN_TOLERANCE, golden_bytes, seal
+from scalper_ml.models.calibration import fit_temperature
+from scalper_ml.models.fitting import Rows, TrainingData, fit_rows, out_of_fold, training_data
+from scalper_ml.models.registry import model_kind
+from scalper_ml.models.summary import (
+    calibration_report,
+    calibration_warnings,
+    importance_ranking,
+    library_versions,
+    predictions_table,
+    role_intervals,
+    shap_summary,
+    spread,
+)
+from scalper_ml.schema import ROLES
+from scalper_ml.validation.metrics import base_rates, classification_metrics
+from scalper_ml.warehouse import canonical_json, parquet_bytes
+
+__all__ = ["TrainOptions", "TrainedModel", "train_model"]
+
+_LINEAGE = ("symbol", "horizon", "label_version")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """How a model of any kind is trained.
+
+    Parameters
+    ----------
+    n_folds : int
+        Walk-forward folds inside train.
+    stop_share : float
+        Share of the rows to fit on that is kept for early stopping.
+    shap_rows, golden_rows : int
+        At most so many rows, evenly spaced, for the SHAP summary (select) and the golden batch (all roles).
+    """
+
+    n_folds: int = 4
+    stop_share: float = 0.1
+    shap_rows: int = 500
+    golden_rows: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A sealed bundle and a view of what it says.
+
+    Parameters
+    ----------
+    bundle_id : str
+        Hash of the contents.
+    files : dict
+        The bundle's files by name; `load_bundle` reads them as they are.
+    manifest : dict
+        As sealed, without hashes and id.
+    predictions : pyarrow.Table
+        PREDICTIONS: fold >= 0 are raw out-of-fold rows of train, fold -1 the final calibrated model on calibrate,
+        select and score.
+    """
+
+    bundle_id: str
+    files: dict[str, bytes]
+    manifest: dict[str, Any]
+    predictions: pa.Table
+
+    @property
+    def kind(self) -> str:
+        """Name of the model kind."""
+        return str(self.manifest["kind"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """``oof`` and ``select``, each as `classification_metrics` returns them."""
+        return dict(self.manifest["metrics"])
+
+    @property
+    def calibration(self) -> dict[str, Any]:
+        """Temperature, log loss and calibration error before and after, prior shift; on the calibrate role."""
+        return dict(self.manifest["calibration"])
+
+    @property
+    def importance(self) -> dict[str, Any]:
+        """Share of total gain: ``top`` and ``all``."""
+        return dict(self.manifest["importance"])
+
+    @property
+    def shap(self) -> dict[str, Any]:
+        """Mean absolute contributions on select rows: ``top`` and ``all`` by class."""
+        return dict(self.manifest["shap"])
+
+    @property
+    def best_iteration(self) -> int | None:
+        """Index of the last round kept by early stopping."""
+        best = self.manifest["best_iteration"]
+        return None if best is None else int(best)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Folds left out, no skill, moved class shares."""
+        return tuple(self.manifest["warnings"])
+
+
+def train_model(
+    kind: str,
+    X: Floats,
+    table: pa.Table,
+    scaler: Scaler,
+    names: Sequence[str],
+    fs_id: str,
+    params: ModelParams | None = None,
+    *,
+    seed: int,
+    threads: int = 1,
+    lineage: Mapping[str, Any],
+    options: TrainOptions | None = None,
+) -> TrainedModel:
+    """Train, calibrate, measure and seal one model.
+
+    Parameters
+    ----------
+    kind : str
+        A name of `model_kinds`.
+    X : (n, f)
+        Unscaled features of the dataset's rows.
+    table : pyarrow.Table
+        DATASET, n rows in time order.
+    scaler : Scaler
+        The dataset's, fitted on train; folds fit their own of the same kind.
+    names, fs_id
+        Feature names in the order of X, and the feature set's id.
+    params : ModelParams, optional
+        Of the kind; its defaults otherwise.
+    seed, threads : int
+        The result depends on `seed` and not on `threads`.
+    lineage : mapping
+        JSON values; must hold ``symbol``, ``horizon`` and ``label_version``. Everything else, e.g. data
+        hashes, is kept in the manifest as it is.
+
+    Raises
+    ------
+    InsufficientDataError
+        A role is empty, a class does not occur in the rows to fit on, or no fold could be fitted.
+    ContractError
+        Shapes, columns or lineage are not as described.
+    """
+    spec, options = model_kind(kind), options or TrainOptions()
+    params = params or spec.params()
+    _check(spec, params, lineage)
+    data = training_data(X, table, names)
+    context = FitContext(horizon=int(lineage["horizon"]), seed=seed, threads=threads)
+
+    oof = out_of_fold(spec, data, scaler, params, context, n_folds=options.n_folds, stop_share=options.stop_share)
+    fitted = fit_rows(spec, data, data.rows("train"), scaler, params, context, options.stop_share)
+    weights = fitted.files()
+    final = spec.load(weights)  # predict with what is on disk, not with what was in memory
+    raw = {role: final.predict_proba(scaler.transform(data.X[data.rows(role)])) for role in ROLES[1:]}
+
+    prior = base_rates(data.y[data.rows("train")])
+    known = data.y[data.rows("calibrate")]
+    calibrator = fit_temperature(raw["calibrate"], known, prior)
+    calibration = calibration_report(raw["calibrate"], known, calibrator, horizon=context.horizon, seed=seed)
+    calibrated = {role: calibrator.apply(P) for role, P in raw.items()}
+    metrics = {
+        "oof": _measure(data, oof.rows, oof.P, prior, context),
+        "select": _measure(data, data.rows("select"), calibrated["select"], prior, context),
+    }
+
+    predictions = predictions_table(data, oof, calibrated)
+    golden = spread(np.arange(data.y.size), options.golden_rows)
+    expected = calibrator.apply(final.predict_proba(scaler.transform(data.X[golden])))
+    explained = scaler.transform(data.X[spread(data.rows("select"), options.shap_rows)])
+    manifest = {
+        "kind": kind,
+        **{name: lineage[name] for name in _LINEAGE},
+        "feature_set": {"id": fs_id, "names": list(names)},
+        "lineage": {name: value for name, value in lineage.items() if name not in _LINEAGE},
+        "params": params.to_dict(),
+        "options": asdict(options),
+        "seed": seed,
+        "versions": library_versions(spec),
+        "roles": role_intervals(data),
+        "base_rates": prior.tolist(),
+        "best_iteration": final.best_iteration,
+        "calibrator": calibrator.to_dict(),
+        "calibration": calibration,
+        "metrics": metrics,
+        "importance": importance_ranking(names, final.importance()),
+        "shap": shap_summary(final, explained, names),
+        "golden": {"rows": int(golden.size), "tolerance": GOLDEN_TOLERANCE},
+        "warnings": [*oof.skipped, *calibration_warnings(calibration)],
+    }
+    bundle_id, files = seal(
+        weights
+        | {
+            "scaler.json": canonical_json(scaler.to_dict()),
+            "calibrator.json": canonical_json(calibrator.to_dict()),
+            "predictions.parquet": parquet_bytes(predictions),
+            "golden.npy": golden_bytes(data.X[golden], expected),
+        },
+        manifest,
+    )
+    return TrainedModel(bundle_id=bundle_id, files=files, manifest=manifest, predictions=predictions)
+
+
+def _check(kind: ModelKind, params: ModelParams, lineage: Mapping[str, Any]) -> None:
+    if not isinstance(params, kind.params):
+        raise ContractError(f"training {kind.name}: found {type(params).__name__}; expected {kind.params.__name__}")
+    if missing := [name for name in _LINEAGE if name not in lineage]:
+        raise ContractError(
+            f"training {kind.name}: lineage lacks {missing}; found {sorted(lineage)}, expected {_LINEAGE}"
+        )
+
+
+def _measure(data: TrainingData, rows: Rows, P: Floats, prior: Floats, context: FitContext) -> dict[str, Any]:
+    return classification_metrics(
+        data.y[rows], P, prior, ret=data.ret[rows], horizon=context.horizon, seed=context.seed
+    )
