@@ -79,7 +79,8 @@ class Scaler:
             column = np.ascontiguousarray(values[:, j] if rows is None else values[rows, j])
             _refuse_unknown(column[:, None], (name,))
             if self.kind != "none":
-                center[j], scale[j] = _center_and_scale(self.kind, column, name)
+                with np.errstate(over="ignore"):  # a spread too wide to hold is refused by name
+                    center[j], scale[j] = _center_and_scale(self.kind, column, name)
         return Scaler(self.kind, labels, center, scale)
 
     def transform(self, X: F64) -> F64:
