@@ -1,0 +1,234 @@
+"""Metrics of one scored role with their joint time-block bootstrap.
+
+Everything is summed per time block once; the sums of drawn blocks give every metric of a draw, so
+all metrics share their draws. Rows belong to a block by their position in the role, trades by the
+position of their signal row.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from scalper_ml.errors import ContractError
+from scalper_ml.schema import CLASSES, LONG, SHORT
+from scalper_ml.validation.statistics import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value
+
+__all__ = ["CHANCE", "Estimate", "Estimates", "Sample", "balanced_accuracy", "confusion_matrix", "estimate", "f1"]
+
+K: Final = len(CLASSES)
+CHANCE: Final = 1.0 / K
+
+_CONFUSION: Final = slice(0, K * K)
+_TRADES, _R, _WINS, _WIN_R, _LOSS_R, _PROFIT, _LOSS = range(K * K, K * K + 7)
+
+_Metric = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Decisions and trades of one role: all that a score depends on.
+
+    Parameters
+    ----------
+    y, y_pred : ndarray of int8, shape (T,)
+        Labels and decisions (0 SHORT, 1 NEUTRAL, 2 LONG) of every row, in time order.
+    trade_rows : ndarray of int, shape (n,)
+        Position of each trade's signal row, 0 <= row < T.
+    side : ndarray, shape (n,)
+        +1 LONG, -1 SHORT.
+    r, net : ndarray, shape (n,)
+        Result of each trade after all costs: in risk units, and as a fraction of notional.
+    horizon : int
+        Bars held, >= 1.
+
+    Raises
+    ------
+    ContractError
+        No rows, sizes that differ, a code outside its range, or a result that is not finite.
+    """
+
+    y: np.ndarray
+    y_pred: np.ndarray
+    trade_rows: np.ndarray
+    side: np.ndarray
+    r: np.ndarray
+    net: np.ndarray
+    horizon: int
+
+    def __post_init__(self) -> None:
+        y, rows = self.y, self.trade_rows
+        if y.size == 0 or y.shape != self.y_pred.shape:
+            raise ContractError(
+                f"score: labels {y.shape}, decisions {self.y_pred.shape}; expected equal shapes, not empty"
+            )
+        for name, codes in (("labels", y), ("decisions", self.y_pred)):
+            if not np.isin(codes, range(K)).all():
+                raise ContractError(f"score: {name} hold {np.unique(codes).tolist()}; expected 0, 1, 2 for {CLASSES}")
+        sizes = {rows.size, self.side.size, self.r.size, self.net.size}
+        if len(sizes) > 1 or (rows.size and not (rows.min() >= 0 and rows.max() < y.size)):
+            raise ContractError(f"score: trade columns of sizes {sorted(sizes)}; expected one, rows in [0, {y.size})")
+        if not (np.isfinite(self.r).all() and np.isfinite(self.net).all() and np.isin(self.side, (-1, 1)).all()):
+            raise ContractError("score: a trade has a result that is not finite or a side other than +1, -1")
+
+    @property
+    def content_hash(self) -> str:
+        """First 16 hex digits of the sha256 over all fields."""
+        digest = hashlib.sha256(f"{self.y.size} {self.r.size} {self.horizon}".encode())
+        columns = ((self.y, "i1"), (self.y_pred, "i1"), (self.trade_rows, "<i8"), (self.side, "i1"))
+        for column, kind in (*columns, (self.r, "<f8"), (self.net, "<f8")):
+            digest.update(np.ascontiguousarray(column, dtype=kind).tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One metric on the sample (None where undefined) and on every draw, shape (B,)."""
+
+    value: float | None
+    draws: np.ndarray
+    n_blocks: int
+
+    def lcb(self, alpha: float) -> float:
+        """One-sided lower confidence bound; -inf where undefined."""
+        return -math.inf if self.value is None else lcb(self.value, self.draws, alpha, self.n_blocks)
+
+    def p_value(self, null: float) -> float:
+        """One-sided p-value of H0: metric <= `null`; 1 where undefined."""
+        return 1.0 if self.value is None else p_value(self.value, null, self.draws, self.n_blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimates:
+    """The metrics of the score, from the same draws; `r_by_block` is total R, shape (n_blocks,)."""
+
+    expectancy_r: Estimate
+    balanced_accuracy: Estimate
+    log_profit_factor: Estimate
+    win_rate_edge: Estimate
+    f1_long_excess: Estimate
+    f1_short_excess: Estimate
+    r_by_block: np.ndarray
+    n_blocks: int
+
+
+def confusion_matrix(y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """Counts (3, 3) of int64: rows are labels, columns decisions, both SHORT, NEUTRAL, LONG.
+
+    Examples
+    --------
+    >>> confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 2, 1, 1])).tolist()
+    [[1, 0, 1], [0, 1, 0], [0, 1, 0]]
+    """
+    return np.asarray(np.bincount(y.astype(np.int64) * K + y_pred, minlength=K * K).reshape(K, K))
+
+
+def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Mean recall of the three classes from counts ``(..., 3, 3)``; shape (...).
+
+    A class without rows counts with the recall of chance, 1/3: it says nothing either way.
+
+    Examples
+    --------
+    >>> float(balanced_accuracy(np.array([[2, 0, 2], [0, 4, 0], [1, 1, 2]])))
+    0.6666666666666666
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return np.asarray(_ratio(hits, confusion.sum(axis=-1), CHANCE).mean(axis=-1))
+
+
+def f1(confusion: np.ndarray, label: int) -> np.ndarray:
+    """F1 of one class from counts ``(..., 3, 3)``: ``2 TP / (labelled + decided)``, 0 if it never occurs; shape (...).
+
+    Examples
+    --------
+    >>> float(f1(np.array([[2, 0, 2], [0, 4, 0], [1, 1, 2]]), LONG))
+    0.5
+    """
+    labelled, decided = _margins(confusion, label)
+    return _ratio(2.0 * confusion[..., label, label], labelled + decided, 0.0)
+
+
+def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
+    """Every metric of the score with its bootstrap draws.
+
+    Notes
+    -----
+    Draws in which a ratio has no denominator are given what they show, so that all are finite: no
+    trade earns E = 0 and dW = 0; a class without rows has the recall of chance; a class neither
+    labelled nor decided has F1 excess 0; without a losing (winning) trade dW is 1 (-1), and the
+    missing money of the profit factor is half of one average trade. What is undefined on the sample
+    itself is None: trade metrics without trades, class metrics when a class has no labels.
+    """
+    n_blocks = blocks(sample.y.size, sample.horizon)
+    sums = _block_sums(sample, n_blocks)
+    weights = draw_weights(n_blocks, draws, seed)
+    has_trades, has_classes = sample.r.size > 0, np.unique(sample.y).size == K
+    half_trade = 0.5 * float(np.abs(sample.net).mean()) if has_trades else 0.0
+
+    def of(metric: _Metric, columns: slice, defined: bool) -> Estimate:
+        value, drawn = bootstrap(sums[:, columns], metric, weights)
+        return Estimate(value if defined else None, drawn, n_blocks)
+
+    def of_classes(metric: _Metric) -> Estimate:
+        return of(lambda t: metric(t.reshape(*t.shape[:-1], K, K)), _CONFUSION, has_classes)
+
+    def of_trades(metric: _Metric) -> Estimate:
+        return of(metric, slice(None), has_trades)
+
+    return Estimates(
+        expectancy_r=of_trades(lambda t: _ratio(t[..., _R], t[..., _TRADES], 0.0)),
+        balanced_accuracy=of_classes(balanced_accuracy),
+        log_profit_factor=of_trades(lambda t: _log_profit_factor(t, half_trade or 1.0)),
+        win_rate_edge=of_trades(_win_rate_edge),
+        f1_long_excess=of_classes(lambda c: _f1_excess(c, LONG)),
+        f1_short_excess=of_classes(lambda c: _f1_excess(c, SHORT)),
+        r_by_block=sums[:, _R],
+        n_blocks=n_blocks,
+    )
+
+
+def _block_sums(sample: Sample, n_blocks: int) -> np.ndarray:
+    """Confusion counts and trade totals per time block, shape (n_blocks, 16)."""
+    ids = block_ids(sample.y.size, n_blocks)
+    cells = np.eye(K * K)[sample.y.astype(np.int64) * K + sample.y_pred]
+    r, net, win = sample.r, sample.net, sample.r > 0
+    gains = [np.where(win, r, 0.0), np.where(win, 0.0, -r), np.maximum(net, 0.0), np.maximum(-net, 0.0)]
+    trades = np.column_stack([np.ones(r.size), r, win, *gains])
+    return np.hstack([block_sums(cells, ids, n_blocks), block_sums(trades, ids[sample.trade_rows], n_blocks)])
+
+
+def _ratio(numerator: Any, denominator: Any, otherwise: float) -> np.ndarray:
+    """Element-wise ratio with `otherwise` where the denominator is 0."""
+    numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
+    out = np.full(numerator.shape, otherwise)
+    np.divide(numerator, denominator, out=out, where=denominator != 0)
+    return out
+
+
+def _margins(confusion: np.ndarray, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows labelled, and rows decided, as `label`."""
+    return np.asarray(confusion[..., label, :].sum(axis=-1)), np.asarray(confusion[..., :, label].sum(axis=-1))
+
+
+def _f1_excess(confusion: np.ndarray, label: int) -> np.ndarray:
+    """F1 minus ``2 pi q / (pi + q)``, what decisions independent of the labels would reach."""
+    labelled, decided = _margins(confusion, label)
+    rows = confusion.sum(axis=(-2, -1))
+    return np.asarray(f1(confusion, label) - _ratio(2.0 * labelled * decided, (labelled + decided) * rows, 0.0))
+
+
+def _win_rate_edge(t: np.ndarray) -> np.ndarray:
+    """Win rate minus break-even, which is ``E / (mean win + mean loss)``."""
+    mean_win = _ratio(t[..., _WIN_R], t[..., _WINS], 0.0)
+    mean_loss = _ratio(t[..., _LOSS_R], t[..., _TRADES] - t[..., _WINS], 0.0)
+    return _ratio(_ratio(t[..., _R], t[..., _TRADES], 0.0), mean_win + mean_loss, 0.0)
+
+
+def _log_profit_factor(t: np.ndarray, half_trade: float) -> np.ndarray:
+    profit = np.where(t[..., _PROFIT] > 0, t[..., _PROFIT], half_trade)
+    loss = np.where(t[..., _LOSS] > 0, t[..., _LOSS], half_trade)
+    return np.asarray(np.log(profit / loss))

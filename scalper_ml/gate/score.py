@@ -1,0 +1,255 @@
+"""The quality score: lower confidence bounds of what a model earned, and the gates it must pass."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from scalper_ml.backtest.engine import Backtest
+from scalper_ml.backtest.metrics import max_drawdown
+from scalper_ml.backtest.rows import floats
+from scalper_ml.gate.estimates import CHANCE, Estimate, Estimates, Sample, estimate
+
+__all__ = [
+    "ACCEPTED",
+    "MIN_TRADES",
+    "REASONS",
+    "SCORE_VERSION",
+    "Component",
+    "Gate",
+    "Score",
+    "publish",
+    "quality_score",
+    "sample_of",
+]
+
+SCORE_VERSION: Final = "1"
+DRAWS: Final = 1000
+LCB_ALPHA: Final = 0.05
+GATE_ALPHA: Final = 0.01
+MIN_TRADES: Final = 100
+MIN_TRADES_PER_SIDE: Final = 30
+MIN_TIME_BLOCKS: Final = 40
+BLOCK_HORIZONS: Final = 4  # a block shorter than this many horizons is not a block of its own
+MAX_BLOCK_SHARE: Final = 0.5
+RAW_EDGES: Final = (0.0, 40.0, 55.0, 70.0, 100.0)
+PUBLISHED_EDGES: Final = (0.0, 50.0, 60.0, 75.0, 100.0)
+FAILED_GATE_CAP: Final = 49.9
+DECIMALS: Final = 4  # of the published score
+
+ACCEPTED: Final = "accepted"
+REASONS: Final = (
+    "too_few_trades",
+    "too_few_blocks",
+    "expectancy_not_significant",
+    "balanced_accuracy_not_significant",
+    "one_sided",
+    "pnl_not_positive",
+    "single_block_dominates",
+    "score_below_low",
+    ACCEPTED,
+)
+"""Reason codes in the order in which they are reported; the first that applies is the primary one.
+
+Lack of evidence comes first, then the two significance gates, then the shape of the result. So
+plenty of trades whose costs eat the edge read ``expectancy_not_significant``, and always-long in a
+rising market reads ``balanced_accuracy_not_significant`` before ``one_sided``.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One term of the score: its estimate and lower bound (None where undefined) and its points of 100 `weight`."""
+
+    name: str
+    value: float | None
+    lcb: float | None
+    weight: float
+    points: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition, named by the reason code of its failure: observed value (None where undefined) and limit."""
+
+    name: str
+    passed: bool
+    observed: float | None
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The quality score of one coin x horizon.
+
+    Attributes
+    ----------
+    raw_score : float
+        In [0, 100]; tier edges 40 / 55 / 70.
+    score_0_100 : float
+        Published: edges 50 / 60 / 75, at most 49.9 if a gate failed.
+    reasons : tuple of str
+        Codes of `REASONS` in order; ``("accepted",)`` if nothing failed.
+    inputs_hash : str
+        Of the sample scored.
+    """
+
+    raw_score: float
+    score_0_100: float
+    reasons: tuple[str, ...]
+    components: tuple[Component, ...]
+    gates: tuple[Gate, ...]
+    n_blocks: int
+    draws: int
+    seed: int
+    version: str
+    inputs_hash: str
+
+    @property
+    def accepted(self) -> bool:
+        """True if every gate passed and the score reaches LOW."""
+        return self.reasons == (ACCEPTED,)
+
+    @property
+    def reason(self) -> str:
+        """The primary reason code."""
+        return self.reasons[0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and text for reports."""
+        lists = {name: [asdict(one) for one in getattr(self, name)] for name in ("components", "gates")}
+        return {**asdict(self), **lists, "reasons": list(self.reasons), "reason": self.reason}
+
+
+def publish(raw_score: float, gates_passed: bool) -> float:
+    """The published score: raw edges 40/55/70 become 50/60/75, linear in between; a failed gate caps it at 49.9.
+
+    Examples
+    --------
+    >>> publish(40.0, True), publish(62.5, True), publish(85.0, True), publish(85.0, False)
+    (50.0, 67.5, 87.5, 49.9)
+    """
+    mapped = round(float(np.interp(raw_score, RAW_EDGES, PUBLISHED_EDGES)), DECIMALS)
+    return mapped if gates_passed else min(mapped, FAILED_GATE_CAP)
+
+
+def sample_of(run: Backtest, horizon: int) -> Sample:
+    """The decisions and trades of a backtest, as the score takes them."""
+    return Sample(
+        y=run.signals.column("y").to_numpy(),
+        y_pred=run.signals.column("y_pred").to_numpy(),
+        trade_rows=run.trade_rows,
+        side=run.trades.column("side").to_numpy(),
+        r=floats(run.trades, "r"),
+        net=floats(run.trades, "net"),
+        horizon=horizon,
+    )
+
+
+def quality_score(sample: Sample, *, seed: int, draws: int = DRAWS) -> Score:
+    """Score the decisions and trades of one role; bit-identical for identical arguments.
+
+    Parameters
+    ----------
+    sample : Sample
+        Decisions and non-overlapping trades of the score role, at the threshold chosen on select.
+    seed : int
+        Of the bootstrap.
+    draws : int
+        Bootstrap draws B.
+
+    Notes
+    -----
+    With ``LCB = theta - t(0.95, blocks - 1) * SE`` and ``u(x) = clip(x, 0, 1)``::
+
+        100 * [ .30 u(E / .10) + .15 u((BA - 1/3) / .04) + .15 u((PF - 1) / .25) + .10 u(dW / .04)
+              + .15 u(min(F1 excess long, short) / .06)
+              + .10 u(1 - maxDD_R / 25) [E > 0] + .05 u(coverage / .05) [E > 0] ]
+
+    every metric at its bound. F1 excess is F1 minus its chance value ``2 pi q / (pi + q)``
+    (pi: class share, q: decided share); dW is the win rate minus its break-even; PF is money and is
+    bounded as its logarithm; maxDD_R is over closed trades of fixed size. Degenerate draws: see
+    `scalper_ml.gate.estimates.estimate`.
+
+    Forty time blocks are required to be blocks of at least four horizons each: the count held
+    against the gate is ``min(blocks(T, h), T // (4 h))``.
+    """
+    estimates = estimate(sample, seed=seed, draws=draws)
+    components = _components(estimates, sample)
+    gates = _gates(estimates, sample)
+    raw = math.fsum(component.points for component in components)
+    failed = {gate.name for gate in gates if not gate.passed}
+    published = publish(raw, gates_passed=not failed)
+    if raw < RAW_EDGES[1]:
+        failed.add("score_below_low")
+    return Score(
+        raw_score=raw,
+        score_0_100=published,
+        reasons=tuple(code for code in REASONS if code in failed) or (ACCEPTED,),
+        components=components,
+        gates=gates,
+        n_blocks=estimates.n_blocks,
+        draws=draws,
+        seed=seed,
+        version=SCORE_VERSION,
+        inputs_hash=sample.content_hash,
+    )
+
+
+def _unit(x: float) -> float:
+    return min(max(x, 0.0), 1.0)
+
+
+def _bounded(name: str, estimate: Estimate, weight: float, unit: float, null: float = 0.0) -> Component:
+    """A term that counts the lower bound's distance from `null` in units of `unit`."""
+    bound = estimate.lcb(LCB_ALPHA)
+    gain = math.expm1(bound) if name == "log_profit_factor" else bound - null
+    return Component(name, estimate.value, _finite(bound), weight, 100.0 * weight * _unit(gain / unit))
+
+
+def _components(estimates: Estimates, sample: Sample) -> tuple[Component, ...]:
+    f1_worse = min(estimates.f1_long_excess, estimates.f1_short_excess, key=lambda one: one.lcb(LCB_ALPHA))
+    earns = estimates.expectancy_r.lcb(LCB_ALPHA) > 0
+    drawdown = max_drawdown(np.cumsum(sample.r)) if sample.r.size else None
+    coverage = sample.r.size * (sample.horizon + 1) / sample.y.size
+    room = _unit(1.0 - drawdown / 25.0) if drawdown is not None and earns else 0.0
+    in_market = _unit(coverage / 0.05) if earns else 0.0
+    return (
+        _bounded("expectancy_r", estimates.expectancy_r, 0.30, 0.10),
+        _bounded("balanced_accuracy", estimates.balanced_accuracy, 0.15, 0.04, CHANCE),
+        _bounded("log_profit_factor", estimates.log_profit_factor, 0.15, 0.25),
+        _bounded("win_rate_edge", estimates.win_rate_edge, 0.10, 0.04),
+        _bounded("f1_excess_of_worse_side", f1_worse, 0.15, 0.06),
+        Component("max_drawdown_r", drawdown, None, 0.10, 10.0 * room),
+        Component("coverage", coverage, None, 0.05, 5.0 * in_market),
+    )
+
+
+def _gates(estimates: Estimates, sample: Sample) -> tuple[Gate, ...]:
+    trades = sample.side.size
+    fewer = min(int((sample.side > 0).sum()), int((sample.side < 0).sum()))
+    independent = min(estimates.n_blocks, sample.y.size // (BLOCK_HORIZONS * sample.horizon))
+    p_expectancy = estimates.expectancy_r.p_value(0.0)
+    p_accuracy = estimates.balanced_accuracy.p_value(CHANCE)
+    total = math.fsum(estimates.r_by_block)
+    largest = float(estimates.r_by_block.max()) / total if total > 0 else None
+    significant = f"p <= {GATE_ALPHA}"
+    return (
+        Gate("too_few_trades", trades >= MIN_TRADES, float(trades), f">= {MIN_TRADES} trades"),
+        Gate("too_few_blocks", independent >= MIN_TIME_BLOCKS, float(independent), f">= {MIN_TIME_BLOCKS} time blocks"),
+        Gate("expectancy_not_significant", p_expectancy <= GATE_ALPHA, p_expectancy, significant),
+        Gate("balanced_accuracy_not_significant", p_accuracy <= GATE_ALPHA, p_accuracy, significant),
+        Gate("one_sided", fewer >= MIN_TRADES_PER_SIDE, float(fewer), f">= {MIN_TRADES_PER_SIDE} trades a side"),
+        Gate("pnl_not_positive", total > 0, total, "> 0 R in total"),
+        Gate(
+            "single_block_dominates",
+            largest is None or largest <= MAX_BLOCK_SHARE,
+            largest,
+            f"<= {MAX_BLOCK_SHARE:g} of total R from one time block",
+        ),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
