@@ -250,7 +250,7 @@ def load_settings(
     _overlay(values, profiles[chosen] or {}, ("profiles", chosen), (), origin)
     for keys, value, source in layers:
         _assign(values, keys, value, source)
-        origin[keys] = source
+        origin = {known: where for known, where in origin.items() if known[: len(keys)] != keys} | {keys: source}
     values["profile"] = chosen
     try:
         return Settings.model_validate(values)
@@ -350,5 +350,6 @@ def _explain(error: ValidationError, origin: Mapping[tuple[str, ...], str], path
             messages.append(f"{where}: key {name!r} is missing")
         else:
             found = "" if problem["type"] == "value_error" else f", found {problem['input']!r}"
-            messages.append(f"{where}: {name + ': ' if name else ''}{problem['msg']}{found}")
+            said = problem["msg"].removeprefix("Value error, ")
+            messages.append(f"{where}: {name + ': ' if name else ''}{said}{found}")
     return "\n".join(messages)

@@ -99,6 +99,10 @@ def atomic_write(path: Path, data: bytes) -> None:
         os.close(descriptor)
 
 
+def _name(layer: str, keys: Keys) -> str:
+    return " ".join([layer, *(f"{name}={value}" for name, value in keys.items())])
+
+
 class Warehouse:
     """Partitions below one root folder.
 
@@ -172,6 +176,10 @@ class Warehouse:
         """One Parquet file of a partition as a table, verified against its hash."""
         data = self.read_bytes(manifest, file)
         return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
+
+    def read_schema(self, manifest: Manifest, file: str = "data.parquet") -> pa.Schema:
+        """The schema of one Parquet file of a partition."""
+        return pq.read_schema(self.folder(manifest.layer, manifest.keys) / manifest.files[file]["path"])
 
     def write(
         self,

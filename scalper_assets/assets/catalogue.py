@@ -98,7 +98,7 @@ CATALOGUE: dict[str, Entry] = {
         "The one model of a symbol x horizon that will be scored, chosen on select, with the comparison that chose it "
         "and the confidence threshold found there.",
         {"on_select_only": "Nothing but the select role was looked at."},
-        ("models/candidate", "gate/thresholds", "backtest", "layers/candidates"),
+        ("models/candidate", "layers/candidates"),
     ),
     "backtests": Entry(
         "decisions",

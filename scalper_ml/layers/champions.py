@@ -35,10 +35,11 @@ def _build(project: Project, keys: Keys) -> Manifest:
     candidate = json.loads(warehouse.read_bytes(warehouse.require("candidates", keys), "candidate.json"))
     backtest = json.loads(warehouse.read_bytes(warehouse.require("backtests", keys), "report.json"))
     verdict = _verdict(project, keys)
-    if backtest["bundle_id"] != candidate["bundle_id"]:
+    scored = backtest["lineage"]["bundle_id"]
+    if scored != candidate["bundle_id"]:
         raise WarehouseError(
             f"champions {dict(keys)}: the candidate is bundle {candidate['bundle_id'][:12]}, the backtest scored "
-            f"{backtest['bundle_id'][:12]}; materialise backtests and thresholds again"
+            f"{scored[:12]}; materialise backtests and thresholds again"
         )
     accepted = verdict["action"] != "NO_TRADE"
     pointer = {

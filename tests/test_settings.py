@@ -1,0 +1,113 @@
+"""Settings: profiles, overrides, and errors that say where and what."""
+
+from pathlib import Path
+
+import pytest
+
+from scalper_ml.errors import SettingsError
+from scalper_ml.settings import Settings, load_settings
+
+SHIPPED = Path(__file__).resolve().parents[1] / "config" / "settings.yaml"
+
+
+def edited(tmp_path: Path, *changes: tuple[str, str]) -> Path:
+    """The shipped file with pieces of text exchanged, each of which must be there."""
+    text = SHIPPED.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_shipped_profiles_load() -> None:
+    """The shipped file holds a demo of three planted markets and a profile of 32 coins."""
+    demo, majors = load_settings(SHIPPED), load_settings(SHIPPED, profile="majors32")
+    assert (demo.profile, len(demo.symbols), demo.horizons) == ("demo", 3, [1, 3])
+    assert sorted(m.level for m in demo.source.markets.values()) == ["A", "A", "null"]
+    assert (len(majors.symbols), majors.horizons, majors.interval_us) == (32, [1, 3, 5, 15], 15 * 60 * 1_000_000)
+
+
+def test_profile_lies_over_defaults() -> None:
+    """A profile changes the keys it names and keeps its section's other keys."""
+    demo, majors = load_settings(SHIPPED), load_settings(SHIPPED, profile="majors32")
+    assert demo.backtest.fee_bps == 1.0
+    assert majors.backtest.fee_bps == 5.0
+    assert demo.backtest.notional == majors.backtest.notional
+
+
+def test_environment_then_command_line_win() -> None:
+    """The environment overrides the file, the command line overrides the environment, other variables are ignored."""
+    environment = {"SCALPER__LABELS__K_VOL": "0.5", "SCALPER__HORIZONS": "[2]", "HOME": "x"}
+    settings = load_settings(SHIPPED, environment=environment, overrides=["labels.k_vol=0.6"])
+    assert settings.labels.k_vol == 0.6
+    assert settings.horizons == [2]
+
+
+def test_environment_chooses_profile() -> None:
+    """SCALPER__PROFILE names the profile unless one is named in the call."""
+    environment = {"SCALPER__PROFILE": "majors32"}
+    assert load_settings(SHIPPED, environment=environment).profile == "majors32"
+    assert load_settings(SHIPPED, environment=environment, profile="demo").profile == "demo"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("k_vol: 0.43", "k_vol: abc", ["line 14", "labels.k_vol", "valid number", "'abc'"]),
+        ("kappa: 1.0", "kapa: 1.0", ["line 15", "labels.kapa", "did you mean 'kappa'"]),
+        ("test_size: 0.30", "test_size: 0.90", ["splits", "at most 0.80"]),
+        ("level: A, sigma_bps: 25.0", "level: Z, sigma_bps: 25.0", ["source.markets.EDGEUSDT.level", "'A', 'B' or 'null'"]),
+        ("profile: demo", "profile: nix", ["'nix'", "['demo', 'majors32']"]),
+        ("{interval: 1m}", "{interval: 7q}", ["bars.interval", "'7q'", "'15m'"]),
+        ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),
+        ("{interval: 1m}", "{interval: 1m", ["line 68", "not valid YAML"]),
+        ("kappa: 1.0", "k_vol: 1.0", ["stands twice", "labels.k_vol"]),
+        ("draws: 1000", "draws: 1", ["gate.draws", "200", "found 1"]),
+    ],
+)
+def test_error_names_key_line_and_what_is_allowed(tmp_path: Path, old: str, new: str, parts: list[str]) -> None:
+    """A wrong key or value names itself, its line and what is allowed."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(edited(tmp_path, (old, new)))
+    for part in parts:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("labels.k_voll=1", ["override labels.k_voll", "did you mean 'k_vol'"]),
+        ("nowhere.y=1", ["unknown section 'nowhere'"]),
+        ("labels.k_vol", ["expected section.key=value"]),
+        ("symbols=[eth]", ["override symbols", "symbols.0", "'eth'"]),
+        ("symbols=[EDGEUSDT, EDGEUSDT]", ["duplicates"]),
+        ("symbols=[XUSDT]", ["source.markets lacks ['XUSDT']"]),
+    ],
+)
+def test_override_error_names_the_override(override: str, parts: list[str]) -> None:
+    """A wrong override is named as it was given."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(SHIPPED, overrides=[override])
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_missing_file_says_what_was_expected(tmp_path: Path) -> None:
+    """A missing settings file is named, with what was expected."""
+    with pytest.raises(SettingsError, match=r"not found.*config/settings\.yaml"):
+        load_settings(tmp_path / "none.yaml")
+
+
+def test_settings_survive_json() -> None:
+    """Settings written as JSON and read back are equal: runs carry them that way."""
+    settings = load_settings(SHIPPED)
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_fingerprint_depends_on_the_named_sections_only() -> None:
+    """A section's fingerprint changes with its values and not with other sections'."""
+    one, two = load_settings(SHIPPED), load_settings(SHIPPED, overrides=["labels.k_vol=0.5"])
+    assert one.fingerprint("labels") != two.fingerprint("labels")
+    assert one.fingerprint("splits", "bars") == two.fingerprint("splits", "bars")
