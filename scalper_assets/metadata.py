@@ -1,0 +1,199 @@
+"""What the UI shows of a materialisation: counts, schemas, small plots and tables."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
+
+from scalper_ml.project import Project
+from scalper_ml.reports import plots
+from scalper_ml.warehouse import Manifest
+
+__all__ = ["describe", "plain"]
+
+Metadata = dict[str, Any]
+
+
+def plain(values: Mapping[str, Any]) -> Metadata:
+    """Numbers and text as they are, everything else as JSON."""
+    return {
+        name.lower().replace(" ", "_"): value if isinstance(value, bool | int | float | str) else MetadataValue.json(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def describe(project: Project, manifest: Manifest) -> Metadata:
+    """Metadata of a partition that has just been written."""
+    layer = manifest.layer.split("/")[0]
+    metadata: Metadata = {
+        "path": MetadataValue.path(str(project.warehouse.folder(manifest.layer, manifest.keys))),
+        "content": manifest.content[:16],
+        "bytes": sum(entry["bytes"] for entry in manifest.files.values()),
+    }
+    for name, entry in manifest.files.items():
+        if name.endswith("data.parquet"):
+            metadata["dagster/column_schema"] = _schema(project, manifest, name)
+            break
+    if "rows" in manifest.summary:
+        metadata["dagster/row_count"] = int(manifest.summary["rows"])
+    return metadata | DESCRIBE.get(layer, lambda _project, _manifest: {})(project, manifest)
+
+
+def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
+    schema = project.warehouse.read_schema(manifest, file)
+    described = {}
+    if manifest.layer == "features":
+        names = json.loads(project.warehouse.read_bytes(manifest, "feature_set.json"))
+        described = {spec["name"]: spec["definition"] for spec in names["specs"]}
+    return TableSchema(columns=[TableColumn(field.name, str(field.type), description=described.get(field.name)) for field in schema])
+
+
+def _plot(png: bytes, alt: str) -> Any:
+    return MetadataValue.md(plots.png_markdown(png, alt))
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    """Records of equal keys as a table; nested values as JSON."""
+    flat = [
+        {k: v if isinstance(v, bool | int | float | str) else ("-" if v is None else json.dumps(v)) for k, v in row.items()} for row in rows
+    ]
+    return MetadataValue.table(records=[TableRecord(row) for row in flat]) if flat else MetadataValue.text("none")
+
+
+def _ticks(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    return plain({k: summary[k] for k in ("read", "duplicate", "quarantined", "days", "first", "last", "buyer_share")}) | {
+        "files": _table(summary["files"])
+    }
+
+
+def _bars(project: Project, manifest: Manifest) -> Metadata:
+    bars = project.warehouse.read_table(manifest, columns=["ts_us", "close", "volume"])
+    shown = plain({k: manifest.summary[k] for k in ("origin", "interval", "first", "last", "missing_intervals")})
+    return shown | {
+        "null_columns": ", ".join(manifest.summary["null_columns"]) or "none",
+        "price": _plot(plots.price(bars), "closing price"),
+    }
+
+
+def _market(project: Project, manifest: Manifest) -> Metadata:
+    counts = manifest.summary["rows_by_symbol"]
+    return {
+        "lead": manifest.summary["lead"],
+        "missing": ", ".join(manifest.summary["missing"]) or "none",
+        "rows_by_symbol": _table([{"symbol": symbol, "rows": rows} for symbol, rows in counts.items()]),
+    }
+
+
+def _features(project: Project, manifest: Manifest) -> Metadata:
+    shown = ("features", "feature_set_id", "warm_rows", "warmup", "state_bytes", "first", "last")
+    return plain({k: manifest.summary[k] for k in shown}) | {"groups": ", ".join(manifest.summary["groups"])}
+
+
+def _datasets(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    roles = [
+        {
+            "role": role,
+            "rows": part["rows"],
+            "effective": round(part["n_eff"], 1),
+            **{name: round(share, 4) for name, share in part["class_shares"].items()},
+            "from": part["first_t0"],
+            "known by": part["last_t1"],
+        }
+        for role, part in summary["roles"].items()
+    ]
+    return {
+        "dagster/row_count": int(summary["label_rows"]),
+        "label_version": summary["label_version"],
+        "feature_set_id": summary["feature_set_id"],
+        "dropped": MetadataValue.json(summary["dropped"]),
+        "purged": MetadataValue.json(summary["purged"]),
+        "roles": _table(roles),
+        "class_balance": _plot(plots.class_balance({r: p["class_counts"] for r, p in summary["roles"].items()}), "class balance by role"),
+    }
+
+
+def _models(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    select = summary["metrics"]["select"]
+    numbers = {k: v for k, v in select.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    top = dict(sorted(summary["importance"].items(), key=lambda item: -item[1])[:15])
+    return {
+        "bundle_id": summary["bundle_id"][:16],
+        **({"best_iteration": summary["best_iteration"]} if summary["best_iteration"] is not None else {}),
+        **{f"select_{name}": float(value) for name, value in numbers.items()},
+        "metrics": _table([{"role": role, **_scalars(values)} for role, values in summary["metrics"].items()]),
+        "calibration": MetadataValue.json(summary["calibration"]),
+        "importance": _plot(plots.importance(top), "gain by feature"),
+        "confusion_select": _plot(plots.confusion(select["confusion_matrix"]), "confusion matrix on select"),
+        "warnings": "; ".join(summary["warnings"]) or "none",
+    }
+
+
+def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items() if isinstance(v, int | float | str)}
+
+
+def _candidates(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    return {"kind": summary["kind"], "bundle_id": summary["bundle_id"][:16], "comparison": _table(list(summary["comparison"]))}
+
+
+def _backtests(project: Project, manifest: Manifest) -> Metadata:
+    report = json.loads(project.warehouse.read_bytes(manifest, "report.json"))
+    trades = project.warehouse.read_table(manifest, "trades.parquet")
+    equity = project.warehouse.read_table(manifest, "equity.parquet")
+    bars = project.warehouse.read_table(project.warehouse.require("bars", {"symbol": manifest.keys["symbol"]}))
+    metrics, score, decision = report["metrics"], report["score"], report["decision"]
+    names = ("trades_taken", "win_rate", "expectancy_r", "profit_factor", "balanced_accuracy", "f1_long", "f1_short", "coverage")
+    return {
+        "dagster/row_count": trades.num_rows,
+        "report_id": report["report_id"],
+        **plain({k: decision[k] for k in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")}),
+        **plain({k: metrics[k] for k in names}),
+        "score": _table(score["components"]),
+        "gates": _table(score["gates"]),
+        "equity": _plot(plots.equity(equity), "cumulative R on the score role"),
+        "signals": _plot(plots.price_with_signals(bars, trades), "price and trades"),
+        "confusion": _plot(plots.confusion(metrics["confusion_matrix"]), "decisions against labels on score"),
+        "score_components": _plot(plots.score_components(score["components"]), "points by component"),
+    }
+
+
+def _thresholds(project: Project, manifest: Manifest) -> Metadata:
+    thresholds = json.loads(project.warehouse.read_bytes(manifest, "thresholds.json"))
+    names = ("action", "quality_tier", "score_0_100", "min_confidence", "reason")
+    rows = [
+        {"symbol": symbol, "horizon": horizon, **{k: verdict[k] for k in names}}
+        for symbol, coin in thresholds["coins"].items()
+        for horizon, verdict in sorted(coin["horizons"].items(), key=lambda item: int(item[0]))
+    ]
+    return {
+        "file": MetadataValue.path(str(project.path(project.settings.gate.file))),
+        "dagster/row_count": len(rows),
+        **plain(thresholds["summary"]),
+        "verdicts": _table(rows),
+    }
+
+
+def _champions(project: Project, manifest: Manifest) -> Metadata:
+    history = json.loads(project.warehouse.read_bytes(manifest, "history.json"))
+    shown = {k: v for k, v in manifest.summary.items() if k != "drift"}
+    return plain(shown) | {"versions_so_far": len(history)}
+
+
+DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
+    "ticks": _ticks,
+    "bars": _bars,
+    "market": _market,
+    "features": _features,
+    "datasets": _datasets,
+    "models": _models,
+    "candidates": _candidates,
+    "backtests": _backtests,
+    "thresholds": _thresholds,
+    "champions": _champions,
+}

@@ -1,0 +1,87 @@
+"""backtests: the candidate's out-of-sample trades on score, and what they allow."""
+
+from typing import Any
+
+import numpy as np
+
+from scalper_ml.backtest.report import build_report, report_bytes
+from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.datasets import project_costs
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+
+__all__ = ["BACKTESTS_LAYER"]
+
+
+def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    warehouse, settings = project.warehouse, project.settings
+    candidate = warehouse.require("candidates", keys)
+    return {
+        "code": code_digest("backtest", "gate", "validation", "layers/backtests"),
+        "bars": warehouse.require("bars", {"symbol": keys["symbol"]}).content,
+        "dataset": warehouse.require("datasets", keys).content,
+        "bundle_id": candidate.summary["bundle_id"],
+        "kind": candidate.summary["kind"],
+        "costs": project_costs(project).to_dict(),
+        "risk_per_trade": settings.backtest.risk_per_trade,
+        "gate": {"version": settings.gate.version, "draws": settings.gate.draws, "seed": settings.gate.seed},
+    }
+
+
+def _build(project: Project, keys: Keys) -> Manifest:
+    warehouse, settings = project.warehouse, project.settings
+    inputs = _inputs(project, keys)
+    layer = f"models/{inputs['kind']}"
+    bars = warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]}))
+    dataset = warehouse.read_table(warehouse.require("datasets", keys))
+    predictions = warehouse.read_table(warehouse.require(layer, keys), "predictions.parquet")
+    evaluation = build_report(
+        bars,
+        dataset,
+        predictions,
+        symbol=str(keys["symbol"]),
+        timeframe=settings.bars.interval,
+        version=settings.gate.version,
+        horizon=int(keys["horizon"]),
+        interval_us=settings.interval_us,
+        costs=project_costs(project),
+        seed=settings.gate.seed,
+        draws=settings.gate.draws,
+        lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind")},
+    )
+    report, trades = evaluation.report, evaluation.run.trades
+    role = dataset["role"].to_numpy(zero_copy_only=False)
+    t0, t1 = us(dataset["t0_us"]), us(dataset["t1_us"])
+    known = t1[np.isin(role, ("train", "calibrate", "select"))].max()
+    signals = us(trades["signal_ts_us"])
+    legs = sum(trades[name].to_numpy() for name in ("fees", "spread", "slippage"))
+    error = float(np.abs(trades["gross"].to_numpy() - legs - trades["net"].to_numpy()).max()) if trades.num_rows else 0.0
+    decision = report["decision"]
+    checks = [
+        Check(
+            "out_of_sample",
+            bool((signals > known).all() and np.isin(signals, t0[role == "score"]).all()),
+            f"{trades.num_rows} trades, all signalled in the score role",
+        ),
+        Check("accounting", error <= 1e-12, f"largest gap between gross - costs and net: {error:.1e}"),
+        Check("gates", decision["action"] != "NO_TRADE", ", ".join(decision["reasons"]), blocking=False),
+    ]
+    files = {
+        "report.json": report_bytes(report),
+        "trades.parquet": parquet_bytes(trades),
+        "equity.parquet": parquet_bytes(evaluation.run.equity),
+    }
+    summary = {
+        "report_id": report["report_id"],
+        "bundle_id": inputs["bundle_id"],
+        **{key: decision[key] for key in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")},
+        "threshold": report["threshold"]["threshold"],
+        "metrics": report["metrics"],
+    }
+    return warehouse.write("backtests", keys, files, inputs=inputs, summary=summary, checks=checks)
+
+
+BACKTESTS_LAYER = Layer(
+    "backtests", "symbol_horizon", ("candidates", "datasets", "bars"), ("out_of_sample", "accounting", "gates"), _inputs, _build
+)

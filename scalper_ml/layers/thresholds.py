@@ -1,0 +1,68 @@
+"""thresholds: the verdict of every configured coin x horizon, published as one JSON file with history."""
+
+import json
+from typing import Any
+
+from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
+from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.project import Project
+from scalper_ml.warehouse import Check, Manifest, atomic_write, sha256_of
+
+__all__ = ["THRESHOLDS_LAYER"]
+
+
+def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
+    """Backtests that are there and passed their checks, by symbol and horizon."""
+    warehouse, settings = project.warehouse, project.settings
+    found = {}
+    for symbol in settings.symbols:
+        for horizon in settings.horizons:
+            keys = {"symbol": symbol, "horizon": horizon}
+            manifest = warehouse.manifest("backtests", keys)
+            if manifest is not None and not warehouse.blocked("backtests", keys):
+                found[symbol, horizon] = manifest
+    return found
+
+
+def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    settings = project.settings
+    published = project.path(settings.gate.file)
+    return {
+        "code": code_digest("gate/thresholds", "gate/tiers", "layers/thresholds"),
+        "family": settings.fingerprint("symbols", "horizons", "bars", "gate"),
+        "backtests": {f"{symbol} x {horizon}": manifest.content for (symbol, horizon), manifest in _scored(project).items()},
+        "published": sha256_of(published.read_bytes()) if published.is_file() else None,
+    }
+
+
+def _build(project: Project, keys: Keys) -> Manifest:
+    warehouse, settings = project.warehouse, project.settings
+    scored = _scored(project)
+    reports = [json.loads(warehouse.read_bytes(manifest, "report.json")) for manifest in scored.values()]
+    thresholds = build_thresholds(
+        reports,
+        symbols=settings.symbols,
+        horizons=settings.horizons,
+        version=settings.gate.version,
+        timeframe=settings.bars.interval,
+        min_score=settings.gate.min_score,
+    )
+    data = thresholds_bytes(thresholds)
+    family = len(settings.symbols) * len(settings.horizons)
+    missing = sorted(
+        f"{symbol} x {horizon}" for symbol in settings.symbols for horizon in settings.horizons if (symbol, horizon) not in scored
+    )
+    checks = [
+        Check("complete", set(thresholds["coins"]) == set(settings.symbols), f"{len(thresholds['coins'])} coins, {family} verdicts"),
+        Check("all_scored", not missing, f"not scored, so NO_TRADE: {missing or 'none'}", blocking=False),
+    ]
+    published = project.path(settings.gate.file)
+    if published.is_file() and (before := published.read_bytes()) != data:
+        atomic_write(published.parent / "history" / f"{published.stem}-{sha256_of(before)[:12]}.json", before)
+    atomic_write(published, data)
+    return warehouse.write(
+        "thresholds", keys, {"thresholds.json": data}, inputs=_inputs(project, keys), summary=thresholds["summary"], checks=checks
+    )
+
+
+THRESHOLDS_LAYER = Layer("thresholds", "none", ("backtests",), ("complete", "all_scored"), _inputs, _build)
