@@ -1,0 +1,159 @@
+"""Level B markets (METHOD 7.3): a hidden state tilts the flow and moves the price; its exact filter is the optimum."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from scalper_ml.ingest.synthetic_printing import Printed, Quotation
+from scalper_ml.kernel import kernel
+
+__all__ = ["HiddenMarket", "HiddenParams", "hidden_market"]
+
+_TAIL: Final = 2.5
+_SECOND_US: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenParams:
+    """Per-second parameters: `sigma` is the diffusion of the log mid, `drift` and `impact` are in units of it."""
+
+    sigma: float
+    drift: float
+    flow_tilt: float
+    decoy_tilt: float
+    impact: float
+    dwell_s: float
+    decoy_dwell_s: float
+    rate: float
+    start: float
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenMarket:
+    """Trades; at each close (n,) the mid and the probabilities that the state of the next second is up, or down."""
+
+    printed: Printed
+    mid: np.ndarray
+    p_plus: np.ndarray
+    p_minus: np.ndarray
+
+
+def hidden_market(
+    rng: np.random.Generator, params: HiddenParams, quotation: Quotation, bars: int, seconds: int, start_us: int
+) -> HiddenMarket:
+    """Draw the market second by second and filter it.
+
+    States s and q in {-1, 0, +1} are left at a constant rate for either other value. In a second with state (s, q):
+    Poisson trades, ``P(buy) = (1 + kappa s + kappa_q q) / 2``, and a log return of
+    ``rho sigma s + sigma eps + eta sigma (buys - n p) / sqrt(rate p (1 - p))``: only the surprise of flow moves it.
+    """
+    n = bars * seconds
+    state = _chain(rng.random(n), 1.0 / params.dwell_s)
+    decoy = _chain(rng.random(n), 1.0 / params.decoy_dwell_s)
+    count = rng.poisson(params.rate, n)
+    p_buy = 0.5 * (1 + params.flow_tilt * state + params.decoy_tilt * decoy)
+    buys = rng.binomial(count, p_buy)
+    surprise = (buys - count * p_buy) / np.sqrt(params.rate * p_buy * (1 - p_buy))
+    steps = params.sigma * (params.drift * state + rng.standard_normal(n) + params.impact * surprise)
+    log_mid = np.log(params.start) + np.concatenate(([0.0], np.cumsum(steps)))
+    p_plus, p_minus = np.empty(bars), np.empty(bars)
+    _forward_filter(
+        count, buys, steps / params.sigma, params.drift, params.flow_tilt, params.decoy_tilt, params.impact,
+        params.rate, 1.0 / params.dwell_s, 1.0 / params.decoy_dwell_s, seconds, p_plus, p_minus,
+    )  # fmt: skip
+    trades = int(count.sum())
+    printed = Printed(np.empty(trades, np.int64), np.empty(trades), np.empty(trades), np.empty(trades, np.int8))
+    _print_seconds(
+        count, buys, log_mid, rng.random(trades), rng.random(trades),
+        (1 + rng.pareto(_TAIL, trades)) * ((_TAIL - 1) / _TAIL * quotation.lots),
+        start_us, quotation.price_scale, quotation.qty_scale, quotation.half_spread,
+        printed.ts_us, printed.price, printed.qty, printed.side,
+    )  # fmt: skip
+    return HiddenMarket(printed, np.exp(log_mid[seconds::seconds]), p_plus, p_minus)
+
+
+@kernel
+def _chain(uniform: Any, leave: float) -> Any:
+    """A path over {-1, 0, +1} from the stationary (uniform) law; each draw is used once."""
+    path = np.empty(uniform.shape[0], dtype=np.int64)
+    state = int(uniform[0] * 3.0)
+    path[0] = state - 1
+    for k in range(1, uniform.shape[0]):
+        if uniform[k] < leave:
+            state = (state + (1 if uniform[k] < leave / 2.0 else 2)) % 3
+        path[k] = state - 1
+    return path
+
+
+@kernel
+def _forward_filter(
+    count: Any, buys: Any, step: Any, drift: float, tilt: float, decoy_tilt: float, impact: float, rate: float,
+    leave: float, decoy_leave: float, seconds: int, p_plus: Any, p_minus: Any,
+) -> None:  # fmt: skip
+    """Exact law of (s, q) given all seconds so far; at each close, of the next second's s."""
+    mean, slope, log_buy, log_sell, p = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
+    for s in range(3):
+        for q in range(3):
+            p[s, q] = 0.5 * (1.0 + tilt * (s - 1) + decoy_tilt * (q - 1))
+            mean[s, q] = drift * (s - 1)
+            slope[s, q] = impact / np.sqrt(rate * p[s, q] * (1.0 - p[s, q]))
+            log_buy[s, q], log_sell[s, q] = np.log(p[s, q]), np.log(1.0 - p[s, q])
+    law = np.full((3, 3), 1.0 / 9.0)
+    score = np.empty((3, 3))
+    rows, columns = np.empty(3), np.empty(3)
+    for k in range(count.shape[0]):
+        n, b = count[k], buys[k]
+        best = -np.inf
+        for s in range(3):
+            for q in range(3):
+                residual = step[k] - mean[s, q] - slope[s, q] * (b - n * p[s, q])
+                score[s, q] = b * log_buy[s, q] + (n - b) * log_sell[s, q] - 0.5 * residual * residual
+                best = max(best, score[s, q])
+        total = 0.0
+        for s in range(3):
+            for q in range(3):
+                law[s, q] *= np.exp(score[s, q] - best)
+                total += law[s, q]
+        # one step on: with rate `leave` a state goes to either other, in s and in q independently
+        for s in range(3):
+            rows[s] = (law[s, 0] + law[s, 1] + law[s, 2]) / total
+        for q in range(3):
+            columns[q] = (law[0, q] + law[1, q] + law[2, q]) / total
+        stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
+        for s in range(3):
+            for q in range(3):
+                law[s, q] = (
+                    stay * decoy_stay * law[s, q] / total
+                    + stay * 0.5 * decoy_leave * rows[s]
+                    + decoy_stay * 0.5 * leave * columns[q]
+                    + 0.25 * leave * decoy_leave
+                )
+        if (k + 1) % seconds == 0:
+            p_plus[k // seconds] = law[2, 0] + law[2, 1] + law[2, 2]
+            p_minus[k // seconds] = law[0, 0] + law[0, 1] + law[0, 2]
+
+
+@kernel
+def _print_seconds(
+    count: Any, buys: Any, log_mid: Any, spread_in_second: Any, uniform: Any, size: Any,
+    start: int, price_scale: float, qty_scale: float, half_spread: float,
+    ts_us: Any, price: Any, qty: Any, side: Any,
+) -> None:  # fmt: skip
+    """Fill the tape: stamps uniform in their second, sides in random order, the mid moving evenly through it."""
+    begin = 0
+    for k in range(count.shape[0]):
+        end = begin + count[k]
+        for i in range(begin, end):
+            ts_us[i] = start + k * _SECOND_US + 1 + int(spread_in_second[i] * (_SECOND_US - 1))
+        if end - begin > 1:
+            ts_us[begin:end] = np.sort(ts_us[begin:end])
+        left = buys[k]
+        for i in range(begin, end):
+            side[i] = 1 if uniform[i] * (end - i) < left else -1
+            left -= side[i] == 1
+            at = (ts_us[i] - start - k * _SECOND_US) / _SECOND_US
+            quoted = np.exp(log_mid[k] + (log_mid[k + 1] - log_mid[k]) * at) * (1.0 + side[i] * half_spread)
+            price[i] = max(np.rint(quoted * price_scale), 1.0) / price_scale
+            qty[i] = max(np.rint(size[i]), 1.0) / qty_scale
+        begin = end
