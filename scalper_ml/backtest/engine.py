@@ -1,5 +1,6 @@
 """The event loop over bars: one position at a time, filled after the signal bar, marked every bar."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,13 +17,13 @@ from scalper_ml.schema import TRADES, US, Role, conform, stamps, us
 __all__ = ["EQUITY", "RISK_PER_TRADE", "SIGNALS", "Backtest", "run_backtest"]
 
 RISK_PER_TRADE: Final = 0.005
-"""Share of equity put at risk by each trade of the compounded curve."""
+"""Default share of equity put at risk by each trade of the compounded curve."""
 
 EQUITY: Final = pa.schema(
     [
         pa.field("ts_us", US, nullable=False),  # close of the bar
         pa.field("r_cum", pa.float64(), nullable=False),  # closed R plus the open position marked at the close
-        pa.field("equity", pa.float64(), nullable=False),  # compounded at RISK_PER_TRADE, starts at 1
+        pa.field("equity", pa.float64(), nullable=False),  # compounded at the risk per trade, starts at 1
     ]
 )
 
@@ -129,6 +130,7 @@ def run_backtest(
     horizon: int,
     interval_us: int,
     latency_bars: int = 0,
+    risk_per_trade: float = RISK_PER_TRADE,
 ) -> Backtest:
     """Trade the predictions of one role over its bars and return trades, equity and decisions.
 
@@ -154,6 +156,8 @@ def run_backtest(
         Bar interval, microseconds.
     latency_bars : int
         Whole intervals by which entry *and* exit are delayed, >= 0: a diagnostic.
+    risk_per_trade : float
+        Share of equity put at risk by each trade of the compounded curve, in (0, 1).
 
     Returns
     -------
@@ -171,10 +175,10 @@ def run_backtest(
     ``risk = sigma * sqrt(horizon)``, ``r = net / risk``. A decision at bar i uses probabilities,
     sigma and volume known at its close; prices after it are only filled at.
     """
-    if threshold != threshold or horizon < 1 or latency_bars < 0:
+    if not (math.isfinite(threshold) and horizon >= 1 and latency_bars >= 0 and 0 < risk_per_trade < 1):
         raise ContractError(
-            f"backtest: found threshold {threshold}, horizon {horizon}, latency_bars {latency_bars}; "
-            "expected a number, >= 1 and >= 0"
+            f"backtest: threshold {threshold}, horizon {horizon}, latency_bars {latency_bars}, risk_per_trade "
+            f"{risk_per_trade}; expected a number, >= 1, >= 0 and in (0, 1)"
         )
     open_ts, close_ts = us(bars.column("open_ts_us")), us(bars.column("ts_us"))
     open_, close = floats(bars, "open"), floats(bars, "close")
@@ -189,7 +193,7 @@ def run_backtest(
     exit_due = entry_due + horizon * interval_us
     first = int(rows.bar[0])
     entry_bar, exit_bar, r_cum, equity = _replay(
-        open_ts, open_, close, first, rows.bar[orders], side, entry_due, exit_due, legs.total, risk, RISK_PER_TRADE
+        open_ts, open_, close, first, rows.bar[orders], side, entry_due, exit_due, legs.total, risk, risk_per_trade
     )
     if latency_bars == 0:
         _check_fills(rows, orders, entry_bar, exit_bar, open_, close_ts)

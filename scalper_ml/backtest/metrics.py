@@ -90,7 +90,7 @@ def trade_metrics(run: Backtest, horizon: int) -> TradeMetrics:
     TradeMetrics
         ``profit_factor`` is money: gross profit over gross loss of net trades. ``max_drawdown`` has
         ``r`` (closed trades, fixed size: the one the score uses), ``r_marked`` (every bar) and
-        ``pct`` (compounded equity at 0.5 % risk a trade, every bar). ``coverage`` is the share of
+        ``pct`` (compounded equity, every bar). ``coverage`` is the share of
         time in a trade, ``trades*(h + 1)/rows``. ``expectancy_r_at_cost`` repeats expectancy at
         multiples of the costs.
     """

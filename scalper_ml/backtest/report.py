@@ -49,6 +49,7 @@ def build_report(
     costs: Costs,
     seed: int,
     draws: int = DRAWS,
+    risk_per_trade: float = RISK_PER_TRADE,
     lineage: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Choose the threshold on select, trade score once at it, and report everything about that run.
@@ -65,6 +66,8 @@ def build_report(
     costs : Costs
     seed, draws : int
         Of the score's bootstrap.
+    risk_per_trade : float
+        Of the compounded equity curve.
     lineage : mapping, optional
         Plain values naming the inputs (bundle id, dataset hash, model kind): copied into the report.
 
@@ -92,6 +95,7 @@ def build_report(
         costs=costs,
         horizon=horizon,
         interval_us=interval_us,
+        risk_per_trade=risk_per_trade,
     )
     run = at(threshold=choice.threshold)
     score = quality_score(sample_of(run, horizon), seed=seed, draws=draws)
@@ -111,7 +115,7 @@ def build_report(
         "role": "score",
         "period": _period(run),
         "costs": costs.to_dict(),
-        "risk_per_trade": RISK_PER_TRADE,
+        "risk_per_trade": risk_per_trade,
         "threshold": choice.to_dict(),
         "metrics": {
             **known.values,

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from scalper_ml.errors import ContractError
-from scalper_ml.schema import CLASSES
+from scalper_ml.schema import CLASSES, us
 
 __all__ = [
     "class_balance",
@@ -20,6 +21,7 @@ __all__ = [
     "equity",
     "importance",
     "png_markdown",
+    "price",
     "price_with_signals",
     "score_components",
 ]
@@ -28,6 +30,7 @@ DPI: Final = 80
 SIZE: Final = (8.0, 3.5)  # inches
 POINTS: Final = 600  # per line; more would only blacken pixels
 INK: Final = "#1f2933"
+ENTRIES: Final = 120  # arrows a side
 GRID: Final = "#d9dee4"
 BLUE: Final = "#2563a8"
 GREEN: Final = "#1a8a5a"
@@ -48,28 +51,33 @@ def png_markdown(png: bytes, alt: str) -> str:
     return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
 
 
-def price_with_signals(
-    ts_us: np.ndarray,
-    close: np.ndarray,
-    entry_ts_us: np.ndarray,
-    entry_price: np.ndarray,
-    side: np.ndarray,
-    *,
-    title: str = "price and entries",
-) -> bytes:
-    """Close (n,) over time with an arrow at each entry: up and green LONG, down and red SHORT."""
+def price(bars: pa.Table, *, title: str = "closing price") -> bytes:
+    """Close of every bar over time."""
     figure, axes = _canvas(title)
-    keep = _thin(close)
-    axes.plot(_dates(ts_us[keep]), close[keep], color=BLUE, linewidth=0.9)
+    _draw_close(axes, us(bars.column("ts_us")), bars.column("close").to_numpy())
+    return _png(figure)
+
+
+def price_with_signals(bars: pa.Table, trades: pa.Table, *, title: str = "price and entries") -> bytes:
+    """Close with an arrow at each entry (up and green LONG, down and red SHORT), over the time of the trades.
+
+    Without trades all bars are shown. Of many entries an even selection is drawn; the legend counts all.
+    """
+    ts_us, close = us(bars.column("ts_us")), bars.column("close").to_numpy()
+    entry_ts_us, entry_price = us(trades.column("entry_ts_us")), trades.column("entry_price").to_numpy()
+    side = trades.column("side").to_numpy()
+    if trades.num_rows:
+        first, last = us(trades.column("signal_ts_us"))[0], us(trades.column("exit_ts_us"))[-1]
+        traded = (ts_us >= first) & (ts_us <= last)
+        ts_us, close = ts_us[traded], close[traded]
+    figure, axes = _canvas(title)
+    _draw_close(axes, ts_us, close)
     for sign, marker, colour, name in ((1, "^", GREEN, "LONG"), (-1, "v", RED, "SHORT")):
         mine = np.flatnonzero(side == sign)
-        shown = mine[np.unique(np.linspace(0, max(mine.size - 1, 0), min(mine.size, POINTS // 4)).astype(int))]
+        at = mine[np.unique(np.linspace(0, max(mine.size - 1, 0), min(mine.size, ENTRIES)).astype(int))]
         label = f"{name} ({mine.size})"
-        axes.scatter(
-            _dates(entry_ts_us[shown]), entry_price[shown], s=14, marker=marker, c=colour, label=label, zorder=3
-        )
+        axes.scatter(_dates(entry_ts_us[at]), entry_price[at], s=14, marker=marker, c=colour, label=label, zorder=3)
     axes.legend(fontsize=FONT, frameon=False, loc="best", ncols=2)
-    _time_axis(axes)
     return _png(figure)
 
 
@@ -129,12 +137,13 @@ def confusion(matrix: Sequence[Sequence[int]], *, title: str = "decisions agains
     return _png(figure)
 
 
-def equity(ts_us: np.ndarray, r_cum: np.ndarray, *, title: str = "cumulative R, marked every bar") -> bytes:
-    """Cumulative R (n,) over time with the drawdown below its running maximum shaded."""
+def equity(curve: pa.Table, *, title: str = "cumulative R, marked every bar") -> bytes:
+    """Cumulative R (columns ``ts_us``, ``r_cum``) with the drawdown below its running maximum shaded."""
+    r_cum = curve.column("r_cum").to_numpy()
     figure, axes = _canvas(title)
     peak = np.maximum.accumulate(np.maximum(r_cum, 0.0))
     keep = _thin(r_cum)
-    dates = _dates(ts_us[keep])
+    dates = _dates(us(curve.column("ts_us"))[keep])
     axes.fill_between(dates, r_cum[keep], peak[keep], color=RED, alpha=0.22, linewidth=0, label="drawdown")
     axes.plot(dates, r_cum[keep], color=BLUE, linewidth=1.1)
     axes.axhline(0.0, color=INK, linewidth=0.7)
@@ -176,6 +185,12 @@ def _canvas(title: str) -> tuple[Any, Any]:
     for edge in ("left", "bottom"):
         axes.spines[edge].set_color(GREY)
     return figure, axes
+
+
+def _draw_close(axes: Any, ts_us: np.ndarray, close: np.ndarray) -> None:
+    keep = _thin(close)
+    axes.plot(_dates(ts_us[keep]), close[keep], color=BLUE, linewidth=0.9)
+    _time_axis(axes)
 
 
 def _png(figure: Any) -> bytes:
