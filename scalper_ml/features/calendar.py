@@ -1,0 +1,88 @@
+"""Time and seasonality, from the close of the bar in UTC."""
+
+import math
+
+from scalper_ml.features.kind import Kind
+from scalper_ml.features.series import TS
+from scalper_ml.kernel import kernel
+
+__all__ = ["KINDS"]
+
+MINUTE = 60_000_000
+DAY = 86_400_000_000
+
+
+@kernel
+def time_of_day(H, i0, i1, t0, P, S, out):
+    """Time of day on a circle."""
+    for i in range(i0, i1):
+        angle = 2.0 * math.pi * ((int(H[TS, i]) % DAY) / DAY)
+        out[0, i - i0] = math.sin(angle)
+        out[1, i - i0] = math.cos(angle)
+
+
+@kernel
+def day_of_week(H, i0, i1, t0, P, S, out):
+    """Day of the week on a circle, Monday at angle 0 (1970-01-01 was a Thursday)."""
+    for i in range(i0, i1):
+        angle = 2.0 * math.pi * ((int(H[TS, i]) // DAY + 3) % 7) / 7.0
+        out[0, i - i0] = math.sin(angle)
+        out[1, i - i0] = math.cos(angle)
+
+
+@kernel
+def minute_of_hour(H, i0, i1, t0, P, S, out):
+    """Time within the hour on a circle."""
+    for i in range(i0, i1):
+        angle = 2.0 * math.pi * ((int(H[TS, i]) % (60 * MINUTE)) / (60 * MINUTE))
+        out[0, i - i0] = math.sin(angle)
+        out[1, i - i0] = math.cos(angle)
+
+
+@kernel
+def m15_phase(H, i0, i1, t0, P, S, out):
+    """Share of the quarter of an hour still to come, 0 on the quarter."""
+    quarter = 15 * MINUTE
+    for i in range(i0, i1):
+        past = int(H[TS, i]) % quarter
+        out[0, i - i0] = (quarter - past) / quarter if past > 0 else 0.0
+
+
+@kernel
+def session(H, i0, i1, t0, P, S, out):
+    """Whether Asia, Europe and America trade; they overlap."""
+    for i in range(i0, i1):
+        hour = int(H[TS, i]) % DAY // (60 * MINUTE)
+        out[0, i - i0] = 1.0 if hour < 8 else 0.0
+        out[1, i - i0] = 1.0 if 7 <= hour < 15 else 0.0
+        out[2, i - i0] = 1.0 if 13 <= hour < 22 else 0.0
+
+
+@kernel
+def weekend(H, i0, i1, t0, P, S, out):
+    """Whether it is Saturday or Sunday."""
+    for i in range(i0, i1):
+        out[0, i - i0] = 1.0 if (int(H[TS, i]) // DAY + 3) % 7 >= 5 else 0.0
+
+
+def _kind(name, kernel, definition, span, outputs=(), unit="ratio", number=0):  # type: ignore[no-untyped-def]
+    return Kind(
+        name, "calendar", kernel, ((),), definition, ("ts_us",), span, lambda: 0, unit=unit,
+        source=f"catalogue {number}", group="calendar", memory=lambda: 1, outputs=outputs,
+    )
+
+
+_CIRCLE = (-1.0, 1.0)
+_FLAG = (0.0, 1.0)
+
+KINDS: tuple[Kind, ...] = (
+    _kind("tod", time_of_day, "sin and cos of 2 pi x share of the UTC day", _CIRCLE, ("tod_sin", "tod_cos"), number=145),
+    _kind("dow", day_of_week, "sin and cos of 2 pi x UTC day of the week / 7", _CIRCLE, ("dow_sin", "dow_cos"), number=146),
+    _kind("moh", minute_of_hour, "sin and cos of 2 pi x share of the hour", _CIRCLE, ("moh_sin", "moh_cos"), number=147),
+    _kind("m15_phase", m15_phase, "time to the next :00, :15, :30, :45 / 15 min", _FLAG, number=148),
+    _kind(
+        "session", session, "1 within 00-08, 07-15, 13-22 UTC, else 0", _FLAG,
+        ("sess_asia", "sess_eu", "sess_us"), "flag", 149,
+    ),
+    _kind("weekend", weekend, "1 on Saturday and Sunday UTC, else 0", _FLAG, unit="flag", number=150),
+)
