@@ -28,7 +28,8 @@ def sharpe_moments(r: npt.ArrayLike) -> tuple[float, float, float]:
     [0.5262, -0.2715, 1.9556]
     """
     x = np.asarray(r, dtype=np.float64)
-    if x.size < 3 or not (spread := float(x.std(ddof=1))) > 0:
+    # rounding alone gives constant values a spread of some 1e-16 of their size
+    if x.size < 3 or not (spread := float(x.std(ddof=1))) > 1e-12 * float(np.abs(x).max()):
         raise ContractError(f"Sharpe ratio: found {x.size} returns without spread; expected at least 3 that differ")
     z = (x - x.mean()) / x.std()
     return float(x.mean()) / spread, float((z**3).mean()), float((z**4).mean())
@@ -120,17 +121,17 @@ def dsr(sr: float, n: float, *, trials: float, variance: float, skew: float = 0.
     return psr(sr, n, skew=skew, kurtosis=kurtosis, benchmark=expected_max_sharpe(trials, variance))
 
 
-def trades_needed(sr: float, *, alpha: float, power: float) -> float:
+def trades_needed(sr: float, *, alpha: float, power: float) -> int:
     """Trades for a one-sided test of size `alpha` to find a true Sharpe `sr` per trade with probability `power`.
 
     Examples
     --------
-    >>> round(trades_needed(0.1, alpha=0.01, power=0.8))
+    >>> trades_needed(0.1, alpha=0.01, power=0.8)
     1004
     """
     if not sr > 0:
         raise ContractError(f"trades needed: found a Sharpe ratio of {sr}; expected a positive one")
-    return float(((ndtri(1.0 - alpha) + ndtri(power)) / sr) ** 2)
+    return math.ceil(((float(ndtri(1.0 - alpha)) + float(ndtri(power))) / sr) ** 2)
 
 
 def effective_trials(correlation: npt.ArrayLike) -> float:
