@@ -84,14 +84,13 @@ class Model:
         return self.calibrator.apply(self.classifier.predict_proba(self.scaler.transform(rows)))
 
 
-def bundle_id_of(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> str:
-    """Sha256 over the sorted (name, sha256) of all files but the manifest, then the canonical manifest.
+def bundle_id_of(manifest: Mapping[str, Any]) -> str:
+    """Sha256 over the sorted (name, sha256) of all other files, then the manifest without its own ``bundle_id``.
 
-    The manifest is taken without its own ``bundle_id``.
+    Both as canonical JSON: sorted keys, shortest exact floats.
     """
-    hashes = sorted((name, sha256_of(data)) for name, data in files.items() if name != MANIFEST)
     body = {key: value for key, value in manifest.items() if key != "bundle_id"}
-    return sha256_of(canonical_json(hashes) + canonical_json(body))
+    return sha256_of(canonical_json(sorted(manifest["sha256"].items())) + canonical_json(body))
 
 
 def golden_bytes(X: Floats, P: Floats) -> bytes:
@@ -111,7 +110,7 @@ def seal(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> tuple[str, 
     """
     _refuse_forbidden(files)
     body = dict(manifest) | {"format": FORMAT, "sha256": {name: sha256_of(data) for name, data in files.items()}}
-    bundle_id = bundle_id_of(files, body)
+    bundle_id = bundle_id_of(body)
     return bundle_id, dict(files) | {MANIFEST: canonical_json(body | {"bundle_id": bundle_id}, indent=1)}
 
 
@@ -146,6 +145,7 @@ def load_bundle(
     files = _read(source) if isinstance(source, Path) else dict(source)
     _refuse_forbidden(files)
     manifest = _verified_manifest(files)
+    _verify_files(files, manifest["sha256"])
     if bundle_id is not None and bundle_id != manifest["bundle_id"]:
         raise BundleError(
             f"bundle {manifest['bundle_id'][:12]}: expected {bundle_id[:12]}; the pointer names another - {_AGAIN}"
@@ -218,14 +218,19 @@ def _verified_manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
         raise BundleError(f"{MANIFEST}: missing among {sorted(files)}; {_AGAIN}")
     try:
         manifest = json.loads(files[MANIFEST])
-        version = manifest["format"]
-    except (ValueError, TypeError, KeyError) as error:
+        version, _ = manifest["format"], manifest["sha256"].items()
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BundleError(f"{MANIFEST}: altered or not a bundle's manifest ({error!r}); {_AGAIN}") from error
     if version != FORMAT:
         raise BundleError(
             f"{MANIFEST}: found bundle format {version!r}; this version reads {FORMAT} - train the model again"
         )
-    hashes = manifest.get("sha256", {})
+    if canonical_json(manifest, indent=1) != files[MANIFEST] or manifest.get("bundle_id") != bundle_id_of(manifest):
+        raise BundleError(f"{MANIFEST}: altered, it is not the manifest that was sealed; {_AGAIN}")
+    return dict(manifest)
+
+
+def _verify_files(files: Mapping[str, bytes], hashes: Mapping[str, str]) -> None:
     for name in sorted(set(files) - {MANIFEST} - set(hashes)):
         raise BundleError(f"{name}: not part of the bundle; expected {sorted(hashes)} - remove it or {_AGAIN}")
     for name, digest in sorted(hashes.items()):
@@ -233,12 +238,6 @@ def _verified_manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
             raise BundleError(f"{name}: missing; {_AGAIN}")
         if sha256_of(files[name]) != digest:
             raise BundleError(f"{name}: altered, its sha256 is not {digest[:12]} as sealed; {_AGAIN}")
-    if (
-        manifest.get("bundle_id") != bundle_id_of(files, manifest)
-        or canonical_json(manifest, indent=1) != files[MANIFEST]
-    ):
-        raise BundleError(f"{MANIFEST}: altered, it is not the manifest that was sealed; {_AGAIN}")
-    return dict(manifest)
 
 
 def _assemble(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Model:

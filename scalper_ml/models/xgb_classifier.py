@@ -48,10 +48,10 @@ class XGBParams(ModelParams):
     max_rounds: int = 400
     early_stopping_rounds: int = 40
     learning_rate: float = 0.04
-    max_depth: int = 4
+    max_depth: int = 3
     min_child_weight: float = 20.0
     subsample: float = 0.7
-    colsample: float = 0.4
+    colsample: float = 0.5
     reg_lambda: float = 10.0
     max_bin: int = 64
 
