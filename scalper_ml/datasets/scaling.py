@@ -1,7 +1,7 @@
 """Column scaling fitted on train rows only, exact to the last bit through JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -42,10 +42,15 @@ class Scaler:
     names: tuple[str, ...] = ()
     center: F64 | None = None
     scale: F64 | None = None
+    _divisor: F64 = field(init=False, repr=False)
+    _flat: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in SCALERS:
             raise SettingsError(f"scaler: unknown kind {self.kind!r}; expected one of {', '.join(SCALERS)}")
+        scale = np.empty(0) if self.scale is None else self.scale
+        object.__setattr__(self, "_divisor", np.where(scale == 0, 1.0, scale))
+        object.__setattr__(self, "_flat", np.flatnonzero(scale == 0))
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -93,16 +98,17 @@ class Scaler:
         ContractError
             The scaler is not fitted, or `X` holds values that are not finite; the column is named.
         """
-        center, scale = self._fitted()
+        center, _ = self._fitted()
         values = _matrix(X)
         if values.shape[1] != center.size:
             raise FeatureSetError(f"scaler: {values.shape[1]} columns; expected {center.size}: {list(self.names)}")
         _refuse_unknown(values, self.names)
         if self.kind == "none":
             return values.copy()
-        out = (values - center) / np.where(scale == 0, 1.0, scale)
-        out[:, scale == 0] = 0.0
-        return np.asarray(out, dtype=np.float64)
+        out = values - center
+        out /= self._divisor
+        out[:, self._flat] = 0.0
+        return out
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; floats as hexadecimal strings, which lose nothing."""
@@ -121,7 +127,7 @@ class Scaler:
         Raises
         ------
         ContractError
-            A key is missing or unknown, or the lists differ in length.
+            A key is missing or unknown, the lists differ in length, or a number is not one that `to_dict` writes.
         """
         if set(data) != {"kind", "names", "center", "scale"}:
             raise ContractError(f"scaler: keys {sorted(data)} found; expected center, kind, names, scale")
@@ -131,6 +137,8 @@ class Scaler:
             center, scale = (np.array([float.fromhex(text) for text in data[key]]) for key in ("center", "scale"))
         except (TypeError, ValueError) as error:
             raise ContractError(f"scaler: a number is not in hexadecimal notation - {error}") from error
+        if not (np.isfinite(center).all() and np.isfinite(scale).all() and (scale >= 0).all()):
+            raise ContractError("scaler: a centre is not finite or a scale is negative; expected what to_dict wrote")
         return cls(data["kind"], tuple(data["names"]), center, scale)
 
     def _fitted(self) -> tuple[F64, F64]:
@@ -166,8 +174,8 @@ def _matrix(X: F64) -> F64:
 def _refuse_unknown(values: F64, names: Sequence[str]) -> None:
     if values.shape[0] == 0:
         raise ContractError("scaler: no rows found; expected at least one")
-    unknown = np.count_nonzero(~np.isfinite(values), axis=0)
-    if unknown.any():
+    if not (finite := np.isfinite(values)).all():
+        unknown = np.count_nonzero(~finite, axis=0)
         worst = int(np.argmax(unknown > 0))
         raise ContractError(
             f"feature {names[worst]!r}: {unknown[worst]:,} of {values.shape[0]:,} rows are not finite; expected none - "

@@ -126,11 +126,13 @@ def _futures(bars: _Bars, past: int) -> Iterator[tuple[str, _Bars]]:
 
 
 def _differences(kind: str, cut_us: int, base: Labels, other: Labels) -> Iterator[LabelViolation]:
-    mine, theirs = base.t1 <= cut_us, other.t1 <= cut_us
-    for row in np.setxor1d(base.row[mine], other.row[theirs]):
-        yield LabelViolation(kind, cut_us, int(row), "row")
-    common, left, right = np.intersect1d(base.row[mine], other.row[theirs], return_indices=True)
+    mine, theirs = np.flatnonzero(base.t1 <= cut_us), np.flatnonzero(other.t1 <= cut_us)
+    common = base.row[mine]
+    if not np.array_equal(common, other.row[theirs]):
+        for row in np.setxor1d(common, other.row[theirs]):
+            yield LabelViolation(kind, cut_us, int(row), "row")
+        common, left, right = np.intersect1d(common, other.row[theirs], return_indices=True)
+        mine, theirs = mine[left], theirs[right]
     for field in _FIELDS:
-        before, now = getattr(base, field)[mine][left], getattr(other, field)[theirs][right]
-        for row in common[before != now]:
+        for row in common[getattr(base, field)[mine] != getattr(other, field)[theirs]]:
             yield LabelViolation(kind, cut_us, int(row), field)

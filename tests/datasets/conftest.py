@@ -48,7 +48,7 @@ def make_market(n: int = 3000, seed: int = 1, drift: float = 0.0, hole: tuple[in
         sigma[i] = square**0.5
     values = np.column_stack([rng.normal(size=n), sigma, rng.normal(5, 2, size=n)])
     warm = np.arange(n) >= 100
-    values[~warm] = np.nan
+    values[~warm, 2] = np.nan  # the others are warm earlier than the set
     return Market(bars, values, warm, ("noise_a", "ewma_vol_97", "noise_b"))
 
 

@@ -133,5 +133,8 @@ def test_what_does_not_fit_is_refused() -> None:
         Scaler.from_dict({**good, "scale": good["scale"][:1]})
     with pytest.raises(ContractError, match="hexadecimal"):
         Scaler.from_dict({**good, "scale": ["x", "y"]})
+    for number in ("nan", "inf", "-0x1p+0"):
+        with pytest.raises(ContractError, match="what to_dict wrote"):
+            Scaler.from_dict({**good, "scale": [number, "0x1p+0"]})
     with pytest.raises(ContractError, match="a spread a float can hold"):
         Scaler("minmax").fit(np.array([[-1.7e308], [1.7e308]]))
