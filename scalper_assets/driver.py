@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from scalper_assets.project import dagster_home
 from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer, keys_of
 from scalper_ml.project import Project
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 __all__ = ["Only", "Outcome", "Step", "initialise_home", "plan", "run_plan"]
 
@@ -140,10 +144,16 @@ def stale_layers(project: Project, step: Step, force: bool) -> tuple[str, ...]:
     return ()
 
 
-def execute(step: Step, force: bool) -> Outcome:
-    """Run what is stale of one step as one Dagster run, in this process."""
+@lru_cache(maxsize=1)
+def _instance() -> "DagsterInstance":
+    """The Dagster instance of this process, opened once: opening costs as much as a small run."""
     from dagster import DagsterInstance
 
+    return DagsterInstance.get()
+
+
+def execute(step: Step, force: bool) -> Outcome:
+    """Run what is stale of one step as one Dagster run, in this process."""
     from scalper_assets.assets.factory import asset_key
     from scalper_assets.definitions import defs
     from scalper_assets.jobs import JOB_OF_SHAPE
@@ -156,14 +166,13 @@ def execute(step: Step, force: bool) -> Outcome:
     if not selected:
         return Outcome(step, (), time.perf_counter() - started)
     shape = next(layer.shape for layer in layers_of(project.settings) if layer.name == selected[0])
-    with DagsterInstance.get() as instance:
-        result = defs.resolve_job_def(JOB_OF_SHAPE[shape]).execute_in_process(
-            instance=instance,
-            partition_key=partition_key(dict(step.keys)),
-            asset_selection=[asset_key(name) for name in selected],
-            run_config=QUIET,
-            raise_on_error=False,
-        )
+    result = defs.resolve_job_def(JOB_OF_SHAPE[shape]).execute_in_process(
+        instance=_instance(),
+        partition_key=partition_key(dict(step.keys)),
+        asset_selection=[asset_key(name) for name in selected],
+        run_config=QUIET,
+        raise_on_error=False,
+    )
     seconds = time.perf_counter() - started
     if result.success:
         return Outcome(step, selected, seconds)

@@ -6,8 +6,10 @@ from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
+from scalper_ml.features.registry import FeatureSet
 from scalper_ml.project import Project
 from scalper_ml.reports import plots
+from scalper_ml.schema import CLASSES
 from scalper_ml.warehouse import Manifest
 
 __all__ = ["describe", "plain"]
@@ -45,8 +47,8 @@ def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
     schema = project.warehouse.read_schema(manifest, file)
     described = {}
     if manifest.layer == "features":
-        names = json.loads(project.warehouse.read_bytes(manifest, "feature_set.json"))
-        described = {spec["name"]: spec["definition"] for spec in names["specs"]}
+        fs = FeatureSet.from_json(project.warehouse.read_bytes(manifest, "feature_set.json").decode())
+        described = {spec.name: spec.definition for spec in fs.specs}
     return TableSchema(columns=[TableColumn(field.name, str(field.type), description=described.get(field.name)) for field in schema])
 
 
@@ -112,29 +114,34 @@ def _datasets(project: Project, manifest: Manifest) -> Metadata:
         "dropped": MetadataValue.json(summary["dropped"]),
         "purged": MetadataValue.json(summary["purged"]),
         "roles": _table(roles),
-        "class_balance": _plot(plots.class_balance({r: p["class_counts"] for r, p in summary["roles"].items()}), "class balance by role"),
+        "class_balance": _plot(plots.class_balance({r: [p["class_counts"][c] for c in CLASSES] for r, p in summary["roles"].items()}), "class balance by role"),
     }
 
 
 def _models(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
     select = summary["metrics"]["select"]
-    numbers = {k: v for k, v in select.items() if isinstance(v, int | float) and not isinstance(v, bool)}
-    top = dict(sorted(summary["importance"].items(), key=lambda item: -item[1])[:15])
+    names = ("accuracy", "majority_accuracy", "mcc", "log_loss", "log_loss_base", "log_loss_skill", "brier_skill", "ece", "ece_excess")
+    metrics = [
+        {
+            "role": role,
+            "balanced_accuracy": round(values["balanced_accuracy"]["value"], 4),
+            "95 % interval": json.dumps([round(bound, 4) for bound in values["balanced_accuracy"]["ci"] or []]),
+            "chance": round(values["balanced_accuracy"]["chance"], 4),
+            **{name: round(values[name], 4) for name in names},
+        }
+        for role, values in summary["metrics"].items()
+    ]
     return {
         "bundle_id": summary["bundle_id"][:16],
-        **({"best_iteration": summary["best_iteration"]} if summary["best_iteration"] is not None else {}),
-        **{f"select_{name}": float(value) for name, value in numbers.items()},
-        "metrics": _table([{"role": role, **_scalars(values)} for role, values in summary["metrics"].items()]),
-        "calibration": MetadataValue.json(summary["calibration"]),
-        "importance": _plot(plots.importance(top), "gain by feature"),
-        "confusion_select": _plot(plots.confusion(select["confusion_matrix"]), "confusion matrix on select"),
+        **plain({"best_iteration": summary["best_iteration"], "temperature": summary["calibration"]["temperature"]}),
+        "select_balanced_accuracy": float(select["balanced_accuracy"]["value"]),
+        **{f"select_{name}": float(select[name]) for name in names},
+        "metrics": _table(metrics),
+        "importance": _plot(plots.importance(summary["importance"]), "share of gain by feature"),
+        "confusion_select": _plot(plots.confusion(select["confusion"]), "predicted class against label on select"),
         "warnings": "; ".join(summary["warnings"]) or "none",
     }
-
-
-def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: round(v, 4) if isinstance(v, float) else v for k, v in values.items() if isinstance(v, int | float | str)}
 
 
 def _candidates(project: Project, manifest: Manifest) -> Metadata:

@@ -186,7 +186,9 @@ def conform(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
 
 def us(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     """Stamps of a table column as int64 microseconds, shape (n,)."""
-    return column.cast(US).cast(pa.int64()).to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.cast(US).cast(pa.int64()).to_numpy()
+    if isinstance(column, pa.Array):
+        column = pa.chunked_array([column])
+    return np.asarray(column.cast(US).cast(pa.int64()).to_numpy(), dtype=np.int64)
 
 
 def stamps(ts_us: np.ndarray) -> pa.Array:

@@ -39,6 +39,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
+Window = Annotated[int, Field(ge=1, le=2000)]
 Horizon = Annotated[int, Field(ge=1, le=1440)]
 
 
@@ -89,7 +90,7 @@ class Features(_Section):
     """What goes into the feature set; its id is a hash of all of it."""
 
     families: list[str] | None = None  # None: every family the source can feed
-    windows: dict[str, list[Annotated[int, Field(ge=1, le=1440)]]] = {}  # by feature kind
+    windows: dict[str, list[Window | list[Window]]] = {}  # by feature kind
     reset_after_gap: Annotated[int, Field(ge=1)] = 240  # intervals without a bar that start the warm-up anew
     min_ticks: Annotated[int, Field(ge=0)] = 0  # a bar of fewer trades gives no decision
     lead: Symbol | None = None  # lead coin of the cross-asset family; default: the first symbol
@@ -178,7 +179,7 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for name, values in (("symbols", self.symbols), ("horizons", self.horizons)):
-            if len(set(values)) != len(values):  # type: ignore[arg-type]
+            if len(set(values)) != len(values):
                 raise ValueError(f"{name} has duplicates: {values}")
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
@@ -243,7 +244,7 @@ def load_settings(
         if not sign:
             raise SettingsError(f"override {item!r}: expected section.key=value")
         layers.append((tuple(name.strip().split(".")), _parse(text, f"override {name}"), f"override {name}"))
-    chosen = profile or next((v for k, v, _ in reversed(layers) if k == ("profile",)), None) or values.get("profile")
+    chosen = str(profile or next((v for k, v, _ in reversed(layers) if k == ("profile",)), None) or values.get("profile"))
     if not isinstance(profiles, dict) or chosen not in profiles:
         known = sorted(profiles) if isinstance(profiles, dict) else []
         raise SettingsError(f"{path.name}: profile {chosen!r} is unknown; known profiles: {known}")
@@ -273,7 +274,8 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     if not isinstance(values, dict):
         raise SettingsError(f"{path.name}: expected a mapping of sections, found {type(values).__name__}")
     lines: Lines = {}
-    _collect_lines(node, (), lines, path.name)
+    if node is not None:
+        _collect_lines(node, (), lines, path.name)
     return values, lines
 
 

@@ -100,7 +100,12 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 def _name(layer: str, keys: Keys) -> str:
-    return " ".join([layer, *(f"{name}={value}" for name, value in keys.items())])
+    return " ".join([layer, *_parts(keys)])
+
+
+def _parts(keys: Keys) -> list[str]:
+    """``symbol=S``, ``horizon=H``: in this order, whatever the order of the mapping."""
+    return [f"{name}={keys[name]}" for name in sorted(keys, reverse=True)]
 
 
 class Warehouse:
@@ -119,7 +124,7 @@ class Warehouse:
 
     def folder(self, layer: str, keys: Keys) -> Path:
         """Folder of a partition, whether or not it exists."""
-        return self.root.joinpath(*layer.split("/"), *(f"{name}={value}" for name, value in keys.items()))
+        return self.root.joinpath(*layer.split("/"), *_parts(keys))
 
     def manifest(self, layer: str, keys: Keys) -> Manifest | None:
         """The current manifest, or None where nothing complete has been written."""
@@ -165,7 +170,7 @@ class Warehouse:
             raise WarehouseError(f"{_name(manifest.layer, manifest.keys)}: no file {file!r}; it holds {sorted(manifest.files)}")
         path = self.folder(manifest.layer, manifest.keys) / entry["path"]
         try:
-            data = path.read_bytes()
+            data: bytes = path.read_bytes()
         except FileNotFoundError:
             raise WarehouseError(f"{path}: missing, although the manifest names it; materialise the partition again") from None
         if sha256_of(data) != entry["sha256"]:
@@ -206,7 +211,7 @@ class Warehouse:
             The manifest as published, or as it would have been if the checks had passed.
         """
         folder = self.folder(layer, keys)
-        entries = {}
+        entries: dict[str, dict[str, Any]] = {}
         for name, data in files.items():
             digest = sha256_of(data)
             path = Path(name)

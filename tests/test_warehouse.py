@@ -32,6 +32,14 @@ def test_round_trip(warehouse: Warehouse) -> None:
     assert warehouse.read_table(manifest).column("x").to_pylist() == [0, 1, 2]
 
 
+def test_keys_have_one_order(warehouse: Warehouse) -> None:
+    """A partition is found whatever the order in which its keys are given, also through its own manifest."""
+    manifest = warehouse.write("datasets", {"horizon": 3, "symbol": "AAAUSDT"}, {"data.parquet": table(2)}, inputs={})
+    assert warehouse.folder("datasets", {"symbol": "AAAUSDT", "horizon": 3}).relative_to(warehouse.root).as_posix() == "datasets/symbol=AAAUSDT/horizon=3"
+    assert warehouse.read_table(warehouse.require("datasets", {"symbol": "AAAUSDT", "horizon": 3})).num_rows == 2
+    assert warehouse.read_table(manifest).num_rows == 2
+
+
 def test_equal_content_has_equal_hash(tmp_path: Path) -> None:
     """The content hash depends on the files' bytes alone."""
     one = Warehouse(tmp_path / "a").write("bars", KEYS, {"data.parquet": table(3)}, inputs={"a": 1})

@@ -1,5 +1,6 @@
 """One asset a layer, all made the same way: run the layer's build, report its checks, describe what it wrote."""
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ from dagster import (
     MaterializeResult,
     asset,
 )
+from dagster._utils.warnings import PreviewWarning
 
 from scalper_assets.assets.catalogue import CATALOGUE
 from scalper_assets.metadata import describe, plain
@@ -53,6 +55,9 @@ def make_asset(layer: Layer) -> AssetsDefinition:
     entry = CATALOGUE[layer.name]
     key = asset_key(layer.name)
     partitions = partitions_of(layer.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PreviewWarning)  # check results that carry the partition are new in Dagster
+        specs = [AssetCheckSpec(name, asset=key, partitions_def=partitions, description=entry.checks[name]) for name in layer.checks]
 
     @asset(
         key=key,
@@ -63,7 +68,7 @@ def make_asset(layer: Layer) -> AssetsDefinition:
         description=entry.description,
         owners=["team:research"],
         code_version=code_digest("layers/base", *entry.code),
-        check_specs=[AssetCheckSpec(name, asset=key, partitions_def=partitions, description=entry.checks[name]) for name in layer.checks],
+        check_specs=specs,
     )
     def build(context: AssetExecutionContext, project: ProjectResource) -> Iterator[Any]:
         opened = project.open()

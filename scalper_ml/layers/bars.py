@@ -10,7 +10,9 @@ from scalper_ml.bars.interval import format_interval
 from scalper_ml.bars.resample import resample
 from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
-from scalper_ml.ingest import KlineFile, find_sources, merge_klines, read_klines
+from scalper_ml.features.engine import available_groups
+from scalper_ml.ingest import KlineFile, find_sources, read_klines
+from scalper_ml.ingest.merge_klines import merge_klines
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
 from scalper_ml.schema import BARS, QUARANTINE, conform, us
@@ -93,6 +95,7 @@ def _write(
     gap = bars["gap"].to_numpy()
     holes = np.flatnonzero(gap > 0)
     empty = [name for name in BARS.names if bars[name].null_count == bars.num_rows]
+    groups, absent = available_groups(bars)
     checks = [
         Check("schema", True, f"{bars.num_rows} bars; columns this source cannot fill: {empty or 'none'}"),
         Check(
@@ -117,6 +120,8 @@ def _write(
         "first": iso(int(ts[0])),
         "last": iso(int(ts[-1])),
         "null_columns": empty,
+        "groups": list(groups),
+        "absent": list(absent),
         "missing_intervals": int(gap.sum()),
     }
     files = {"data.parquet": parquet_bytes(bars), **extra}

@@ -12,28 +12,23 @@ from scalper_ml.features.engine import compute, inputs_from_bars
 from scalper_ml.features.registry import FeatureSet, feature_set
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
-from scalper_ml.schema import InputGroup, stamps, us
-from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
+from scalper_ml.schema import stamps, us
+from scalper_ml.warehouse import Check, Manifest, parquet_bytes
 
 __all__ = ["FEATURES_LAYER", "project_feature_set", "read_features"]
 
 AUDIT_ROWS = 1200
 AUDIT_CUTS = 3
-TRADE_COLUMNS = ("trades", "buy_trades", "buy_volume", "sell_volume")
 
 
 def project_feature_set(project: Project, bars: Manifest) -> FeatureSet:
-    """The feature set the settings ask for and these bars can feed: groups without data are left out by name."""
+    """The feature set the settings ask for and these bars can feed: what lacks its inputs is left out by name."""
     settings = project.settings
-    groups: list[InputGroup] = ["klines", "calendar"]
-    if not set(TRADE_COLUMNS) & set(bars.summary["null_columns"]):
-        groups.append("trades")
-    if len(settings.symbols) > 1:
-        groups.append("market")
     return feature_set(
-        groups,
+        [*bars.summary["groups"], *(("market",) if len(settings.symbols) > 1 else ())],
         families=settings.features.families,
         windows=settings.features.windows,
+        absent=bars.summary["absent"],
         reset_after_gap=settings.features.reset_after_gap,
         min_ticks=settings.features.min_ticks,
     )
@@ -41,13 +36,13 @@ def project_feature_set(project: Project, bars: Manifest) -> FeatureSet:
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     bars = project.warehouse.require("bars", keys)
-    feature_names = project_feature_set(project, bars)
+    fs = project_feature_set(project, bars)
     inputs: dict[str, Any] = {
         "code": code_digest("features", "kernel", "schema", "layers/features"),
         "bars": bars.content,
-        "feature_set": feature_names.id,
+        "feature_set": fs.id,
     }
-    if "market" in feature_names.groups:
+    if "market" in fs.groups:
         inputs["market"] = project.warehouse.require("market", {}).content
     return inputs
 
@@ -100,7 +95,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     files = {
         "data.parquet": parquet_bytes(data),
         "state.bin": block.state,
-        "feature_set.json": canonical_json(fs.to_dict(), indent=1),
+        "feature_set.json": fs.to_json().encode(),
     }
     return warehouse.write("features", keys, files, inputs=_inputs(project, keys), summary=summary, checks=checks)
 

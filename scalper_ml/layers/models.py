@@ -72,18 +72,18 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     folder = store.put(trained.bundle_id, trained.files)
     load_bundle(folder, names=names, fs_id=features.summary["feature_set_id"])
     select = trained.metrics["select"]
-    error = select["ece"] - select["ece_noise_floor"]
+    accuracy = select["balanced_accuracy"]
     checks = [
         Check(
             "skill",
             select["log_loss_skill"] > 0,
-            f"log-loss skill on select {select['log_loss_skill']:+.4f}, balanced accuracy {select['balanced_accuracy']:.4f} (chance 0.3333)",
+            f"log-loss skill on select {select['log_loss_skill']:+.4f}, balanced accuracy {accuracy['value']:.4f} (chance {accuracy['chance']:.4f})",
             blocking=False,
         ),
         Check(
             "calibrated",
-            error <= MAX_CALIBRATION_ERROR,
-            f"ECE {select['ece']:.4f} against a noise floor of {select['ece_noise_floor']:.4f}",
+            select["ece_excess"] <= MAX_CALIBRATION_ERROR,
+            f"ECE {select['ece']:.4f} against a noise floor of {select['ece_floor']:.4f}",
             blocking=False,
         ),
         Check("loads", True, f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced"),
@@ -94,7 +94,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         "best_iteration": trained.best_iteration,
         "metrics": trained.metrics,
         "calibration": trained.calibration,
-        "importance": trained.importance,
+        "importance": trained.importance["all"],
         "warnings": list(trained.warnings),
     }
     files = {"bundle.json": canonical_json(pointer), "predictions.parquet": parquet_bytes(trained.predictions)}

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
 from scalper_ml.ingest import find_sources, merge_ticks, read_ticks
-from scalper_ml.ingest.synthetic import SyntheticSpec, spec_hash, write_synthetic
+from scalper_ml.ingest.synthetic import SyntheticSpec, write_synthetic
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
 from scalper_ml.schema import QUARANTINE, TICKS, conform, us
@@ -38,6 +38,8 @@ def synthetic_spec(project: Project, symbol: str) -> SyntheticSpec:
         start_price=market.start_price,
         start_us=start_us,
         seed=market.seed,
+        horizons=tuple(settings.horizons),
+        deadband_k=settings.labels.k_vol,
     )
 
 
@@ -50,7 +52,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "files": [{"name": path.name, "sha256": sha256_of(path.read_bytes())} for path in find_sources(folder, symbol)],
     }
     if settings.source.kind == "synthetic":
-        inputs["market"] = spec_hash(synthetic_spec(project, symbol))
+        inputs["market"] = synthetic_spec(project, symbol).hash
     return inputs
 
 
@@ -58,7 +60,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     settings, symbol = project.settings, str(keys["symbol"])
     folder = project.path(settings.source.folder)
     if settings.source.kind == "synthetic":
-        write_synthetic(folder, synthetic_spec(project, symbol), horizons=settings.horizons, k_vol=settings.labels.k_vol)
+        write_synthetic(folder, synthetic_spec(project, symbol))
     inputs = _inputs(project, keys)
     paths = find_sources(folder, symbol)
     if not paths:

@@ -1,0 +1,33 @@
+"""``python -m bench [NAME ...]``: run the benchmarks and print a table; ``bench/results/latest.json`` keeps the figures."""
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import bars, driver, features
+from bench.measure import Figure
+
+BENCHMARKS = {"bars": bars.run, "features": features.run, "driver": driver.run}
+
+
+def main(names: list[str]) -> None:
+    """Run the named benchmarks, or all of them."""
+    if unknown := sorted(set(names) - set(BENCHMARKS)):
+        raise SystemExit(f"unknown benchmarks {unknown}; there are {sorted(BENCHMARKS)}")
+    figures: list[Figure] = [figure for name in names or BENCHMARKS for figure in BENCHMARKS[name]()]
+    table = Table(title=f"{platform.machine()}, Python {platform.python_version()}; CPU time, medians", title_justify="left")
+    for name in ("what", "figure", "peer or bound", "its figure", "ratio", "goal"):
+        table.add_column(name, overflow="fold")
+    for figure in figures:
+        table.add_row(*figure.row())
+    Console().print(table)
+    results = Path(__file__).parent / "results" / "latest.json"
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps([figure.to_dict() for figure in figures], indent=1))
+
+
+main(sys.argv[1:])

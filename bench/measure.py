@@ -1,0 +1,64 @@
+"""Timing: CPU seconds of this process (and its children), medians over alternating runs."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Figure", "cpu_seconds", "latencies_us"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the report. `ratio` is ours over the peer's in the sense the text states."""
+
+    what: str
+    value: float
+    unit: str
+    peer: str = ""
+    peer_value: float | None = None
+    ratio: float | None = None
+    goal: str = ""
+
+    def row(self) -> tuple[str, ...]:
+        """Cells of the printed table."""
+        return (
+            self.what,
+            f"{self.value:,.4g} {self.unit}",
+            self.peer,
+            "" if self.peer_value is None else f"{self.peer_value:,.4g} {self.unit}",
+            "" if self.ratio is None else f"{self.ratio:.2f}",
+            self.goal,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def cpu_seconds(calls: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:
+    """Median CPU seconds of each call, run in turn so that a drift of the machine meets all alike; one warm-up each."""
+    for call in calls.values():
+        call()
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(repeats):
+        for name, call in calls.items():
+            gc.collect()
+            started = time.process_time()
+            call()
+            taken[name].append(time.process_time() - started)
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def latencies_us(call: Callable[[int], Any], n: int) -> list[float]:
+    """Sorted wall-clock microseconds of `call(i)` for i < n, after a tenth as warm-up."""
+    for i in range(n // 10):
+        call(i)
+    taken = []
+    for i in range(n // 10, n):
+        started = time.perf_counter_ns()
+        call(i)
+        taken.append((time.perf_counter_ns() - started) / 1000)
+    return sorted(taken)
