@@ -65,7 +65,7 @@ def weekend(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = 1.0 if (int(H[TS, i]) // DAY + 3) % 7 >= 5 else 0.0
 
 
-def _kind(name, kernel, definition, span, outputs=(), unit="ratio", number=0):  # type: ignore[no-untyped-def]
+def _kind(name, kernel, definition, span, number, outputs=(), unit="ratio"):  # type: ignore[no-untyped-def]
     return Kind(
         name, "calendar", kernel, ((),), definition, ("ts_us",), span, lambda: 0, unit=unit,
         source=f"catalogue {number}", group="calendar", memory=lambda: 1, outputs=outputs,
@@ -76,13 +76,13 @@ _CIRCLE = (-1.0, 1.0)
 _FLAG = (0.0, 1.0)
 
 KINDS: tuple[Kind, ...] = (
-    _kind("tod", time_of_day, "sin and cos of 2 pi x share of the UTC day", _CIRCLE, ("tod_sin", "tod_cos"), number=145),
-    _kind("dow", day_of_week, "sin and cos of 2 pi x UTC day of the week / 7", _CIRCLE, ("dow_sin", "dow_cos"), number=146),
-    _kind("moh", minute_of_hour, "sin and cos of 2 pi x share of the hour", _CIRCLE, ("moh_sin", "moh_cos"), number=147),
-    _kind("m15_phase", m15_phase, "time to the next :00, :15, :30, :45 / 15 min", _FLAG, number=148),
+    _kind("tod", time_of_day, "sin, cos of 2 pi x share of the UTC day", _CIRCLE, 145, ("tod_sin", "tod_cos")),
+    _kind("dow", day_of_week, "sin, cos of 2 pi x UTC day of the week / 7", _CIRCLE, 146, ("dow_sin", "dow_cos")),
+    _kind("moh", minute_of_hour, "sin, cos of 2 pi x share of the hour", _CIRCLE, 147, ("moh_sin", "moh_cos")),
+    _kind("m15_phase", m15_phase, "time to the next :00, :15, :30, :45 / 15 min", _FLAG, 148),
     _kind(
-        "session", session, "1 within 00-08, 07-15, 13-22 UTC, else 0", _FLAG,
-        ("sess_asia", "sess_eu", "sess_us"), "flag", 149,
+        "session", session, "1 within 00-08, 07-15, 13-22 UTC, else 0", _FLAG, 149,
+        ("sess_asia", "sess_eu", "sess_us"), "flag",
     ),
-    _kind("weekend", weekend, "1 on Saturday and Sunday UTC, else 0", _FLAG, unit="flag", number=150),
+    _kind("weekend", weekend, "1 on Saturday and Sunday UTC, else 0", _FLAG, 150, unit="flag"),
 )

@@ -27,7 +27,7 @@ from scalper_ml.features.series import (
     first_bad_row,
 )
 from scalper_ml.kernel import kernel
-from scalper_ml.schema import MARKET, InputGroup, us
+from scalper_ml.schema import InputGroup, us
 
 __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "available_groups", "compute", "inputs_from_bars"]
 
@@ -208,8 +208,8 @@ class FeatureStream:
         magic, fs_id = (head[:8], head[8:20])
         if magic != _MAGIC or fs_id != self.fs.id.encode() or len(state) != whole:
             raise FeatureSetError(
-                f"feature state: found {len(state)} bytes of set {fs_id!r}, expected {whole} bytes of set {self.fs.id!r}; "
-                "start without state and replay"
+                f"feature state: found {len(state)} bytes of set {fs_id!r}, expected {whole} bytes of set "
+                f"{self.fs.id!r}; start without state and replay"
             )
         self._rows = _HEADER.unpack(head)[2]
         body = np.frombuffer(state, dtype=np.float64, offset=_HEADER.size)
@@ -290,7 +290,7 @@ def inputs_from_bars(bars: pa.Table, market: pa.Table | None = None) -> np.ndarr
     known = known[order]
     if (np.diff(known) == 0).any():
         twice = int(known[1:][np.diff(known) == 0][0])
-        raise ContractError(f"market: two rows for the close {twice} us; expected one a bar - choose one symbol of {MARKET.names}")
+        raise ContractError(f"market: two rows for the close {twice} us; expected one - pass the rows of one symbol")
     ts = us(bars.column("ts_us"))
     at = np.minimum(np.searchsorted(known, ts), len(known) - 1)
     found = known[at] == ts

@@ -2,49 +2,28 @@
 
 import math
 
+from scalper_ml.features.generic import correlation, share, share_size, zscore
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
 from scalper_ml.features.series import (
+    ABS_NET,
     ATR,
-    BUY,
-    BUY_N,
     CLOSE,
+    FLOW,
     IMB,
     LN_N,
     LN_SIZE,
     NET,
+    NET_N,
     RET,
     ROOT_NET,
-    SELL,
     SIGMA,
     TRADES,
     VWAP,
 )
-from scalper_ml.features.window import (
-    dot_size,
-    moments_size,
-    pair_size,
-    slide_dot,
-    slide_moments,
-    slide_pair,
-    slide_sum,
-    sum_size,
-)
+from scalper_ml.features.window import dot_size, moments_size, pair_size, slide_dot, slide_pair, slide_sum, sum_size
 from scalper_ml.kernel import kernel
 
 __all__ = ["KINDS"]
-
-
-@kernel
-def tfi(H, i0, i1, t0, P, S, out):
-    """Trade-flow imbalance of n bars. ``S``: two sums."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        bought = slide_sum(H[BUY], i, k, n, S[: n + 1])
-        sold = slide_sum(H[SELL], i, k, n, S[n + 1 :])
-        both = bought + sold
-        out[0, i - i0] = (bought - sold) / both if both != 0.0 else 0.0
-        k = k + 1 if k < n - 1 else 0
 
 
 @kernel
@@ -60,18 +39,6 @@ def tfi_z(H, i0, i1, t0, P, S, out):
 
 
 @kernel
-def cnt_imb(H, i0, i1, t0, P, S, out):
-    """Imbalance of the number of trades of n bars. ``S``: two sums."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        bought = slide_sum(H[BUY_N], i, k, n, S[: n + 1])
-        total = slide_sum(H[TRADES], i, k, n, S[n + 1 :])
-        out[0, i - i0] = (2.0 * bought - total) / total if total != 0.0 else 0.0
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
 def etfi(H, i0, i1, t0, P, S, out):
     """Imbalance with exponential forgetting, half-life n bars. ``S``: weighted net and total flow.
 
@@ -79,36 +46,13 @@ def etfi(H, i0, i1, t0, P, S, out):
     """
     decay = 0.5 ** (1.0 / P[0])
     for i in range(i0, i1):
-        both = H[BUY, i] + H[SELL, i]
+        both = H[FLOW, i]
         if not both >= 0.0:
             out[0, i - i0] = both
             continue
         S[0] = decay * S[0] + H[NET, i]
         S[1] = decay * S[1] + both
         out[0, i - i0] = S[0] / S[1] if S[1] > 0.0 else 0.0
-
-
-@kernel
-def _zscore(H, row, i0, i1, t0, P, S, out):
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        mean, squares = slide_moments(H[row], i, k, n, S)
-        sd = math.sqrt(squares / n)
-        out[0, i - i0] = (H[row, i] - mean) / sd if not sd < 1e-9 else 0.0
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def cnt_z(H, i0, i1, t0, P, S, out):
-    """z-score of the log number of trades."""
-    _zscore(H, LN_N, i0, i1, t0, P, S, out)
-
-
-@kernel
-def avg_size_z(H, i0, i1, t0, P, S, out):
-    """z-score of the log mean trade size."""
-    _zscore(H, LN_SIZE, i0, i1, t0, P, S, out)
 
 
 @kernel
@@ -154,7 +98,7 @@ def cvd_slope(H, i0, i1, t0, P, S, out):
         for j in range(n):
             level += H[NET, i - n + 1 + j]
             slope += (j - 0.5 * (n - 1)) * level
-            total += H[BUY, i - n + 1 + j] + H[SELL, i - n + 1 + j]
+            total += H[FLOW, i - n + 1 + j]
         out[0, i - i0] = slope / norm / (total / n) if total != 0.0 else 0.0
 
 
@@ -171,43 +115,6 @@ def absorption(H, i0, i1, t0, P, S, out):
         moved = abs(math.log(H[CLOSE, i] / H[CLOSE, i - n])) / (H[SIGMA, i] * root)
         out[0, i - i0] = flow * (1.0 - min(1.0, moved))
         k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def flow_acf(H, i0, i1, t0, P, S, out):
-    """Lag-1 autocorrelation of the bar imbalance. ``S``: a pair."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        _, _, sxx, syy, sxy = slide_pair(H[IMB], H[IMB], 1, i, k, n, S)
-        scale = math.sqrt(sxx * syy)
-        out[0, i - i0] = sxy / scale if not scale < 1e-18 else 0.0
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def flow_ret_corr(H, i0, i1, t0, P, S, out):
-    """Correlation of the bar imbalance with the bar's return. ``S``: a pair."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        _, _, sxx, syy, sxy = slide_pair(H[IMB], H[RET], 0, i, k, n, S)
-        scale = math.sqrt(sxx * syy)
-        out[0, i - i0] = sxy / scale if not scale < 1e-18 else 0.0
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def toxicity(H, i0, i1, t0, P, S, out):
-    """Sum of absolute net flow over total flow of n bars: VPIN with bars for buckets. Recomputed."""
-    n = int(P[0])
-    for i in range(i0, i1):
-        net = 0.0
-        total = 0.0
-        for j in range(i - n + 1, i + 1):
-            net += abs(H[NET, j])
-            total += H[BUY, j] + H[SELL, j]
-        out[0, i - i0] = net / total if total != 0.0 else 0.0
 
 
 @kernel
@@ -233,9 +140,9 @@ def _kind(name, kernel, params, definition, span, warmup, inputs=_FLOW, **rest):
 
 KINDS: tuple[Kind, ...] = (
     _kind(
-        "tfi", tfi, ((1,), (3,), (5,), (15,), (60,)),
+        "tfi", share, ((1,), (3,), (5,), (15,), (60,)),
         "(buy volume - sell volume) / (buy + sell) over n bars; 0 without volume", (-1.0, 1.0), lambda n: n - 1,
-        source="catalogue 70", state=lambda n: 2 * sum_size(n),
+        source="catalogue 70", state=share_size, constants=(NET, FLOW, 1.0),
     ),
     _kind(
         "tfi_z", tfi_z, ((5,), (15,), (60,)),
@@ -244,9 +151,9 @@ KINDS: tuple[Kind, ...] = (
         state=lambda n: sum_size(n) + dot_size(n),
     ),
     _kind(
-        "cnt_imb", cnt_imb, ((1,), (5,), (15,)),
+        "cnt_imb", share, ((1,), (5,), (15,)),
         "(buyer-initiated - seller-initiated trades) / trades over n bars", (-1.0, 1.0), lambda n: n - 1,
-        ("trades", "buy_trades"), source="catalogue 72", state=lambda n: 2 * sum_size(n),
+        ("trades", "buy_trades"), source="catalogue 72", state=share_size, constants=(NET_N, TRADES, 1.0),
     ),
     _kind(
         "etfi", etfi, ((2,), (5,), (20,)),
@@ -254,14 +161,14 @@ KINDS: tuple[Kind, ...] = (
         source="catalogue 73, half-life in bars", state=lambda n: 2, memory=lambda n: 1,
     ),
     _kind(
-        "cnt_z", cnt_z, ((20,), (60,)),
+        "cnt_z", zscore, ((20,), (60,)),
         "z-score (ddof 0) of ln(1 + trades) over n bars; 0 in a flat window", (-8.0, 8.0), lambda n: n - 1,
-        ("trades",), unit="sigma", source="catalogue 55", state=moments_size,
+        ("trades",), unit="sigma", source="catalogue 55", state=moments_size, constants=(LN_N,),
     ),
     _kind(
-        "avg_size_z", avg_size_z, ((60,),),
+        "avg_size_z", zscore, ((60,),),
         "z-score (ddof 0) of ln(volume / trades) over n bars; 0 in a flat window", (-8.0, 8.0), lambda n: n - 1,
-        ("volume", "trades"), unit="sigma", source="catalogue 56", state=moments_size,
+        ("volume", "trades"), unit="sigma", source="catalogue 56", state=moments_size, constants=(LN_SIZE,),
     ),
     _kind(
         "vwap_dev", vwap_dev, ((),),
@@ -290,19 +197,20 @@ KINDS: tuple[Kind, ...] = (
         state=lambda n: sum_size(n) + dot_size(n),
     ),
     _kind(
-        "flow_acf1", flow_acf, ((60,),),
+        "flow_acf1", correlation, ((60,),),
         "lag-1 autocorrelation of the bar imbalance over n bars", (-1.0, 1.0), lambda n: n,
         source="catalogue 88, on bars", state=pair_size, memory=lambda n: n + 2,
+        constants=(IMB, IMB, 1),
     ),
     _kind(
-        "flow_ret_corr", flow_ret_corr, ((60,),),
+        "flow_ret_corr", correlation, ((60,),),
         "correlation of the bar imbalance with the 1-bar log return over n bars", (-1.0, 1.0), lambda n: n,
-        ("close", *_FLOW), state=pair_size,
+        ("close", *_FLOW), state=pair_size, constants=(IMB, RET, 0),
     ),
     _kind(
-        "toxicity", toxicity, ((30,),),
+        "toxicity", share, ((30,),),
         "sum |net flow| / sum flow over n bars: VPIN with bars for buckets", (0.0, 1.0), lambda n: n - 1,
-        source="catalogue 77, on bars",
+        source="catalogue 77, on bars", state=share_size, constants=(ABS_NET, FLOW, 1.0),
     ),
     _kind(
         "aggr_run", aggr_run, ((),),

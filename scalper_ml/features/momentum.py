@@ -167,12 +167,15 @@ def ultosc(H, i0, i1, t0, P, S, out):
     Sa = S[: 2 * a + 2]
     Sb = S[2 * a + 2 : 2 * (a + b) + 4]
     Sc = S[2 * (a + b) + 4 :]
+    ka, kb, kc = t0 % a, t0 % b, t0 % c
     for i in range(i0, i1):
-        t = t0 + i - i0
-        short = _pressure(H, i, t % a, a, Sa)
-        middle = _pressure(H, i, t % b, b, Sb)
-        long = _pressure(H, i, t % c, c, Sc)
+        short = _pressure(H, i, ka, a, Sa)
+        middle = _pressure(H, i, kb, b, Sb)
+        long = _pressure(H, i, kc, c, Sc)
         out[0, i - i0] = (4.0 * short + 2.0 * middle + long) / 7.0 - 0.5
+        ka = ka + 1 if ka < a - 1 else 0
+        kb = kb + 1 if kb < b - 1 else 0
+        kc = kc + 1 if kc < c - 1 else 0
 
 
 @kernel

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from scalper_ml.errors import FeatureSetError, SettingsError
-from scalper_ml.features import calendar, flow, momentum, volatility
+from scalper_ml.features import calendar, candles, cross, flow, momentum, statistics, trend, volatility, volume
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.series import INPUT_COLUMNS
 from scalper_ml.schema import INPUT_GROUPS, InputGroup
@@ -24,9 +24,14 @@ __all__ = ["FAMILIES", "INPUT_COLUMNS", "KINDS", "FeatureSet", "FeatureSpec", "f
 
 KINDS: tuple[Kind, ...] = (
     *momentum.KINDS,
+    *trend.KINDS,
     *volatility.KINDS,
+    *volume.KINDS,
+    *candles.KINDS,
+    *statistics.KINDS,
     *calendar.KINDS,
     *flow.KINDS,
+    *cross.KINDS,
 )
 """Every kind of feature there is, in the order of the columns."""
 
@@ -129,7 +134,7 @@ class FeatureSet:
         """Position of a column; FeatureSetError names the nearest ones if there is none."""
         if name not in self.names:
             near = difflib.get_close_matches(name, self.names)
-            raise FeatureSetError(f"feature {name!r} is not in feature set {self.id}; nearest {near}, of {len(self.names)}")
+            raise FeatureSetError(f"feature {name!r}: not among the {len(self.names)} of set {self.id}; nearest {near}")
         return self.names.index(name)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -164,8 +169,8 @@ class FeatureSet:
         )
         if fs.id != said["id"]:
             raise FeatureSetError(
-                f"feature set {said['id']}: this version computes {fs.id} from the same entries - a definition, warm-up "
-                f"or clip range changed; columns then {len(said['names'])}, now {len(fs.names)}; train anew"
+                f"feature set {said['id']}: this version computes {fs.id} from the same entries - a definition, "
+                f"warm-up or clip range changed; columns then {len(said['names'])}, now {len(fs.names)}; train anew"
             )
         return fs
 

@@ -10,7 +10,16 @@ import numpy as np
 from scalper_ml.features.window import dot_size, slide_dot, smooth
 from scalper_ml.kernel import kernel
 
-__all__ = ["INPUT_COLUMNS", "RANGE_FLOOR", "SERIES", "SERIES_MEMORY", "SERIES_STATE", "SIGMA_FLOOR", "derive", "first_bad_row"]
+__all__ = [
+    "INPUT_COLUMNS",
+    "RANGE_FLOOR",
+    "SERIES",
+    "SERIES_MEMORY",
+    "SERIES_STATE",
+    "SIGMA_FLOOR",
+    "derive",
+    "first_bad_row",
+]
 
 INPUT_COLUMNS: tuple[str, ...] = (
     "open",
@@ -33,7 +42,8 @@ INPUT_COLUMNS: tuple[str, ...] = (
 )
 """Columns of every input matrix, in order. NaN where the source has none."""
 
-OPEN, HIGH, LOW, CLOSE, VOLUME, QUOTE, TRADES, BUY_N, BUY, SELL, VWAP, GAP, MKT_N, MKT, MKT_UP, MKT_DISP, LEAD = range(17)
+OPEN, HIGH, LOW, CLOSE, VOLUME, QUOTE, TRADES, BUY_N, BUY, SELL, VWAP, GAP = range(12)
+MKT_N, MKT, MKT_UP, MKT_DISP, LEAD = range(12, 17)
 TS = 17  # close of the bar, microseconds
 ROW = 18  # rows since the reset
 RET = 19  # ln C / C-1
@@ -66,7 +76,14 @@ IMB = 45  # net / (buy + sell), 0 without volume
 MKT_SIGMA = 46  # as SIGMA, of the market
 LEAD_SIGMA = 47  # as SIGMA, of the lead coin
 LN_DISP = 48  # ln of the cross-sectional dispersion
-SERIES = 49
+FLOW = 49  # buyer plus seller volume
+ABS_NET = 50
+NET_N = 51  # buyer-initiated minus seller-initiated trades
+VORTEX = 52  # |H - L-1| - |L - H-1|
+ABS_MONEY = 53
+WICKS = 54  # lower wick - upper wick
+SIGN_SQ = 55  # r |r|
+SERIES = 56
 
 RANGE_FLOOR = 1e-6
 """Smallest range used as a denominator, as a share of the price."""
@@ -85,8 +102,8 @@ SERIES_STATE = 3 + 3 * dot_size(60)
 def first_bad_row(X):
     """First row whose prices are not positive and ordered or whose volume is not finite and >= 0; -1 if none."""
     for i in range(X.shape[0]):
-        o, h, l, c, v, gap = X[i, OPEN], X[i, HIGH], X[i, LOW], X[i, CLOSE], X[i, VOLUME], X[i, GAP]
-        good = l > 0.0 and l <= o <= h and l <= c <= h and h < np.inf and v >= 0.0 and v < np.inf and gap >= 0.0
+        o, h, low, c, v, gap = X[i, OPEN], X[i, HIGH], X[i, LOW], X[i, CLOSE], X[i, VOLUME], X[i, GAP]
+        good = low > 0.0 and low <= o <= h and low <= c <= h and h < np.inf and v >= 0.0 and v < np.inf and gap >= 0.0
         if not good:
             return i
     return -1
@@ -118,7 +135,7 @@ def derive(H, i0, i1, t0, S):
         t = t0 + i - i0
         o = H[OPEN, i]
         h = H[HIGH, i]
-        l = H[LOW, i]
+        low = H[LOW, i]
         c = H[CLOSE, i]
         v = H[VOLUME, i]
         c1 = H[CLOSE, i - 1]
@@ -126,39 +143,46 @@ def derive(H, i0, i1, t0, S):
         r = math.log(c / c1)
         H[RET, i] = r
         H[ABSRET, i] = abs(r)
+        H[SIGN_SQ, i] = r * abs(r)
         H[SQRET, i] = r * r
         H[RET5, i] = math.log(c / H[CLOSE, i - 5])
         H[LNC, i] = math.log(c)
-        H[RANGE, i] = h - l
-        tr = max(h, c1) - min(l, c1) if t > 0 else np.nan
+        H[RANGE, i] = h - low
+        tr = max(h, c1) - min(low, c1) if t > 0 else np.nan
         H[TR, i] = tr
-        H[BP, i] = c - min(l, c1) if t > 0 else np.nan
+        H[BP, i] = c - min(low, c1) if t > 0 else np.nan
         S[0] = smooth(S[0], tr, t - 1, 14, 1.0 / 14.0) if t > 0 else 0.0
         H[ATR, i] = max(S[0], RANGE_FLOOR * c)
         H[SIGMA, i] = _rms(H[RET], i, k, own)
         s5 = H[SQRET, i] + H[SQRET, i - 1] + H[SQRET, i - 2] + H[SQRET, i - 3] + H[SQRET, i - 4]
         H[LNRV5, i] = 0.5 * math.log(max(s5, 1e-14))
-        typical = (h + l + c) / 3.0
+        typical = (h + low + c) / 3.0
         H[TYPICAL, i] = typical
         if S[1] == 0.0:
             S[1] = v
         S[2] = smooth(S[2], v, t, 60, 2.0 / 61.0)
         H[LNV, i] = math.log(max(v / S[1], 1e-3 * S[2] / S[1], 1e-12)) if S[1] > 0.0 else math.log(1e-3)
-        hl = math.log(h / l)
+        hl = math.log(h / low)
         co = math.log(c / o)
         H[PARK, i] = hl * hl
         H[GK, i] = 0.5 * hl * hl - (2.0 * math.log(2.0) - 1.0) * co * co
-        H[RS, i] = math.log(h / c) * math.log(h / o) + math.log(l / c) * math.log(l / o)
+        H[RS, i] = math.log(h / c) * math.log(h / o) + math.log(low / c) * math.log(low / o)
         H[LN_CO, i] = co
         H[LN_OC, i] = math.log(o / c1)
         H[SIGN_V, i] = _sign(c - c1) * v if t > 0 else np.nan
         H[BAR_V, i] = _sign(c - o) * v
-        H[CLV_V, i] = ((c - l) - (h - c)) / (h - l) * v if h > l else 0.0
+        H[CLV_V, i] = ((c - low) - (h - c)) / (h - low) * v if h > low else 0.0
         step = typical - H[TYPICAL, i - 1]
         H[MONEY, i] = (_sign(step) if abs(step) > EQUAL * typical else 0.0) * typical * v if t > 0 else np.nan
+        H[ABS_MONEY, i] = abs(H[MONEY, i])
+        H[VORTEX, i] = abs(h - H[LOW, i - 1]) - abs(low - H[HIGH, i - 1])
+        H[WICKS, i] = (min(o, c) - low) - (h - max(o, c))
         net = H[BUY, i] - H[SELL, i]
         both = H[BUY, i] + H[SELL, i]
         H[NET, i] = net
+        H[FLOW, i] = both
+        H[ABS_NET, i] = abs(net)
+        H[NET_N, i] = 2.0 * H[BUY_N, i] - H[TRADES, i]
         H[ROOT_NET, i] = math.sqrt(net) if net >= 0.0 else (-math.sqrt(-net) if net < 0.0 else np.nan)
         H[LN_SIZE, i] = H[LNV, i] - math.log(max(H[TRADES, i], 1.0)) if H[TRADES, i] >= 0.0 else np.nan
         H[LN_N, i] = math.log(1.0 + H[TRADES, i])

@@ -2,6 +2,7 @@
 
 import math
 
+from scalper_ml.features.generic import root_mean, share, share_size
 from scalper_ml.features.kind import ATR_WARMUP, Kind, wilder_warmup
 from scalper_ml.features.series import (
     ABSRET,
@@ -14,9 +15,9 @@ from scalper_ml.features.series import (
     PARK,
     RANGE,
     RANGE_FLOOR,
-    RET,
     RS,
     SIGMA_FLOOR,
+    SIGN_SQ,
     SQRET,
     TR,
 )
@@ -51,36 +52,6 @@ def natr(H, i0, i1, t0, P, S, out):
     for i in range(max(i0, i0 + 1 - t0), i1):
         S[0] = smooth(S[0], H[TR, i], t0 + i - i0 - 1, n, 1.0 / n)
         out[0, i - i0] = math.log(max(S[0] / H[CLOSE, i], RANGE_FLOOR))
-
-
-@kernel
-def parkinson(H, i0, i1, t0, P, S, out):
-    """Parkinson volatility of a bar."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        out[0, i - i0] = math.sqrt(slide_sum(H[PARK], i, k, n, S) / (4.0 * n * math.log(2.0)))
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def garman_klass(H, i0, i1, t0, P, S, out):
-    """Garman-Klass volatility of a bar."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        out[0, i - i0] = math.sqrt(max(slide_sum(H[GK], i, k, n, S), 0.0) / n)
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def rogers_satchell(H, i0, i1, t0, P, S, out):
-    """Rogers-Satchell volatility of a bar."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        out[0, i - i0] = math.sqrt(max(slide_sum(H[RS], i, k, n, S), 0.0) / n)
-        k = k + 1 if k < n - 1 else 0
 
 
 @kernel
@@ -130,18 +101,6 @@ def bipower_jump(H, i0, i1, t0, P, S, out):
         total = slide_sum(H[SQRET], i, k, n, S[: n + 1])
         smooth_part = 0.5 * math.pi * slide_dot(H[ABSRET], H[ABSRET], 1, i, k, n, S[n + 1 :])
         out[0, i - i0] = 1.0 - smooth_part / total if total > 0.0 else 0.0
-        k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def semivar_ratio(H, i0, i1, t0, P, S, out):
-    """Downside less upside share of the variance. ``S``: a sum and a sum of products."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        total = slide_sum(H[SQRET], i, k, n, S[: n + 1])
-        signed = slide_dot(H[RET], H[ABSRET], 0, i, k, n, S[n + 1 :])
-        out[0, i - i0] = -signed / total if total > 0.0 else 0.0
         k = k + 1 if k < n - 1 else 0
 
 
@@ -200,19 +159,19 @@ KINDS: tuple[Kind, ...] = (
         source="catalogue 38; ln(TA-Lib NATR / 100)", state=lambda n: 1,
     ),
     Kind(
-        "parkinson", "volatility", parkinson, ((20,), (60,)),
+        "parkinson", "volatility", root_mean, ((20,), (60,)),
         "sqrt(sum (ln H/L)^2 / (4 n ln 2))", _HL, _FRACTION, lambda n: n - 1, unit="fraction", source="catalogue 39",
-        state=sum_size,
+        state=sum_size, constants=(PARK, 0.25 / math.log(2.0)),
     ),
     Kind(
-        "garman_klass", "volatility", garman_klass, ((20,), (60,)),
+        "garman_klass", "volatility", root_mean, ((20,), (60,)),
         "sqrt(mean(0.5 (ln H/L)^2 - (2 ln 2 - 1) (ln C/O)^2)) over n bars", _OHLC, _FRACTION, lambda n: n - 1,
-        unit="fraction", source="catalogue 40", state=sum_size,
+        unit="fraction", source="catalogue 40", state=sum_size, constants=(GK, 1.0),
     ),
     Kind(
-        "rogers_satchell", "volatility", rogers_satchell, ((20,), (60,)),
+        "rogers_satchell", "volatility", root_mean, ((20,), (60,)),
         "sqrt(mean(ln H/C ln H/O + ln L/C ln L/O)) over n bars", _OHLC, _FRACTION, lambda n: n - 1, unit="fraction",
-        source="catalogue 41", state=sum_size,
+        source="catalogue 41", state=sum_size, constants=(RS, 1.0),
     ),
     Kind(
         "yang_zhang", "volatility", yang_zhang, ((60,),),
@@ -230,9 +189,9 @@ KINDS: tuple[Kind, ...] = (
         source="catalogue 45", state=lambda n: sum_size(n) + dot_size(n), memory=lambda n: n + 2,
     ),
     Kind(
-        "semivar_ratio", "volatility", semivar_ratio, ((60,),),
+        "semivar_ratio", "volatility", share, ((60,),),
         "(sum r^2 of falls - sum r^2 of rises) / sum r^2 over n bars; 0 without any movement", _C, (-1.0, 1.0),
-        lambda n: n, source="catalogue 46", state=lambda n: sum_size(n) + dot_size(n),
+        lambda n: n, source="catalogue 46", state=share_size, constants=(SIGN_SQ, SQRET, -1.0),
     ),
     Kind(
         "bb", "volatility", bb, ((20,),),
