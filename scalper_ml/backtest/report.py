@@ -11,12 +11,13 @@ from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import RISK_PER_TRADE, Backtest, run_backtest
 from scalper_ml.backtest.metrics import trade_metrics
 from scalper_ml.backtest.rows import of_role
-from scalper_ml.gate.estimates import balanced_accuracy, confusion_matrix, f1
+from scalper_ml.gate.estimates import CHANCE
 from scalper_ml.gate.score import DRAWS, MIN_TRADES, Score, quality_score, sample_of
 from scalper_ml.gate.thresholds import ThresholdChoice, choose_threshold
 from scalper_ml.gate.tiers import REJECTED, status_of, tier_of
 from scalper_ml.reports.canonical import canonical_json, content_id
-from scalper_ml.schema import CLASSES, LONG, SHORT
+from scalper_ml.schema import CLASSES
+from scalper_ml.validation.metrics import balanced_accuracy, class_scores, confusion_matrix
 
 __all__ = ["REPORT_VERSION", "Evaluation", "build_report", "decision_metrics", "report_bytes"]
 
@@ -142,24 +143,21 @@ def decision_metrics(run: Backtest) -> tuple[dict[str, Any], dict[str, str]]:
     ``confusion_matrix`` has labels in rows and decisions in columns, ordered SHORT, NEUTRAL, LONG.
     """
     confusion = confusion_matrix(run.signals.column("y").to_numpy(), run.signals.column("y_pred").to_numpy())
-    absent = [name for name, rows in zip(CLASSES, confusion.sum(axis=1), strict=True) if rows == 0]
-    scores = {
-        "balanced_accuracy": float(balanced_accuracy(confusion)),
-        "f1_long": float(f1(confusion, LONG)),
-        "f1_short": float(f1(confusion, SHORT)),
+    rows = confusion.sum(axis=1)
+    absent = [name for name, n in zip(CLASSES, rows, strict=True) if n == 0]
+    by_class = class_scores(confusion)
+    scores: dict[str, float | None] = {
+        "balanced_accuracy": None if absent else float(balanced_accuracy(confusion)),
+        "f1_long": by_class["LONG"]["f1"],
+        "f1_short": by_class["SHORT"]["f1"],
+    }
+    described = {
+        "confusion_matrix": confusion.tolist(),
+        "class_shares": dict(zip(CLASSES, (rows / rows.sum()).tolist(), strict=True)),
+        "chance_balanced_accuracy": CHANCE,
     }
     reason = f"no rows labelled {', '.join(absent)}"
-    values: dict[str, Any] = dict.fromkeys(scores) if absent else dict(scores)
-    shares = confusion.sum(axis=1) / confusion.sum()
-    return (
-        {
-            **values,
-            "confusion_matrix": confusion.tolist(),
-            "class_shares": dict(zip(CLASSES, shares.tolist(), strict=True)),
-            "chance_balanced_accuracy": 1.0 / len(CLASSES),
-        },
-        dict.fromkeys(scores, reason) if absent else {},
-    )
+    return {**scores, **described}, {name: reason for name, value in scores.items() if value is None}
 
 
 def _late_reason(undefined: Mapping[str, str]) -> dict[str, str]:

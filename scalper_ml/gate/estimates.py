@@ -15,9 +15,10 @@ import numpy as np
 
 from scalper_ml.errors import ContractError
 from scalper_ml.schema import CLASSES, LONG, SHORT
+from scalper_ml.validation.metrics import balanced_accuracy
 from scalper_ml.validation.statistics import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value
 
-__all__ = ["CHANCE", "Estimate", "Estimates", "Sample", "balanced_accuracy", "confusion_matrix", "estimate", "f1"]
+__all__ = ["CHANCE", "Estimate", "Estimates", "Sample", "estimate"]
 
 K: Final = len(CLASSES)
 CHANCE: Final = 1.0 / K
@@ -115,50 +116,13 @@ class Estimates:
     n_blocks: int
 
 
-def confusion_matrix(y: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """Counts (3, 3) of int64: rows are labels, columns decisions, both SHORT, NEUTRAL, LONG.
-
-    Examples
-    --------
-    >>> confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 2, 1, 1])).tolist()
-    [[1, 0, 1], [0, 1, 0], [0, 1, 0]]
-    """
-    return np.asarray(np.bincount(y.astype(np.int64) * K + y_pred, minlength=K * K).reshape(K, K))
-
-
-def balanced_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Mean recall of the three classes from counts ``(..., 3, 3)``; shape (...).
-
-    A class without rows counts with the recall of chance, 1/3: it says nothing either way.
-
-    Examples
-    --------
-    >>> float(balanced_accuracy(np.array([[2, 0, 2], [0, 4, 0], [1, 1, 2]])))
-    0.6666666666666666
-    """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    return np.asarray(_ratio(hits, confusion.sum(axis=-1), CHANCE).mean(axis=-1))
-
-
-def f1(confusion: np.ndarray, label: int) -> np.ndarray:
-    """F1 of one class from counts ``(..., 3, 3)``: ``2 TP / (labelled + decided)``, 0 if it never occurs; shape (...).
-
-    Examples
-    --------
-    >>> float(f1(np.array([[2, 0, 2], [0, 4, 0], [1, 1, 2]]), LONG))
-    0.5
-    """
-    labelled, decided = _margins(confusion, label)
-    return _ratio(2.0 * confusion[..., label, label], labelled + decided, 0.0)
-
-
 def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
     """Every metric of the score with its bootstrap draws.
 
     Notes
     -----
     Draws in which a ratio has no denominator are given what they show, so that all are finite: no
-    trade earns E = 0 and dW = 0; a class without rows has the recall of chance; a class neither
+    trade earns E = 0 and dW = 0; balanced accuracy is over the classes that occur; a class neither
     labelled nor decided has F1 excess 0; without a losing (winning) trade dW is 1 (-1), and the
     missing money of the profit factor is half of one average trade. What is undefined on the sample
     itself is None: trade metrics without trades, class metrics when a class has no labels.
@@ -198,7 +162,8 @@ def _block_sums(sample: Sample, n_blocks: int) -> np.ndarray:
     r, net, win = sample.r, sample.net, sample.r > 0
     gains = [np.where(win, r, 0.0), np.where(win, 0.0, -r), np.maximum(net, 0.0), np.maximum(-net, 0.0)]
     trades = np.column_stack([np.ones(r.size), r, win, *gains])
-    return np.hstack([block_sums(cells, ids, n_blocks), block_sums(trades, ids[sample.trade_rows], n_blocks)])
+    by_trade = block_sums(trades, ids[sample.trade_rows], n_blocks) if r.size else np.zeros((n_blocks, trades.shape[1]))
+    return np.hstack([block_sums(cells, ids, n_blocks), by_trade])
 
 
 def _ratio(numerator: Any, denominator: Any, otherwise: float) -> np.ndarray:
@@ -218,7 +183,8 @@ def _f1_excess(confusion: np.ndarray, label: int) -> np.ndarray:
     """F1 minus ``2 pi q / (pi + q)``, what decisions independent of the labels would reach."""
     labelled, decided = _margins(confusion, label)
     rows = confusion.sum(axis=(-2, -1))
-    return np.asarray(f1(confusion, label) - _ratio(2.0 * labelled * decided, (labelled + decided) * rows, 0.0))
+    score = _ratio(2.0 * confusion[..., label, label], labelled + decided, 0.0)
+    return np.asarray(score - _ratio(2.0 * labelled * decided, (labelled + decided) * rows, 0.0))
 
 
 def _win_rate_edge(t: np.ndarray) -> np.ndarray:
