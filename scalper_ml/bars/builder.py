@@ -45,10 +45,10 @@ def _fold(
     volume, quote, buy_volume, sell_volume = floats[4], floats[5], floats[6], floats[7]
     end = start + interval
     closed = 0
-    for i in range(ts_us.shape[0]):
-        t, p, q, s = ts_us[i], price[i], qty[i], side[i]
-        if not (0.0 < p < np.inf and 0.0 < q < np.inf and (s == 1 or s == -1)):
-            return closed, i
+    n = ts_us.shape[0]
+    i = 0
+    while i < n:
+        t = ts_us[i]
         if is_open == 0 or t < start or t >= end:
             floor = start if is_open else prev + interval
             if t < floor and (is_open or has_prev):
@@ -65,21 +65,25 @@ def _fold(
                 has_prev, prev = 1, start
             is_open, start = 1, t // interval * interval
             end = start + interval
-            open_, high, low = p, p, p
+            open_, high, low = price[i], price[i], price[i]
             volume, quote, buy_volume, sell_volume = 0.0, 0.0, 0.0, 0.0
             trades, buys, first_id = 0, 0, trade_id[i]
-        high = max(high, p)
-        low = min(low, p)
-        close = p
-        volume += q
-        quote += p * q
-        trades += 1
-        if s == 1:
-            buys += 1
-            buy_volume += q
-        else:
-            sell_volume += q
-        last_id = trade_id[i]
+        begin = i
+        while i < n and start <= ts_us[i] < end:
+            p, q, s = price[i], qty[i], side[i]
+            if not (0.0 < p < np.inf and 0.0 < q < np.inf and s * s == 1):
+                return closed, i
+            high = p if p > high else high
+            low = p if p < low else low
+            bought = q * (s == 1)  # q or 0, without a branch that guesses the side wrong half the time
+            volume += q
+            quote += p * q
+            buy_volume += bought
+            sell_volume += q - bought
+            buys += s == 1
+            i += 1
+        trades += i - begin
+        close, last_id = price[i - 1], trade_id[i - 1]
     ints[0], ints[1] = is_open, start
     ints[2], ints[3], ints[4], ints[5] = trades, buys, first_id, last_id
     ints[6], ints[7] = has_prev, prev
@@ -244,10 +248,10 @@ class BarBuilder:
         """
         size = _HEADER.size + 8 * (_STATE_INTS + _STATE_FLOATS)
         if len(state) != size or not state.startswith(_MAGIC):
-            raise ContractError(f"bar state: {len(state)} bytes starting {state[:8]!r}; expected {size} from {_MAGIC!r}")
+            raise ContractError(f"bar state: {len(state)} bytes from {state[:8]!r}; expected {size} from {_MAGIC!r}")
         found = _HEADER.unpack_from(state)[1]
         if found != interval_us:
-            raise ContractError(f"bar state: made for bars of {found} us, expected {interval_us} us - rebuild from ticks")
+            raise ContractError(f"bar state: of bars of {found} us, expected {interval_us} us - rebuild from ticks")
         builder = cls(interval_us)
         builder._ints[:] = np.frombuffer(state, dtype="<i8", count=_STATE_INTS, offset=_HEADER.size)
         builder._floats[:] = np.frombuffer(state, dtype="<f8", offset=_HEADER.size + 8 * _STATE_INTS)

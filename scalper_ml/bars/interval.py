@@ -34,7 +34,7 @@ def parse_interval(text: str) -> int:
     found = _TEXT.fullmatch(text)
     if found is None:
         raise SettingsError(
-            f"bar interval {text!r}: expected a positive whole number and a unit of {list(_UNITS)}, such as '1m' or '15m'"
+            f"bar interval {text!r}: expected a positive whole number and a unit of {list(_UNITS)}, such as '1m', '15m'"
         )
     return int(found[1]) * _UNITS[found[2]]
 

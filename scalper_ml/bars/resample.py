@@ -91,7 +91,7 @@ def _checked_starts(bars: pa.Table, from_us: int) -> np.ndarray:
     off = np.flatnonzero((start % from_us != 0) | (us(bars.column("ts_us")) != start + from_us))
     if off.size:
         raise ContractError(
-            f"resample: bar {off[0]} opens at {start[off[0]]} us and is not a bar of {from_us} us; expected all on that grid"
+            f"resample: bar {off[0]}, open at {start[off[0]]} us, is no bar of {from_us} us; expected all on that grid"
         )
     back = np.flatnonzero(np.diff(start) <= 0)
     if back.size:

@@ -56,7 +56,7 @@ def open_text(path: Path) -> Payload:
     else:
         data = packed
     data = data.removeprefix(_BOM)
-    if not data.strip():
+    if not data[:4096].strip() and not data.strip():
         raise InputError(f"{path}: no rows in it ({len(data)} bytes unpacked); expected rows of trades or klines")
     return Payload(data, name, digest)
 
@@ -67,14 +67,14 @@ def _gunzip(path: Path, packed: bytes) -> bytes:
     except (EOFError, zlib.error, OSError, struct.error) as error:
         rows = _rows_before_the_end(packed, 31)
         raise InputError(
-            f"{path}: truncated or damaged gzip after line {rows} ({error}); expected a complete file - download it again"
+            f"{path}: truncated or damaged gzip after line {rows} ({error}); expected a whole file - download it again"
         ) from error
 
 
 def _unzip(path: Path, packed: bytes) -> tuple[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            members = [item for item in archive.infolist() if not item.is_dir() and not item.filename.endswith("CHECKSUM")]
+            members = [item for item in archive.infolist() if not item.filename.endswith(("/", "CHECKSUM"))]
             if len(members) != 1:
                 raise InputError(
                     f"{path}: {len(members)} data files in the zip {[item.filename for item in members][:5]}; "
@@ -87,7 +87,7 @@ def _unzip(path: Path, packed: bytes) -> tuple[str, bytes]:
             name_length, extra_length = struct.unpack_from("<HH", packed, 26)
             rows = _rows_before_the_end(packed[30 + name_length + extra_length :], -15)
         raise InputError(
-            f"{path}: truncated or damaged zip after line {rows} ({error}); expected a complete file - download it again"
+            f"{path}: truncated or damaged zip after line {rows} ({error}); expected a whole file - download it again"
         ) from error
 
 

@@ -54,6 +54,6 @@ def _by_shape(head: Head) -> str | None:
         flags = [i for i, field in enumerate(fields) if field.lower() in _FLAG]
         for name, (width, columns) in _LAYOUTS.items():
             best = [width - 1] if name.startswith("binance-spot") else []
-            if len(fields) == width and flags == [columns["maker"], *best]:
+            if len(fields) == width and flags == [columns["maker"], *best] and fields[columns["ts"]].isdigit():
                 return name
     return None

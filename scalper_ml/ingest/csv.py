@@ -28,8 +28,8 @@ class HeaderTrades:
         """
         if not head.typed and not is_header(head.first):
             raise InputError(
-                f"{path}: line 1 {','.join(head.first)!r} is no header, and {len(head.first)} columns without one are no "
-                f"known layout; expected a header naming ts, price, qty and side"
+                f"{path}: line 1 {','.join(head.first)!r} is no header, and without one {len(head.first)} such columns "
+                "are no known layout; expected a header naming ts, price, qty and side"
             )
         found = roles(head.first, TRADE_SPELLINGS)
         missing = [role for role in _NEEDED if role not in found]

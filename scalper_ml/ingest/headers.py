@@ -7,8 +7,8 @@ __all__ = ["KLINE_SPELLINGS", "TRADE_SPELLINGS", "is_header", "roles"]
 
 TRADE_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "ts": (
-        "tsus", "tsms", "tsns", "ts", "timestamp", "timestampus", "timestampms", "transacttime", "tradetime", "exectime",
-        "eventtime", "time", "datetime", "date", "t",
+        "tsus", "tsms", "tsns", "ts", "timestamp", "timestampus", "timestampms", "transacttime", "tradetime",
+        "exectime", "eventtime", "time", "datetime", "date", "t",
     ),
     "price": ("price", "p", "tradeprice", "execprice", "px", "rate"),
     "qty": ("qty", "quantity", "size", "amount", "volume", "q", "sz", "vol", "baseqty", "execqty", "lastqty", "v"),

@@ -93,7 +93,8 @@ def kline_file(
     first = order[np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))] if order.size else order
     equal = np.logical_and.reduce([_same(column[order], column[first]) for column in values.values()])
     duplicate, conflict = again & equal, order[again & ~equal]
-    bad = sorted([(int(row), _REASONS[reasons[row]]) for row in np.flatnonzero(reasons)] + [(int(r), _CONFLICT) for r in conflict])
+    bad = [(int(row), _REASONS[reasons[row]]) for row in np.flatnonzero(reasons)]
+    bad = sorted([*bad, *((int(row), _CONFLICT) for row in conflict)])
     raw = texts(np.array([row for row, _ in bad], dtype=np.int64)) if bad else []
     faults = [Fault(int(columns.lines[row]), reason, text) for (row, reason), text in zip(bad, raw, strict=True)]
     faults = sorted([*faults, *columns.faults], key=lambda fault: fault.line)
@@ -116,12 +117,15 @@ def _interval(
         found = _most_common(np.diff(starts))
     if wanted is None:
         if found <= 0:
-            raise InputError(f"{path}: {starts.size} readable stamps do not tell the interval; expected two, or give interval_us")
+            raise InputError(
+                f"{path}: {starts.size} readable stamps do not tell the interval; expected two, or give interval_us"
+            )
         return found
     coarser = found > wanted and starts.size > 9 and not np.any(starts % found)
     if 0 < found < wanted or coarser:
         raise InputError(
-            f"{path}: klines of {found} us, expected {wanted} us - read them as they are and resample the bars to a longer interval"
+            f"{path}: klines of {found} us, expected {wanted} us - read them as they are, "
+            "and resample the bars to a longer interval"
         )
     return wanted
 
@@ -168,10 +172,8 @@ def _bars(ts_us: np.ndarray, values: Mapping[str, np.ndarray], interval: int) ->
         "gap": (np.diff(ts_us, prepend=ts_us[:1] - interval) // interval - 1).astype(np.int32),
         "revision": np.zeros(n, dtype=np.int32),
     }
-    table = {
-        field.name: pa.nulls(n, field.type) if columns.get(field.name) is None else columns[field.name] for field in BARS
-    }
-    return pa.table(table, schema=BARS)
+    filled = {name: column for name, column in columns.items() if column is not None}
+    return pa.table({field.name: filled.get(field.name, pa.nulls(n, field.type)) for field in BARS}, schema=BARS)
 
 
 def _most_common(values: np.ndarray) -> int:

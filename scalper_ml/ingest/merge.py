@@ -45,14 +45,14 @@ def merge_ticks(files: Sequence[TickFile]) -> TickFile:
         raise InputError("merge of ticks: no files; expected at least one")
     sources = sorted({file.format for file in files})
     if len(sources) > 1:
-        raise InputError(f"merge of ticks: files of {len(sources)} sources {sources}; expected one - name the one to use")
+        raise InputError(f"merge of ticks: files of {len(sources)} sources {sources}; expected one - name it")
     if len(files) == 1:
         return files[0]
     parts = [_trades(file.ticks) for file in files]
     trades = Trades(*(np.concatenate(columns) for columns in zip(*(_columns(part) for part in parts), strict=True)))
     duplicate, conflict = repeated(trades, "keep")
     duplicate |= _beyond_the_most(trades, np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
-    faults = [Fault(0, _CONFLICT, _text(trades, row)) for row in np.flatnonzero(conflict)]
+    faults = [Fault(0, _CONFLICT, _text(trades, int(row))) for row in np.flatnonzero(conflict)]
     counts = files[0].counts
     for file in files[1:]:
         counts += file.counts

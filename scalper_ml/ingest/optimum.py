@@ -76,9 +76,7 @@ def level_a_optimum(rho: float, phi: float, horizon: int, *, deadband_k: float =
         )
     gain = rho * (1 - phi**horizon) / (1 - phi)
     i = np.arange(horizon)
-    variance = horizon * (1 - rho**2) + rho**2 * float(
-        np.sum(phi ** np.abs(i[:, None] - i) - phi ** (i[:, None] + i))
-    )
+    variance = horizon * (1 - rho**2) + rho**2 * float(np.sum(phi ** np.abs(i[:, None] - i) - phi ** (i[:, None] + i)))
     total = float(np.sqrt(gain**2 + variance))
     a = np.linspace(-9.0, 9.0, 36_001)
     weight = np.exp(-(a**2) / 2) / np.sqrt(2 * np.pi) * (a[1] - a[0])

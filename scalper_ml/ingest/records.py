@@ -70,7 +70,8 @@ def _json_table(records: Any, path: Path) -> tuple[pa.Table, list[Fault]]:
         if not isinstance(record, dict)
     ]
     names = [name for name, value in good[0].items() if not isinstance(value, dict | list)]
-    return pa.table({name: pa.array([_text(record.get(name)) for record in good], pa.string()) for name in names}), faults
+    columns = {name: pa.array([_text(record.get(name)) for record in good], pa.string()) for name in names}
+    return pa.table(columns), faults
 
 
 def _text(value: object) -> str:

@@ -30,9 +30,7 @@ _WORDS: Final = pa.dictionary(pa.int32(), pa.string())
 _Texts = Callable[[np.ndarray], Sequence[str]]
 
 
-def read_ticks(
-    path: Path, *, symbol: str, format: str | None = None, duplicates: Duplicates = "keep"
-) -> TickFile:
+def read_ticks(path: Path, *, symbol: str, format: str | None = None, duplicates: Duplicates = "keep") -> TickFile:
     """Trades of one file, sorted and unique; rejected rows in quarantine.
 
     Plain, gzipped or zipped CSV, a JSON array, Feather or Parquet. Stamps may mix units: each row's is told by
@@ -86,9 +84,7 @@ def read_klines(path: Path, *, interval_us: int | None = None, format: str | Non
     path = Path(path)
     payload = open_text(path)
     columns, texts, layout = _columns(payload, path, _chosen(KLINE_ADAPTERS, format, path), format)
-    return kline_file(
-        columns, texts, path=path, source=layout.format, sha256=payload.sha256, interval_us=interval_us
-    )
+    return kline_file(columns, texts, path=path, source=layout.format, sha256=payload.sha256, interval_us=interval_us)
 
 
 def find_sources(folder: Path, symbol: str) -> list[Path]:
@@ -107,7 +103,7 @@ def find_sources(folder: Path, symbol: str) -> list[Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one with files such as {symbol}.csv or {symbol}-trades.zip")
+        raise InputError(f"{folder}: no such folder; expected one with files such as {symbol}.csv")
     return sorted(path for path in folder.iterdir() if path.is_file() and _is_source(path.name, symbol))
 
 

@@ -100,8 +100,14 @@ class SyntheticSpec:
         """
         limits = {
             "level": (self.level in ("A", "B", "null"), "'A', 'B' or 'null'"),
-            "interval_us": (self.interval_us > 0, "positive microseconds"),
-            "days": (self.interval_us > 0 and self.bars >= 2, "at least two bars"),
+            "interval_us": (
+                self.interval_us > 0 and not (self.level == "B" and self.interval_us % 1_000_000),
+                "positive microseconds, and whole seconds in level B",
+            ),
+            "days": (
+                self.interval_us > 0 and 0 < self.days < 1e5 and self.bars >= 2,
+                "at least two bars, below 1e5 days",
+            ),
             "trades_per_bar": (self.trades_per_bar >= 4, "at least 4"),
             "sigma": (0 < self.sigma < 0.2, "a fraction between 0 and 0.2"),
             "rho": (-1 < self.rho < 1, "between -1 and 1"),
@@ -116,9 +122,8 @@ class SyntheticSpec:
         }
         for name, (good, expected) in limits.items():
             if not good:
-                raise SettingsError(f"synthetic market {self.symbol}: {name} is {getattr(self, name)!r}; expected {expected}")
-        if self.level == "B" and self.interval_us % 1_000_000:
-            raise SettingsError(f"synthetic market {self.symbol}: interval_us {self.interval_us}; level B needs whole seconds")
+                found = getattr(self, name)
+                raise SettingsError(f"synthetic market {self.symbol}: {name} is {found!r}; expected {expected}")
 
     @property
     def bars(self) -> int:

@@ -92,7 +92,7 @@ def _forward_filter(
     leave: float, decoy_leave: float, seconds: int, p_plus: Any, p_minus: Any,
 ) -> None:  # fmt: skip
     """Exact law of (s, q) given all seconds so far; at each close, of the next second's s."""
-    mean, slope, log_buy, log_sell, p = np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3)), np.empty((3, 3))
+    p, mean, slope, log_buy, log_sell = np.empty((5, 3, 3))
     for s in range(3):
         for q in range(3):
             p[s, q] = 0.5 * (1.0 + tilt * (s - 1) + decoy_tilt * (q - 1))
@@ -146,8 +146,12 @@ def _print_seconds(
         end = begin + count[k]
         for i in range(begin, end):
             ts_us[i] = start + k * _SECOND_US + 1 + int(spread_in_second[i] * (_SECOND_US - 1))
-        if end - begin > 1:
-            ts_us[begin:end] = np.sort(ts_us[begin:end])
+        for i in range(begin + 1, end):  # few a second: insertion beats a general sort
+            stamp, j = ts_us[i], i - 1
+            while j >= begin and ts_us[j] > stamp:
+                ts_us[j + 1] = ts_us[j]
+                j -= 1
+            ts_us[j + 1] = stamp
         left = buys[k]
         for i in range(begin, end):
             side[i] = 1 if uniform[i] * (end - i) < left else -1

@@ -117,7 +117,7 @@ def _sides(begin: int, end: int, p_buy: float, uniform: Any, side: Any) -> None:
 
 
 @kernel
-def _quantities(begin: int, end: int, signal: float, size: Any, side: Any, qty_scale: float, qty: Any) -> float:
+def _quantities(begin: int, end: int, signal: float, size: Any, side: Any, qty_scale: float, qty: Any) -> Any:
     """Sizes scaled by side, in whole lots, so that ``log(Vb / Vs)`` is the signal; return what rounding costs."""
     volume, bought = 0.0, 0.0
     n_buy = 0

@@ -81,14 +81,16 @@ def tick_file(
         check_symbol(columns, symbol, path)
     trades, reasons = _parsed(columns.values)
     rows = np.flatnonzero(reasons == 0)
-    duplicate, conflict = repeated(trades.take(rows), duplicates)
+    good = trades if len(rows) == len(trades) else trades.take(rows)
+    duplicate, conflict = repeated(good, duplicates)
     bad = [(int(row), _REASONS[reasons[row]]) for row in np.flatnonzero(reasons)]
     bad += [(int(row), _CONFLICT) for row in rows[conflict]]
     bad.sort()
     raw = texts(np.array([row for row, _ in bad], dtype=np.int64)) if bad else []
     faults = [Fault(int(columns.lines[row]), reason, text) for (row, reason), text in zip(bad, raw, strict=True)]
     faults = sorted([*faults, *columns.faults], key=lambda fault: fault.line)
-    kept = in_order(trades.take(rows[~(duplicate | conflict)]))
+    twice = duplicate | conflict
+    kept = in_order(good.take(~twice) if twice.any() else good)
     counts = Counts(len(reasons) + len(columns.faults), len(kept), int(duplicate.sum()), len(faults))
     return TickFile(ticks_table(kept, source), quarantine_table(path, faults), counts, source, sha256)
 
@@ -96,7 +98,8 @@ def tick_file(
 def check_symbol(columns: Columns, symbol: str, path: Path) -> None:
     """Refuse a file whose symbol column names another symbol, saying where."""
     coded = columns.values["symbol"].cast(pa.string()).dictionary_encode()
-    wrong = [i for i, name in enumerate(coded.dictionary.to_pylist()) if name and plain_symbol(name) != plain_symbol(symbol)]
+    names, expected = coded.dictionary.to_pylist(), plain_symbol(symbol)
+    wrong = [i for i, name in enumerate(names) if name and plain_symbol(name) != expected]
     if wrong:
         at = int(np.flatnonzero(np.isin(coded.indices.fill_null(-1).to_numpy(zero_copy_only=False), wrong))[0])
         raise InputError(

@@ -100,7 +100,8 @@ def _iso(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         stamps = zoned.cast(pa.timestamp("ns", "UTC")).cast(pa.int64()).to_numpy()
     except pa.ArrowInvalid:  # some are no dates, such as 2024-13-45: find which, one by one
         found = [_one_iso(value) for value in zoned.to_pylist()]
-        return np.array([value or 0 for value in found], dtype=np.int64), np.array([value is not None for value in found])
+        readable = np.array([value is not None for value in found])
+        return np.array([value or 0 for value in found], dtype=np.int64), readable
     return stamps // 1000, np.ones(len(stamps), dtype=bool)
 
 
@@ -120,9 +121,8 @@ def decimals(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     readable = _matches(text, _DECIMAL)
     out = np.full(len(text), np.nan)
     out[readable] = text.filter(pa.array(readable)).cast(pa.float64()).to_numpy()
-    words = pc.utf8_lower(text)
-    spelled = pc.is_in(words, pa.array(["nan", "inf", "-inf", "+inf", "infinity", "-infinity"])).to_numpy(zero_copy_only=False)
-    return out, readable | spelled
+    spelled = pc.is_in(pc.utf8_lower(text), pa.array(["nan", "inf", "-inf", "+inf", "infinity", "-infinity"]))
+    return out, readable | spelled.to_numpy(zero_copy_only=False)
 
 
 def identifiers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

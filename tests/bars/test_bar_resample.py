@@ -1,0 +1,112 @@
+"""Resampling: exact against DuckDB on real klines, against the trades themselves, and at the edges."""
+
+import math
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from realdata import real_data
+
+from scalper_ml.bars.builder import BarBuilder
+from scalper_ml.bars.resample import resample
+from scalper_ml.errors import ContractError
+from scalper_ml.ingest import read_klines
+from scalper_ml.schema import BARS, us
+
+MINUTE = 60_000_000
+FIVE = 5 * MINUTE
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "BCHUSDT", "PEPEUSDT"])
+@pytest.mark.parametrize("minutes", [15, 60])
+def test_real_five_minute_bars_resample_exactly(symbol: str, minutes: int) -> None:
+    """Half a year of 5m klines gives the 15m and 1h bars that DuckDB SQL finds in the file itself, to the bit."""
+    path = real_data(f"ohlcv/binance_spot_5m_2024H1/{symbol}.csv.gz")
+    bars = resample(read_klines(path).bars, FIVE, minutes * MINUTE)
+    step = minutes * 60_000
+    found = duckdb.sql(
+        f"""SELECT timestamp // {step} * {step} * 1000 AS start, arg_min(open, timestamp), max(high), min(low),
+                   arg_max(close, timestamp), list(volume ORDER BY timestamp)
+            FROM read_csv('{path}') WHERE volume > 0 GROUP BY start ORDER BY start"""
+    ).fetchall()
+    start, opened, high, low, close, volumes = zip(*found, strict=True)
+    assert us(bars["open_ts_us"]).tolist() == list(start)
+    assert (us(bars["ts_us"]) - us(bars["open_ts_us"]) == minutes * MINUTE).all()
+    for name, column in (("open", opened), ("high", high), ("low", low), ("close", close)):
+        assert bars[name].to_pylist() == list(column), name
+    in_order = []
+    for parts in volumes:
+        total = 0.0
+        for part in parts:
+            total += part
+        in_order.append(total)
+    assert bars["volume"].to_pylist() == in_order
+    assert np.allclose(in_order, [math.fsum(parts) for parts in volumes], rtol=1e-14, atol=0)
+    assert bars["trades"].null_count == bars["vwap"].null_count == bars.num_rows
+
+
+def tape(n: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Trades of whole quantities and quarter prices, so that sums are exact in any order."""
+    rng = np.random.default_rng(seed)
+    ts_us = np.sort(rng.integers(0, 240 * MINUTE, n))
+    return (
+        ts_us, 100 + rng.integers(-40, 40, n) / 4, rng.integers(1, 50, n).astype(float),
+        rng.choice(np.array([-1, 1], np.int8), n), np.arange(n),
+    )  # fmt: skip
+
+
+def bars_of(columns: tuple[np.ndarray, ...], interval_us: int) -> pa.Table:
+    builder = BarBuilder(interval_us)
+    return pa.concat_tables([builder.push(*columns), builder.finish()])
+
+
+@pytest.mark.parametrize("trades", [2_000, 60])
+def test_resampled_bars_are_the_bars_of_the_trades(trades: int) -> None:
+    """1m bars with and without empty minutes, resampled to 5m, are the 5m bars of the same trades, gaps and ids too."""
+    columns = tape(trades, trades)
+    direct = bars_of(columns, FIVE)
+    resampled = resample(bars_of(columns, MINUTE), MINUTE, FIVE)
+    assert resampled.schema.equals(BARS)
+    assert resampled.num_rows in (direct.num_rows, direct.num_rows - 1)
+    assert resampled.equals(direct.slice(0, resampled.num_rows))
+    assert resampled.num_rows > 20
+
+
+def test_an_incomplete_last_bucket_is_dropped() -> None:
+    """A last bucket is there if its last part is, and only then."""
+    ts_us = np.arange(12) * MINUTE
+    ones = np.ones(12)
+    bars = bars_of((ts_us, ones, ones, np.ones(12, np.int8)), MINUTE)
+    for count, expected in ((12, 2), (11, 2), (10, 2), (9, 1), (5, 1), (4, 0), (1, 0)):
+        assert resample(bars.slice(0, count), MINUTE, FIVE).num_rows == expected
+    assert resample(bars.slice(0, 0), MINUTE, FIVE).num_rows == 0
+
+
+def test_a_null_part_makes_a_null_sum() -> None:
+    """A bucket with one part whose trade count is unknown has no trade count; its neighbours keep theirs."""
+    ts_us = np.arange(10) * MINUTE
+    ones = np.ones(10)
+    bars = bars_of((ts_us, ones, ones, np.ones(10, np.int8)), MINUTE)
+    at = BARS.names.index("trades")
+    counts = pa.array([1, 1, None, 1, 1, 2, 2, 2, 2, 2], pa.int64())
+    resampled = resample(bars.set_column(at, BARS.field("trades"), counts), MINUTE, FIVE)
+    assert resampled["trades"].to_pylist() == [None, 10]
+    assert resampled["quote_volume"].to_pylist() == [5.0, 5.0]
+
+
+def test_to_the_same_interval_changes_nothing() -> None:
+    """Resampling to the interval the bars have gives the bars, gaps included."""
+    bars = bars_of(tape(60, 3), MINUTE)
+    assert resample(bars, MINUTE, MINUTE).equals(bars)
+
+
+def test_intervals_and_bars_that_do_not_fit_are_refused() -> None:
+    """Not a multiple, another grid, unsorted and repeated bars are contract errors that say where."""
+    bars = bars_of(tape(60, 4), MINUTE)
+    with pytest.raises(ContractError, match="whole multiple"):
+        resample(bars, FIVE, 7 * MINUTE)
+    with pytest.raises(ContractError, match="is no bar of 300000000 us"):
+        resample(bars, FIVE, 3 * FIVE)
+    with pytest.raises(ContractError, match="bar 1 does not follow bar 0"):
+        resample(pa.concat_tables([bars.slice(0, 1), bars]), MINUTE, FIVE)
