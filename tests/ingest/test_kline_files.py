@@ -13,7 +13,10 @@ from scalper_ml.schema import BARS, us
 MS = 1_704_067_200_000
 MINUTE = 60_000
 HEADER = "timestamp,open,high,low,close,volume\n"
-TWELVE = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
+TWELVE = (
+    "open_time,open,high,low,close,volume,"
+    "close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore\n"
+)
 
 
 def read(folder: Path, text: str, interval_us: int | None = None) -> KlineFile:

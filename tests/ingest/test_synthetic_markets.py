@@ -208,7 +208,8 @@ def test_the_hash_covers_every_field() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"level": "C"}, {"days": 0}, {"days": float("nan")}, {"sigma": 0.0}, {"sigma": float("nan")}, {"rho": 1.0}, {"phi": -1.0},
+        {"level": "C"}, {"days": 0}, {"days": float("nan")}, {"sigma": 0.0}, {"sigma": float("nan")},
+        {"rho": 1.0}, {"phi": -1.0},
         {"trades_per_bar": 3}, {"start_price": 0}, {"start_us": 1}, {"horizons": ()}, {"flow_tilt": 0.7},
         {"interval_us": 0}, {"interval_us": 1_500_000, "level": "B"},
     ],
