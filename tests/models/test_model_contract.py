@@ -265,7 +265,20 @@ def test_unknown_kind_lists_those_that_exist() -> None:
         assert kind.fit.__module__ == f"scalper_ml.models.{name}"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_looking_at_the_registry_imports_no_library_of_a_kind() -> None:
+    """Listing the kinds and their defaults loads neither XGBoost nor any other library that only fitting needs."""
+    heavy = ("xgboost", "lightgbm", "catboost", "torch", "sklearn", "shap", "pandas", "matplotlib", "scipy.optimize")
+    script = (
+        "import sys; from scalper_ml.models.registry import model_kinds\n"
+        "[kind.params() for kind in model_kinds().values()]\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@every_kind
 def test_parameters_are_validated(kind: str) -> None:
     """Defaults parse back to themselves, and an unknown parameter is refused with the list of known ones."""
     params = model_kind(kind).params

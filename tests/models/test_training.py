@@ -90,6 +90,19 @@ def test_out_of_fold_predictions_know_only_the_past(data: Planted) -> None:
     assert not before.filter((fold < 0).tolist()).equals(after.filter((fold < 0).tolist()))
 
 
+def test_folds_scale_by_their_own_past(data: Planted) -> None:
+    """Predictions of the first fold do not change when features of the last train block and later rows do."""
+    before = data.train().predictions
+    fold = before["fold"].to_numpy()
+    first = np.array((fold == 0).tolist())
+    X = data.X.copy()
+    X[data.rows("train")[-400:]] *= 50.0
+    X[data.rows("train")[-1] + 1 :] *= 50.0
+    after = replace(data, X=X).train().predictions
+    assert before.filter(first.tolist()).equals(after.filter(first.tolist()))
+    assert not before.filter((~first).tolist()).equals(after.filter((~first).tolist()))
+
+
 def test_score_metrics_are_not_computed(data: Planted) -> None:
     """The manifest measures out-of-fold train rows and select, and nothing of score but its interval."""
     manifest = data.train().manifest
