@@ -71,7 +71,6 @@ def _replay(
     open_: np.ndarray,
     close: np.ndarray,
     first: int,
-    order_bar: np.ndarray,
     side: np.ndarray,
     entry_due: np.ndarray,
     exit_due: np.ndarray,
@@ -84,7 +83,7 @@ def _replay(
     At each open: the position leaves if its time is up, then orders that are due enter if flat; at
     the close the position is marked net of its entry-side costs.
     """
-    n_orders, n_bars = order_bar.size, open_ts.size
+    n_orders, n_bars = entry_due.size, open_ts.size
     entry_bar = np.full(n_orders, -1, np.int64)
     exit_bar = np.full(n_orders, -1, np.int64)
     r_cum = np.zeros(n_bars)
@@ -100,7 +99,7 @@ def _replay(
                 closed_equity *= 1.0 + stake * r
                 exit_bar[held] = i
                 held = -1
-            if order == n_orders or order_bar[order] >= i or entry_due[order] > open_ts[i]:
+            if order == n_orders or entry_due[order] > open_ts[i]:
                 break
             if held < 0:
                 held = order
@@ -193,7 +192,7 @@ def run_backtest(
     exit_due = entry_due + horizon * interval_us
     first = int(rows.bar[0])
     entry_bar, exit_bar, r_cum, equity = _replay(
-        open_ts, open_, close, first, rows.bar[orders], side, entry_due, exit_due, legs.total, risk, risk_per_trade
+        open_ts, open_, close, first, side, entry_due, exit_due, legs.total, risk, risk_per_trade
     )
     if latency_bars == 0:
         _check_fills(rows, orders, entry_bar, exit_bar, open_, close_ts)

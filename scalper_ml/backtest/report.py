@@ -19,7 +19,7 @@ from scalper_ml.reports.canonical import canonical_json, content_id
 from scalper_ml.schema import CLASSES
 from scalper_ml.validation.metrics import balanced_accuracy, class_scores, confusion_matrix
 
-__all__ = ["REPORT_VERSION", "Evaluation", "build_report", "decision_metrics", "report_bytes"]
+__all__ = ["REPORT_VERSION", "Evaluation", "build_report", "decision_metrics", "decision_of", "report_bytes"]
 
 REPORT_VERSION: Final = 1
 
@@ -126,7 +126,7 @@ def build_report(
         },
         "score": score.to_dict(),
         "at_min_confidence": {"min_confidence": min_confidence, **stricter},
-        "decision": _decision(score, min_confidence, stricter),
+        "decision": decision_of(score, min_confidence, stricter),
     }
     return Evaluation({**report, "report_id": content_id(report)}, run, choice, score)
 
@@ -170,30 +170,36 @@ def _period(run: Backtest) -> dict[str, Any]:
     return {"start": ts[0].as_py().isoformat(), "end": ts[-1].as_py().isoformat(), "rows": run.signals.num_rows}
 
 
-def _decision(score: Score, min_confidence: float, stricter: Mapping[str, Any]) -> dict[str, Any]:
+def decision_of(score: Score, min_confidence: float, there: Mapping[str, Any]) -> dict[str, Any]:
     """What the score allows, after the trades left at the published confidence had their say.
 
-    Fewer than 100 trades there, or trades that do not earn, do not trade.
+    Parameters
+    ----------
+    score : Score
+    min_confidence : float
+        Published: the chosen threshold or the tier's floor, whichever is larger.
+    there : mapping
+        Metrics of the score role at `min_confidence`. A tier that would trade does not with fewer
+        than 100 trades there, or if they do not earn.
     """
     tier = tier_of(score.score_0_100)
-    reasons = list(score.reasons)
-    if tier is not REJECTED:
-        if stricter["trades_taken"] < MIN_TRADES:
-            tier_action, reasons = REJECTED, [TOO_FEW_THERE]
-        elif stricter["expectancy_r"] <= 0:
-            tier_action, reasons = REJECTED, [LOSES_THERE]
-        else:
-            tier_action = tier
-    else:
-        tier_action = REJECTED
+    reasons, effective = list(score.reasons), tier
+    if tier is not REJECTED and (stopped := _stopped_there(there)):
+        reasons, effective = [stopped], REJECTED
     return {
-        "status": status_of(tier_action.action),
+        "status": status_of(effective.action),
         "quality_tier": tier.name,
         "score_0_100": score.score_0_100,
         "raw_score": score.raw_score,
         "min_confidence": min_confidence,
-        "action": tier_action.action,
-        "size_factor": tier_action.size_factor,
+        "action": effective.action,
+        "size_factor": effective.size_factor,
         "reason": reasons[0],
         "reasons": reasons,
     }
+
+
+def _stopped_there(there: Mapping[str, Any]) -> str | None:
+    if there["trades_taken"] < MIN_TRADES:
+        return TOO_FEW_THERE
+    return LOSES_THERE if there["expectancy_r"] <= 0 else None

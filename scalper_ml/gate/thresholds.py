@@ -80,8 +80,8 @@ def threshold_grid(confidence: np.ndarray) -> list[float]:
 
     Examples
     --------
-    >>> threshold_grid(np.array([0.51, 0.55, 0.55, 0.61]))
-    [0.45, 0.52, 0.6]
+    >>> [round(threshold, 2) for threshold in threshold_grid(np.array([0.51, 0.55, 0.55, 0.61]))]
+    [0.45, 0.52, 0.56]
     """
     observed = np.sort(confidence)
     grid = sorted({FLOOR, *FIXED_GRID, *np.quantile(observed, QUANTILES).tolist()})

@@ -7,7 +7,7 @@ import pytest
 from papermarket import MINUTE, signal_market
 
 from scalper_ml.backtest.costs import Costs
-from scalper_ml.backtest.report import Evaluation, build_report, report_bytes
+from scalper_ml.backtest.report import Evaluation, build_report, decision_of, report_bytes
 from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
 from scalper_ml.reports.canonical import content_id
 
@@ -108,6 +108,22 @@ def test_a_tier_that_keeps_too_few_trades_at_its_confidence_does_not_trade():
     assert there["trades_taken"] < 100 <= evaluation.report["metrics"]["trades_taken"]
     assert decision["reasons"] == ["too_few_trades_at_min_confidence"]
     assert (decision["action"], decision["status"], decision["size_factor"]) == ("NO_TRADE", "NO_TRADE", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("there", "action", "reason"),
+    [
+        ({"trades_taken": 99, "expectancy_r": 0.5}, "NO_TRADE", "too_few_trades_at_min_confidence"),
+        ({"trades_taken": 0, "expectancy_r": None}, "NO_TRADE", "too_few_trades_at_min_confidence"),
+        ({"trades_taken": 100, "expectancy_r": 0.0}, "NO_TRADE", "expectancy_not_positive_at_min_confidence"),
+        ({"trades_taken": 100, "expectancy_r": 0.1}, "ACTIVE", "accepted"),
+    ],
+)
+def test_the_trades_at_the_published_confidence_can_only_stop(there, action, reason):
+    """An accepted score trades only if at least 100 trades remain at its confidence, and earn."""
+    decision = decision_of(evaluate(0.3, 0.5).score, 0.6, there)
+    assert (decision["action"], decision["reason"]) == (action, reason)
+    assert decision["quality_tier"] == "HIGH"
 
 
 def test_reports_become_thresholds():

@@ -63,9 +63,27 @@ def test_estimates_and_draws_equal_a_version_that_repeats_rows():
             assert (metric.value if k == 0 else metric.draws[k - 1]) == pytest.approx(value, abs=1e-12), name
 
 
-def test_the_score_is_the_formula_worked_from_its_bounds():
+WEAK = [  # each term is strictly between none and all of its points in at least one of these
+    {"rows": 4_000, "edge": 0.14, "skill": 0.12, "seed": 5},
+    {"rows": 20_000, "edge": 0.14, "skill": 0.05, "seed": 6},
+    {"rows": 40_000, "edge": 0.13, "skill": 0.06, "seed": 7},
+]
+
+
+def test_the_weak_samples_leave_every_term_inside_its_range():
+    """The samples of the next test exercise each term away from 0 and from its most."""
+    inside = set()
+    for kind in WEAK:
+        for component in quality_score(sample(**kind), seed=3).components:
+            if 0.05 < component.points / (100 * component.weight) < 0.95:
+                inside.add(component.name)
+    assert len(inside) == 7, inside
+
+
+@pytest.mark.parametrize("kind", WEAK)
+def test_the_score_is_the_formula_worked_from_its_bounds(kind):
     """Weights, units and indicator terms of METHOD 3.8, from bounds computed here with Student's t."""
-    one = sample(**GOOD, seed=5)
+    one = sample(**kind)
     found = estimate(one, seed=3, draws=1000)
 
     def bound(name: str) -> float:
@@ -89,7 +107,6 @@ def test_the_score_is_the_formula_worked_from_its_bounds():
     )
     score = quality_score(one, seed=3)
     assert earns
-    assert 0 < expected < 100
     assert score.raw_score == pytest.approx(expected, abs=1e-9)
     assert sum(component.weight for component in score.components) == pytest.approx(1.0)
     p_value = float(stats.t.sf(found.expectancy_r.value / np.std(found.expectancy_r.draws, ddof=1), found.n_blocks - 1))
