@@ -14,9 +14,9 @@ from dagster import (
     DataVersion,
     Failure,
     MaterializeResult,
+    PreviewWarning,
     asset,
 )
-from dagster._utils.warnings import PreviewWarning
 
 from scalper_assets.assets.catalogue import CATALOGUE
 from scalper_assets.metadata import describe, plain

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scalper_ml.datasets.summary import class_balance, iso
+from scalper_ml.clock import iso
+from scalper_ml.datasets.summary import class_balance
 from scalper_ml.errors import ContractError
 from scalper_ml.labels.weights import uniqueness
 from scalper_ml.schema import CLASSES, ROLES, us
@@ -170,7 +171,7 @@ def _role(role: str, table: pa.Table, mine: NDArray[np.bool_]) -> RoleProfile:
     counts, shares = class_balance(table.column("y").to_numpy()[mine])
     known = us(table.column("t1_us"))[mine]
     decided = us(table.column("t0_us"))[mine]
-    span = (iso(decided[0]), iso(known.max())) if known.size else (None, None)
+    span = (iso(int(decided[0])), iso(int(known.max()))) if known.size else (None, None)
     return RoleProfile(role, int(known.size), counts, shares, *span)
 
 

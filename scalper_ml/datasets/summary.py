@@ -5,21 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scalper_ml.clock import iso
 from scalper_ml.labels.horizon import Labels
 from scalper_ml.schema import CLASSES, ROLES
 
-__all__ = ["class_balance", "iso", "summarise"]
-
-
-def iso(stamp_us: int) -> str:
-    """Microseconds since the epoch as an ISO 8601 stamp in UTC.
-
-    Examples
-    --------
-    >>> iso(1_704_067_200_000_000)
-    '2024-01-01T00:00:00.000000Z'
-    """
-    return f"{np.datetime64(int(stamp_us), 'us')}Z"
+__all__ = ["class_balance", "summarise"]
 
 
 def class_balance(y: NDArray[np.int8]) -> tuple[dict[str, int], dict[str, float]]:
@@ -68,9 +58,9 @@ def summarise(
             "class_shares": shares,
             "missing_classes": [name for name, count in counts.items() if count == 0],
             "prior_drift": sum(abs(shares[name] - prior[name]) for name in CLASSES) / 2,
-            "first_t0": iso(labels.t0[mine[0]]),
-            "last_t0": iso(labels.t0[mine[-1]]),
-            "last_t1": iso(labels.t1[mine].max()),
+            "first_t0": iso(int(labels.t0[mine[0]])),
+            "last_t0": iso(int(labels.t0[mine[-1]])),
+            "last_t1": iso(int(labels.t1[mine].max())),
         }
     return {
         "roles": by_role,

@@ -109,7 +109,7 @@ def bundle_of(project: Project, kind: str, keys: Keys, bundle_id: str | None = N
     """The loaded, verified bundle of a partition: the current one, or an older one by id."""
     layer = f"models/{kind}"
     chosen = bundle_id or project.warehouse.require(layer, keys).summary["bundle_id"]
-    return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen)
+    return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
 
 
 MODEL_LAYERS = tuple(

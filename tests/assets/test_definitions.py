@@ -1,0 +1,81 @@
+"""The code location: its graph, its jobs and what each asset says of itself."""
+
+import pytest
+from dagster import AssetKey, Definitions, MultiPartitionsDefinition
+
+from scalper_assets.assets.catalogue import CATALOGUE
+from scalper_assets.definitions import defs
+from scalper_assets.project import location_project
+from scalper_ml.layers import layers_of
+from scalper_ml.layers.base import code_digest
+from scalper_ml.project import open_project
+
+GRAPH = {
+    "ticks": set(),
+    "bars": {"ticks"},
+    "market": {"bars"},
+    "features": {"bars", "market"},
+    "datasets": {"bars", "features"},
+    "models/xgb_classifier": {"datasets", "features"},
+    "candidates": {"datasets", "models/xgb_classifier"},
+    "backtests": {"bars", "candidates", "datasets"},
+    "thresholds": {"backtests"},
+    "champions": {"backtests", "candidates", "thresholds"},
+}
+
+
+def test_location_loads() -> None:
+    """The whole code location loads: no job mixes partitions, no dependency is missing."""
+    Definitions.validate_loadable(defs)
+
+
+def test_asset_graph() -> None:
+    """The asset graph is the documented one."""
+    graph = defs.resolve_asset_graph()
+    found = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys} for key in graph.get_all_asset_keys()
+    }
+    assert found == GRAPH
+
+
+@pytest.mark.parametrize("name", GRAPH)
+def test_asset_describes_itself(name: str) -> None:
+    """Every asset has a group, kinds, a description, an owner, a code version and described checks of its partitions."""
+    graph = defs.resolve_asset_graph()
+    node = graph.get(AssetKey(name.split("/")))
+    assert node.group_name in ("market_data", "features", "learning", "decisions")
+    assert node.kinds
+    assert node.owners
+    assert len(node.description or "") > 60
+    assert node.code_version
+    checks = graph.get_check_keys_for_assets({node.key})
+    assert {key.name for key in checks} == set(CATALOGUE[name].checks)
+    for key in checks:
+        assert graph.get(key).partitions_def == node.partitions_def
+
+
+def test_partition_dimensions() -> None:
+    """Multi-partitioned assets have the dimensions symbol and horizon, from the settings."""
+    node = defs.resolve_asset_graph().get(AssetKey("datasets"))
+    assert isinstance(node.partitions_def, MultiPartitionsDefinition)
+    settings = location_project().settings
+    keys = node.partitions_def.get_partition_keys()
+    assert len(keys) == len(settings.symbols) * len(settings.horizons)
+    assert f"{settings.horizons[0]}|{settings.symbols[0]}" in keys
+
+
+def test_catalogue_matches_layers() -> None:
+    """The catalogue describes every layer, each of its checks, and sources that exist."""
+    layers = layers_of(location_project().settings)
+    assert set(CATALOGUE) == {layer.name for layer in layers}
+    for layer in layers:
+        assert set(CATALOGUE[layer.name].checks) == set(layer.checks)
+        assert len(code_digest(*CATALOGUE[layer.name].code)) == 12
+
+
+def test_kline_profiles_enter_at_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile of klines has no ticks layer, and its bars depend on nothing upstream."""
+    project = open_project({}, location_project().folder, profile="majors32")
+    layers = {layer.name: layer for layer in layers_of(project.settings)}
+    assert "ticks" not in layers
+    assert layers["bars"].upstream == ()

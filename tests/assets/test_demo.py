@@ -1,0 +1,115 @@
+"""The main job end to end: what the README promises of `make run`."""
+
+import json
+from typing import Any
+
+import duckdb
+import pytest
+
+from scalper_ml.layers import layers_of
+from scalper_ml.layers.models import bundle_of
+
+Demo = tuple[Any, str]
+
+
+def published(place: Any) -> dict[str, Any]:
+    """The thresholds file."""
+    result: dict[str, Any] = json.loads((place.folder / "config" / "per_coin_thresholds.json").read_text())
+    return result
+
+
+def test_paying_edge_trades(demo: Demo) -> None:
+    """The coin whose edge pays its costs is ACTIVE or WARMUP."""
+    coin = published(demo[0])["coins"]["EDGEUSDT"]
+    assert coin["action"] in ("ACTIVE", "WARMUP")
+    assert coin["reason"] == "accepted"
+
+
+def test_edge_smaller_than_costs_is_rejected_for_expectancy(demo: Demo) -> None:
+    """The coin whose real edge is eaten by costs is REJECTED for its expectancy, although its balanced accuracy is significant."""
+    place = demo[0]
+    coin = published(place)["coins"]["COSTUSDT"]
+    assert (coin["quality_tier"], coin["action"], coin["reason"]) == ("REJECTED", "NO_TRADE", "expectancy_not_significant")
+    for horizon in (1, 3):
+        manifest = place.project().warehouse.require("backtests", {"symbol": "COSTUSDT", "horizon": horizon})
+        report = json.loads(place.project().warehouse.read_bytes(manifest, "report.json"))
+        assert "balanced_accuracy_not_significant" not in report["decision"]["reasons"]
+
+
+def test_null_market_is_rejected(demo: Demo) -> None:
+    """The market in which nothing can be learned is REJECTED at every horizon."""
+    horizons = published(demo[0])["coins"]["NULLUSDT"]["horizons"]
+    assert {row["quality_tier"] for row in horizons.values()} == {"REJECTED"}
+
+
+def test_summary_counts_coins(demo: Demo) -> None:
+    """The summary's counts add up to the coins, and coverage is the share that may trade."""
+    thresholds = published(demo[0])
+    summary = thresholds["summary"]
+    assert summary["active_coins"] + summary["warmup_coins"] + summary["no_trade_coins"] == len(thresholds["coins"]) == 3
+    assert summary["coverage"] == pytest.approx(1 / 3)
+
+
+def test_output_states_the_market_and_where_results_are(demo: Demo) -> None:
+    """The run says what was planted, what it costs, what came out and where it lies."""
+    printed = demo[1]
+    for part in ("10 days", "30 trades a bar", "fees 1 bp a side", "expectancy_not_significant", "per_coin_thresholds.json", "warehouse"):
+        assert part in printed
+
+
+def test_second_run_recomputes_nothing(demo: Demo) -> None:
+    """A second run finds everything fresh and says so."""
+    place = demo[0]
+    before = place.contents()
+    done = place.scalper("run")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to recompute" in done.stdout
+    assert place.contents() == before
+
+
+def test_every_partition_is_there_with_its_checks(demo: Demo) -> None:
+    """Every layer has all its partitions, and each recorded every check it declares."""
+    project = demo[0].project()
+    symbols, horizons = len(project.settings.symbols), len(project.settings.horizons)
+    expected = {"symbol": symbols, "none": 1, "symbol_horizon": symbols * horizons}
+    for layer in layers_of(project.settings):
+        manifests = list(project.warehouse.partitions(layer.name))
+        assert len(manifests) == expected[layer.shape], layer.name
+        for manifest in manifests:
+            assert tuple(check["name"] for check in manifest.checks) == layer.checks
+
+
+def test_views_answer_sql(demo: Demo) -> None:
+    """The DuckDB file answers SQL over every table."""
+    place = demo[0]
+    with duckdb.connect(str(place.folder / "warehouse" / "demo" / "scalper.duckdb"), read_only=True) as connection:
+        bars = connection.sql("SELECT symbol, count(*) FROM bars GROUP BY 1 ORDER BY 1").fetchall()
+        trades = connection.sql("SELECT count(*), max(abs(gross - fees - spread - slippage - net)) FROM backtests_trades").fetchall()
+    assert bars == [("COSTUSDT", 14400), ("EDGEUSDT", 14400), ("NULLUSDT", 14400)]
+    assert trades[0][0] > 0
+    assert trades[0][1] < 1e-12
+
+
+def test_champion_is_the_scored_candidate(demo: Demo) -> None:
+    """A champion pointer names the bundle that was scored, and that bundle loads; a rejected one has none."""
+    project = demo[0].project()
+    accepted = {True: 0, False: 0}
+    for manifest in project.warehouse.partitions("champions"):
+        candidate = project.warehouse.require("candidates", manifest.keys).summary
+        trades = manifest.summary["action"] != "NO_TRADE"
+        accepted[trades] += 1
+        assert manifest.summary["bundle_id"] == (candidate["bundle_id"] if trades else None)
+        if trades:
+            bundle_of(project, candidate["kind"], manifest.keys, manifest.summary["bundle_id"])
+    assert accepted[True] >= 1
+    assert accepted[False] >= 4
+
+
+def test_profile_command_shows_the_dataset(demo: Demo) -> None:
+    """`scalper profile` shows class balance by role and statistics by feature."""
+    done = demo[0].scalper("profile", "--symbol", "EDGEUSDT", "--horizon", "3")
+    assert done.returncode == 0, done.stderr
+    for part in ("train", "calibrate", "select", "score", "NEUTRAL", "NaN"):
+        assert part in done.stdout
+    as_json = json.loads(demo[0].scalper("profile", "--symbol", "EDGEUSDT", "--horizon", "3", "--json").stdout)
+    assert as_json["rows"] > 10_000

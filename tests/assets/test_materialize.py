@@ -1,0 +1,192 @@
+"""`dagster asset materialize` for every asset; bad input; interrupted runs; several workers."""
+
+import gzip
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EDGE_3 = "3|EDGEUSDT"
+
+
+@pytest.mark.parametrize(
+    ("select", "partition"),
+    [
+        ("ticks", "EDGEUSDT"),
+        ("bars", "EDGEUSDT"),
+        ("market", None),
+        ("features", "EDGEUSDT"),
+        ("datasets", EDGE_3),
+        ("models/xgb_classifier", EDGE_3),
+        ("candidates", EDGE_3),
+        ("backtests", EDGE_3),
+        ("thresholds", None),
+        ("champions", EDGE_3),
+    ],
+)
+def test_every_asset_materialises_from_the_command_line(demo: Any, select: str, partition: str | None) -> None:
+    """`dagster asset materialize` works for every asset and gives the content the whole run gave."""
+    place = demo[0]
+    before = place.contents()
+    done = place.materialize(select, partition)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "RUN_SUCCESS" in done.stderr
+    assert place.contents() == before
+
+
+def test_unknown_symbol_is_refused(demo: Any) -> None:
+    """A symbol that is not configured is refused by both command lines, with the ones that are."""
+    done = demo[0].scalper("run", "--symbols", "FOOUSDT")
+    assert done.returncode == 2
+    assert "'FOOUSDT' is not configured" in done.stdout
+    assert "EDGEUSDT" in done.stdout
+    done = demo[0].materialize("bars", "FOOUSDT")
+    assert done.returncode != 0
+    assert "FOOUSDT" in done.stderr + done.stdout
+
+
+def ticks_place(copy: Any, data: bytes, name: str = "EDGEUSDT_trades.csv") -> Any:
+    """The copied project reading tick files instead of planted markets: one file of EDGEUSDT."""
+    folder = copy.folder / "mine"
+    folder.mkdir()
+    (folder / name).write_bytes(data)
+    return {"SCALPER__SOURCE__KIND": "ticks", "SCALPER__SOURCE__FOLDER": json.dumps(str(folder))}
+
+
+GOOD = "\n".join(
+    ["ts,price,qty,side", *(f"{1_767_225_600_000_000 + 7_000_000 * i},{100 + (i % 7) / 100:.2f},1.5,{'buy' if i % 3 else 'sell'}" for i in range(500))]
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "parts"),
+    [
+        (b"", "EDGEUSDT.csv", ["EDGEUSDT.csv", "empty"]),
+        (b"ts,price,qty,side\n", "EDGEUSDT.csv", ["EDGEUSDT.csv"]),
+        (b"when,cost\n1,2\n", "EDGEUSDT.csv", ["EDGEUSDT.csv", "price"]),
+        (GOOD.replace("side", "sidex").encode(), "EDGEUSDT.csv", ["EDGEUSDT.csv", "side"]),
+        (gzip.compress(GOOD.encode())[:-40], "EDGEUSDT.csv.gz", ["EDGEUSDT.csv.gz", "truncated"]),
+        (b"PK\x03\x04 not a zip", "EDGEUSDT.zip", ["EDGEUSDT.zip"]),
+    ],
+)
+def test_broken_file_fails_the_run_and_keeps_the_last_good(copy: Any, data: bytes, name: str, parts: list[str]) -> None:
+    """A file that cannot be read fails its run with an error that names it; the last good partition stays."""
+    before = copy.contents()
+    done = copy.materialize("ticks", "EDGEUSDT", **ticks_place(copy, data, name))
+    assert done.returncode != 0
+    for part in ("InputError", *parts):
+        assert part in done.stderr
+    assert copy.contents() == before
+
+
+def test_bad_rows_are_quarantined_and_counted(copy: Any) -> None:
+    """Rows with NaN, negative or zero values are set aside with file, line and reason, and a check shows it."""
+    lines = GOOD.split("\n")
+    lines[10], lines[20], lines[30] = lines[10].replace(",1.5,", ",nan,"), "1767225800000000,-5,1,buy", "what is this"
+    variables = ticks_place(copy, "\n".join(lines).encode())
+    done = copy.materialize("ticks", "EDGEUSDT", **variables)
+    assert done.returncode == 0, done.stderr[-2000:]
+    warehouse = copy.project().warehouse
+    manifest = warehouse.require("ticks", {"symbol": "EDGEUSDT"})
+    assert (manifest.summary["read"], manifest.summary["rows"], manifest.summary["quarantined"]) == (500, 497, 3)
+    check = next(c for c in manifest.checks if c["name"] == "quarantine_empty")
+    assert (check["passed"], check["blocking"]) == (False, False)
+    rows = warehouse.read_table(warehouse.require("quarantine", {"symbol": "EDGEUSDT"})).to_pylist()
+    assert [(row["file"].endswith("EDGEUSDT_trades.csv"), row["line"]) for row in rows] == [(True, 11), (True, 21), (True, 31)]
+    assert all(row["reason"] for row in rows)
+
+
+def test_unsorted_mixed_units_and_split_files_give_the_same_bars(copy: Any) -> None:
+    """Shuffled rows, a mixture of ms and us, and one file cut in two give the bars of the clean file."""
+    lines = GOOD.split("\n")
+    head, rows = lines[0], lines[1:]
+    variables = ticks_place(copy, GOOD.encode())
+    folder = Path(json.loads(variables["SCALPER__SOURCE__FOLDER"]))
+    for select in ("ticks", "bars"):
+        done = copy.materialize(select, "EDGEUSDT", **variables)
+        assert done.returncode == 0, done.stderr[-2000:]
+    clean = copy.project().warehouse.require("bars", {"symbol": "EDGEUSDT"})
+    random.Random(3).shuffle(rows)
+    mixed = [row.replace("000,", ",", 1) if i % 2 else row for i, row in enumerate(rows)]
+    (folder / "EDGEUSDT_trades.csv").write_text("\n".join([head, *mixed[:200]]))
+    (folder / "EDGEUSDT_more.csv").write_text("\n".join([head, *mixed[200:]]))
+    for select in ("ticks", "bars"):
+        done = copy.materialize(select, "EDGEUSDT", **variables)
+        assert done.returncode == 0, done.stderr[-2000:]
+    again = copy.project().warehouse.require("bars", {"symbol": "EDGEUSDT"})
+    assert again.files["data.parquet"]["sha256"] == clean.files["data.parquet"]["sha256"]
+
+
+def test_too_few_rows_block_the_dataset_and_whatever_reads_it(copy: Any) -> None:
+    """Too few rows fail the run with a failed check; downstream refuses to read until a build passes."""
+    done = copy.materialize("datasets", EDGE_3, SCALPER__SPLITS__MIN_ROWS="1000000")
+    assert done.returncode != 0
+    assert "min_rows" in done.stderr
+    assert "InsufficientDataError" in done.stderr
+    done = copy.materialize("models/xgb_classifier", EDGE_3)
+    assert done.returncode != 0
+    assert "failed blocking checks" in done.stderr
+    assert copy.materialize("datasets", EDGE_3).returncode == 0
+    assert copy.materialize("models/xgb_classifier", EDGE_3).returncode == 0
+
+
+def test_one_class_labels_are_refused(copy: Any) -> None:
+    """A deadband that leaves one class fails the run and says what to change."""
+    done = copy.materialize("datasets", EDGE_3, SCALPER__LABELS__K_VOL="50")
+    assert done.returncode != 0
+    assert "one class" in done.stderr
+    assert "k_vol" in done.stderr
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_leaves_whole_partitions(demo: Any, copy: Any, seed: int) -> None:
+    """`kill -9` at a random moment of a run leaves only whole partitions, and a re-run gives the same content."""
+    wanted = demo[0].contents()
+    shutil.rmtree(copy.folder / "warehouse" / "demo" / "features")
+    shutil.rmtree(copy.folder / "warehouse" / "demo" / "bars")
+    process = subprocess.Popen(
+        [str(Path(os.sys.executable).with_name("scalper")), "run"],  # type: ignore[attr-defined]
+        cwd=copy.folder,
+        env=copy.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(random.Random(seed).uniform(3.0, 8.0))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    warehouse = copy.project().warehouse
+    for manifest in warehouse.partitions(""):
+        for name in manifest.files:
+            warehouse.read_bytes(manifest, name)  # refuses what is missing or altered
+    done = copy.scalper("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert copy.contents() == wanted
+
+
+def test_two_workers_give_the_same_content(demo: Any, copy: Any) -> None:
+    """Two processes give the content one gives, from the same seed and the same input."""
+    wanted = demo[0].contents()
+    shutil.rmtree(copy.folder / "warehouse")
+    done = copy.scalper("run", "--workers", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert copy.contents() == wanted
+
+
+def test_only_one_stage(copy: Any) -> None:
+    """`--only backtest` scores the models that are there without training; an unknown stage is refused with the known ones."""
+    for manifest in list(copy.project().warehouse.partitions("backtests")):
+        shutil.rmtree(copy.project().warehouse.folder("backtests", manifest.keys))
+    done = copy.scalper("run", "--only", "backtest", "--symbols", "EDGEUSDT", "--horizons", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [m.keys for m in copy.project().warehouse.partitions("backtests")] == [{"symbol": "EDGEUSDT", "horizon": "3"}]
+    refused = copy.scalper("run", "--only", "everything")
+    assert refused.returncode == 2
+    assert "'thresholds'" in refused.stdout
