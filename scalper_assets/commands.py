@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -16,6 +17,8 @@ from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.project import Project
 
 __all__ = ["init", "run"]
+
+WIDTH = 100
 
 Choice = Annotated[str | None, typer.Option(help="One stage: ticks, features, train, backtest or thresholds.")]
 
@@ -38,7 +41,7 @@ def run(
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")] = None,
 ) -> None:
     """Run the whole graph, from raw data to thresholds; what is fresh is not recomputed."""
-    console = Console()
+    console = _console()
     try:
         project = _configure(profile, source, overrides or [])
         settings = project.settings
@@ -57,6 +60,12 @@ def run(
     _conclude(console, project, outcomes, only)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _console() -> Console:
+    """A console wide enough for the verdicts where its output goes to a file or a narrow terminal."""
+    console = Console()
+    return console if console.width >= WIDTH else Console(width=WIDTH)
 
 
 def _configure(profile: str | None, source: str | None, overrides: list[str]) -> Project:
@@ -139,12 +148,13 @@ def _conclude(console: Console, project: Project, outcomes: list[Outcome], only:
 
 def thresholds_table(thresholds: dict) -> Table:  # type: ignore[type-arg]
     """The published verdicts, a row a coin and horizon."""
-    table = Table(title=f"Thresholds {thresholds['version']} on {thresholds['timeframe']} bars", title_justify="left")
-    for name in ("coin", "horizon", "action", "tier"):
-        table.add_column(name)
-    for name in ("score", "min conf.", "trades", "expectancy R", "bal. acc."):
-        table.add_column(name, justify="right")
-    table.add_column("reason")
+    title = f"Thresholds {thresholds['version']} on {thresholds['timeframe']} bars"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("coin", "h", "action", "tier"):
+        table.add_column(name, no_wrap=True)
+    for name in ("score", "conf.", "trades", "E[R]", "BA"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("reason", no_wrap=True)
     for symbol, coin in thresholds["coins"].items():
         for horizon, row in sorted(coin["horizons"].items(), key=lambda item: int(item[0])):
             table.add_row(

@@ -37,6 +37,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 DAGSTER_YAML = """\
 telemetry: {enabled: false}
+nux: {enabled: false}
 python_logs: {python_log_level: INFO}
 """
 

@@ -80,8 +80,8 @@ def _replay(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Walk the bars once; returns entry bar and exit bar of each order (-1 = not taken) and the marks.
 
-    At each open: the position leaves if its time is up, then orders that are due enter if flat; at
-    the close the position is marked net of its entry-side costs.
+    At each open: the position leaves if its time is up; orders that are due enter if there was no
+    position when they were decided; at the close the position is marked net of its entry-side costs.
     """
     n_orders, n_bars = entry_due.size, open_ts.size
     entry_bar = np.full(n_orders, -1, np.int64)
@@ -91,6 +91,7 @@ def _replay(
     held, order = -1, 0
     closed_r, closed_equity = 0.0, 1.0
     for i in range(first, n_bars):
+        was_flat = held < 0  # when the orders due now were decided, at the close just before
         while True:
             if held >= 0 and open_ts[i] >= exit_due[held]:
                 gross = side[held] * (open_[i] / open_[entry_bar[held]] - 1.0)
@@ -101,7 +102,7 @@ def _replay(
                 held = -1
             if order == n_orders or entry_due[order] > open_ts[i]:
                 break
-            if held < 0:
+            if was_flat and held < 0:
                 held = order
                 entry_bar[held] = i
             order += 1
@@ -134,8 +135,8 @@ def run_backtest(
     """Trade the predictions of one role over its bars and return trades, equity and decisions.
 
     A row decided at the close of its bar enters at the open of the next bar and leaves at the first
-    open at or after ``close + horizon`` intervals. While a position is open further signals are
-    passed over; the next may be taken so that it enters at the very open at which the last one left.
+    open at or after ``close + horizon`` intervals. Signals while a position is open are passed over:
+    the next decision is the first close after the exit, so a trade takes ``horizon + 1`` bars.
 
     Parameters
     ----------

@@ -270,6 +270,7 @@ _UNSCORED: Final[Mapping[str, Any]] = {
     "reasons": [NOT_SCORED],
     "trades_taken": None,
     "expectancy_r": None,
+    "balanced_accuracy": None,
     "at_min_confidence": None,
     "report_id": None,
 }
@@ -302,6 +303,7 @@ def _verdict(report: Mapping[str, Any] | None, min_score: float | None) -> dict[
         **decision,
         "trades_taken": metrics["trades_taken"],
         "expectancy_r": metrics["expectancy_r"],
+        "balanced_accuracy": metrics["balanced_accuracy"],
         "at_min_confidence": report["at_min_confidence"],
         "report_id": report["report_id"],
     }

@@ -48,6 +48,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         costs=project_costs(project),
         seed=settings.gate.seed,
         draws=settings.gate.draws,
+        risk_per_trade=settings.backtest.risk_per_trade,
         lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind")},
     )
     report, trades = evaluation.report, evaluation.run.trades

@@ -36,10 +36,11 @@ def _build(project: Project, keys: Keys) -> Manifest:
     backtest = json.loads(warehouse.read_bytes(warehouse.require("backtests", keys), "report.json"))
     verdict = _verdict(project, keys)
     scored = backtest["lineage"]["bundle_id"]
-    if scored != candidate["bundle_id"]:
+    if scored != candidate["bundle_id"] or verdict["report_id"] != backtest["report_id"]:
         raise WarehouseError(
-            f"champions {dict(keys)}: the candidate is bundle {candidate['bundle_id'][:12]}, the backtest scored "
-            f"{scored[:12]}; materialise backtests and thresholds again"
+            f"champions {dict(keys)}: the candidate is bundle {candidate['bundle_id'][:12]}, the backtest scored {scored[:12]}; "
+            f"thresholds publish report {verdict['report_id']}, the backtest wrote {backtest['report_id']}; "
+            "materialise backtests and thresholds again"
         )
     accepted = verdict["action"] != "NO_TRADE"
     pointer = {

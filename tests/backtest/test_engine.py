@@ -67,12 +67,13 @@ def test_a_long_and_a_short_trade_worked_by_hand():
     assert run.signals["y_pred"].to_pylist()[:4] == [2, 1, 1, 0]
 
 
-def test_the_next_entry_may_be_at_the_very_open_of_the_exit():
-    """With a signal on every bar and h = 3, signals 0, 3, 6 ... are taken, each entering where the last one left."""
+def test_decisions_are_taken_only_while_flat():
+    """With a signal on every bar and h = 3, signals 0, 4, 8 are taken: the next decision is the first close after the exit."""
     market = small(np.linspace(100, 110, 14), np.full(14, 0.9), horizon=3)
     run = replay(market)
-    assert run.trade_rows.tolist() == [0, 3, 6, 9]
-    assert run.trades["entry_ts_us"][1:].to_pylist() == run.trades["exit_ts_us"][:-1].to_pylist()
+    assert run.trade_rows.tolist() == [0, 4, 8]
+    entries, exits = run.trades["entry_ts_us"].to_pylist(), run.trades["exit_ts_us"].to_pylist()
+    assert all(entry > left for entry, left in zip(entries[1:], exits, strict=False))
 
 
 def test_a_signal_one_bar_too_early_is_passed_over():

@@ -42,7 +42,7 @@ def walk(n, seed, *, horizon, sigma=1e-3) -> Market:
 
 def test_law_1_random_entries_earn_nothing_and_with_costs_lose_the_costs():
     """10,000 random trades on a driftless walk: mean R within 3 SE of 0, and of -cost/risk with costs."""
-    market = walk(31_000, seed=1, horizon=3)
+    market = walk(41_500, seed=1, horizon=3)
     for costs in (FREE, Costs(4.0, 1.0, impact=0.0)):
         r = replay(market, costs=costs).trades["r"].to_numpy()
         expected = -float(costs.round_trip(1e-3)) / (1e-3 * np.sqrt(3))
@@ -116,9 +116,7 @@ def oracle(market: Market, threshold: float, costs: Costs) -> pd.DataFrame:
     frame["side"] = np.where(frame["p_long"] >= frame["p_short"], 1, -1)
     frame["confidence"] = frame[["p_long", "p_short"]].max(axis=1) / both
     frame = frame[frame["confidence"] >= threshold].reset_index(drop=True)
-    previous_close = pd.Series(bars["ts_us"].shift(1).to_numpy(), index=bars["ts_us"])
-    last_close_before_exit = previous_close.reindex(frame["t1_us"]).to_numpy()
-    successor = np.searchsorted(frame["ts_us"].to_numpy(), last_close_before_exit)
+    successor = np.searchsorted(frame["ts_us"].to_numpy(), frame["t1_us"].to_numpy())
     path, at = [], 0
     while at < len(frame):
         path.append(at)
