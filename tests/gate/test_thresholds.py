@@ -112,7 +112,7 @@ def report(symbol, horizon, score, *, action=None, tier=None, reason="accepted",
         "timeframe": timeframe,
         "report_id": f"{symbol}{horizon}",
         "decision": decision,
-        "metrics": {"trades_taken": 200, "expectancy_r": 0.1},
+        "metrics": {"trades_taken": 200, "expectancy_r": 0.1, "balanced_accuracy": 0.4},
         "at_min_confidence": {"min_confidence": 0.6, "trades_taken": 150},
     }
 
