@@ -1,5 +1,8 @@
 """Time and seasonality, from the close of the bar in UTC."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.kind import Kind
@@ -65,7 +68,7 @@ def weekend(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = 1.0 if (int(H[TS, i]) // DAY + 3) % 7 >= 5 else 0.0
 
 
-def _kind(name, kernel, definition, span, number, outputs=(), unit="ratio"):  # type: ignore[no-untyped-def]
+def _kind(name, kernel, definition, span, number, outputs=(), unit="ratio"):
     return Kind(
         name, "calendar", kernel, ((),), definition, ("ts_us",), span, lambda: 0, unit=unit,
         source=f"catalogue {number}", group="calendar", memory=lambda: 1, outputs=outputs,

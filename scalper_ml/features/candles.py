@@ -1,5 +1,8 @@
 """Price action and candles."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.generic import share, share_size

@@ -1,5 +1,8 @@
 """Other coins: what the market and the lead coin did, as known at this bar's close."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.generic import correlation, mean, sum_z, zscore
@@ -77,7 +80,7 @@ def leadlag_pred(H, i0, i1, t0, P, S, out):
         k = k + 1 if k < n - 1 else 0
 
 
-def _kind(name, kernel, params, definition, span, warmup, inputs, **rest):  # type: ignore[no-untyped-def]
+def _kind(name, kernel, params, definition, span, warmup, inputs, **rest):
     return Kind(name, "cross", kernel, params, definition, inputs, span, warmup, group="market", **rest)
 
 

@@ -21,10 +21,11 @@ from scalper_ml.features.series import (
     SERIES,
     SERIES_MEMORY,
     SERIES_STATE,
-    TRADES,
     TS,
     derive,
     first_bad_row,
+    load,
+    publish,
 )
 from scalper_ml.kernel import kernel
 from scalper_ml.schema import InputGroup, us
@@ -53,33 +54,6 @@ class FeatureBlock:
     state: bytes
 
 
-@kernel
-def _load(X, ts_us, H, i0):
-    for i in range(X.shape[0]):
-        for c in range(X.shape[1]):
-            H[c, i0 + i] = X[i, c]
-        H[TS, i0 + i] = ts_us[i]
-
-
-@kernel
-def _publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
-    """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high."""
-    for i in range(i0, i1):
-        r = i - i0
-        good = not H[TRADES, i] < min_ticks
-        for j in range(limits.shape[1]):
-            v = out[j, r]
-            if t0 + r < limits[0, j]:
-                v = np.nan
-            elif v < limits[1, j]:
-                v = limits[1, j]
-            elif v > limits[2, j]:
-                v = limits[2, j]
-            values[r, j] = v
-            good = good and np.isfinite(v)
-        warm[r] = good
-
-
 def _fuse(kernels: Sequence[Any]) -> Any:
     """One compiled function that runs `kernels` over a block of rows, each as often as the set has it.
 
@@ -98,7 +72,7 @@ def _fuse(kernels: Sequence[Any]) -> Any:
         lines.append(f"        kernel_{code}(H, i0, i1, t0, {call})")
     lines.append("    publish(H, i0, i1, t0, out, limits, min_ticks, values, warm)")
     names = {f"kernel_{code}": one for code, one in enumerate(kernels)}
-    names |= {"load": _load, "derive": derive, "publish": _publish, "__name__": __name__}
+    names |= {"load": load, "derive": derive, "publish": publish, "__name__": __name__}
     exec(compile("\n".join(lines), __file__, "exec"), names)
     return kernel(names["run"])
 
@@ -160,8 +134,7 @@ class FeatureStream:
         self._at = self._memory
         self._rows = 0
 
-    def push(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
-        """Compute rows that do not contain a reset, except before the first, into `values` and `warm`."""
+    def _rows_without_reset(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
         done, n = 0, len(X)
         while done < n:
             if self._at == self._H.shape[1]:
@@ -177,10 +150,7 @@ class FeatureStream:
             self._rows += m
             done = end
 
-    def extend(self, X: np.ndarray, ts_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values (n, f) and warm (n,) of the next n bars; resets where the gap is too long."""
-        values = np.empty((len(X), len(self.fs.names)))
-        warm = np.empty(len(X), dtype=np.bool_)
+    def _check(self, X: np.ndarray, ts_us: np.ndarray) -> None:
         bad = first_bad_row(X)
         if bad >= 0:
             row = dict(zip(INPUT_COLUMNS, X[bad].tolist(), strict=True))
@@ -188,14 +158,34 @@ class FeatureStream:
                 f"bar {bad} of {len(X)} closing at {int(ts_us[bad])} us: found {row}; expected 0 < low <= open, close "
                 f"<= high, volume >= 0 and gap >= 0, all finite - quarantine the bar before features"
             )
-        starts = np.flatnonzero(X[:, GAP_COLUMN] > self.fs.reset_after_gap)
+        before = int(self._H[TS, self._at - 1]) if self._rows else -1
+        if ts_us[0] <= before or not (ts_us[1:] > ts_us[:-1]).all():
+            late = np.flatnonzero(np.diff(ts_us, prepend=before) <= 0)[0]
+            raise ContractError(f"bar {late} of {len(X)}: closes at {ts_us[late]} us, not after the bar before; sort")
+
+    def push(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
+        """Compute the next n bars into `values` (n, f) and `warm` (n,); reset before a bar after a long gap.
+
+        Parameters
+        ----------
+        X : float64 array (n, len(INPUT_COLUMNS)), C-contiguous
+        ts_us : int64 array (n,)
+            Close of each bar, increasing, after the last bar pushed.
+
+        Raises
+        ------
+        ContractError
+            A bar that breaks its contract or the order of time; nothing was computed then.
+        """
+        if len(X) == 0:
+            return
+        self._check(X, ts_us)
         begin = 0
-        for start in [*starts.tolist(), len(X)]:
-            self.push(X[begin:start], ts_us[begin:start], values[begin:start], warm[begin:start])
-            if start < len(X):
-                self.reset()
+        for start in np.flatnonzero(X[:, GAP_COLUMN] > self.fs.reset_after_gap).tolist():
+            self._rows_without_reset(X[begin:start], ts_us[begin:start], values[begin:start], warm[begin:start])
+            self.reset()
             begin = start
-        return values, warm
+        self._rows_without_reset(X[begin:], ts_us[begin:], values[begin:], warm[begin:])
 
     def state(self) -> bytes:
         """The carried state as bytes; equal however the stream was cut."""
@@ -252,16 +242,16 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
         raise ContractError(
             f"feature inputs: found shapes {X.shape} and {ts.shape}, expected (n, {len(INPUT_COLUMNS)}) and (n,)"
         )
-    if len(ts) > 1 and not (np.diff(ts) > 0).all():
-        row = int(np.flatnonzero(np.diff(ts) <= 0)[0]) + 1
-        raise ContractError(f"feature inputs: ts_us of row {row} is {ts[row]}, not after {ts[row - 1]}; sort the bars")
     stream = FeatureStream(fs, state)
-    values, warm = stream.extend(X, ts)
+    values = np.empty((len(X), len(fs.names)))
+    warm = np.empty(len(X), dtype=np.bool_)
+    stream.push(X, ts, values, warm)
     return FeatureBlock(values, warm, stream.state())
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    return pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    values: np.ndarray = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    return values
 
 
 def inputs_from_bars(bars: pa.Table, market: pa.Table | None = None) -> np.ndarray:

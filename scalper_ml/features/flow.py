@@ -1,5 +1,8 @@
 """Order flow: what aggressive buyers and sellers did, bar by bar."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.generic import correlation, share, share_size, zscore
@@ -134,7 +137,7 @@ def aggr_run(H, i0, i1, t0, P, S, out):
 _FLOW = ("buy_volume", "sell_volume")
 
 
-def _kind(name, kernel, params, definition, span, warmup, inputs=_FLOW, **rest):  # type: ignore[no-untyped-def]
+def _kind(name, kernel, params, definition, span, warmup, inputs=_FLOW, **rest):
     return Kind(name, "flow", kernel, params, definition, inputs, span, warmup, group="trades", **rest)
 
 

@@ -1,5 +1,8 @@
 """Kernels that serve several features: the series they read are constants of the registry entry."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.window import slide_moments, slide_pair, slide_sum, sum_size

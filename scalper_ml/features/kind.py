@@ -77,6 +77,8 @@ class Kind:
         Column stems, `name` alone by default.
     constants : tuple of float, optional
         Passed to the kernel after the parameters; not part of the name.
+    smallest, largest : int, optional
+        What a parameter may be.
     version : int
         Raised when the numbers change.
     """
@@ -96,6 +98,8 @@ class Kind:
     memory: Callable[..., int] = _longest
     outputs: tuple[str, ...] = ()
     constants: tuple[float, ...] = ()
+    smallest: int = 1
+    largest: int = 2000
     version: int = 1
 
     def columns(self, params: tuple[int, ...]) -> tuple[str, ...]:
@@ -106,5 +110,5 @@ class Kind:
         """Clip range of each column for one parameter set."""
         span = self.span(*params) if callable(self.span) else self.span
         if isinstance(span[0], tuple):
-            return span  # type: ignore[return-value]
-        return (span,) * len(self.outputs or (self.name,))  # type: ignore[return-value]
+            return span
+        return (span,) * len(self.outputs or (self.name,))

@@ -1,5 +1,8 @@
 """Returns and momentum."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind, ema_warmup, wilder_warmup

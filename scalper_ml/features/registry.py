@@ -40,8 +40,6 @@ FAMILIES: tuple[str, ...] = tuple(dict.fromkeys(kind.family for kind in KINDS))
 ALWAYS = ("ewma_vol", (97,))
 """Labels, costs and risk are measured in units of this column."""
 
-LARGEST_WINDOW = 2000
-
 
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
@@ -134,7 +132,7 @@ class FeatureSet:
         """Position of a column; FeatureSetError names the nearest ones if there is none."""
         if name not in self.names:
             near = difflib.get_close_matches(name, self.names)
-            raise FeatureSetError(f"feature {name!r}: not among the {len(self.names)} of set {self.id}; nearest {near}")
+            raise FeatureSetError(f"feature {name!r}: not among the {len(self.names)} of {self.id}; nearest {near}")
         return self.names.index(name)
 
     def describe(self) -> list[dict[str, Any]]:
@@ -191,12 +189,13 @@ def _listed(what: str, found: Iterable[str], known: Sequence[str]) -> None:
 
 
 def _windows(kind: Kind, given: Sequence[int | Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    chosen = tuple((one,) if isinstance(one, int) else tuple(one) for one in given)
+    chosen = tuple(tuple(one) if isinstance(one, Sequence) else (one,) for one in given)
     for params in chosen:
-        if len(params) != len(kind.params[0]) or not all(1 <= p <= LARGEST_WINDOW for p in params):
+        fits = all(isinstance(p, int) and kind.smallest <= p <= kind.largest for p in params)
+        if len(params) != len(kind.params[0]) or not fits:
             raise SettingsError(
                 f"windows of feature {kind.name!r}: found {list(params)}, expected {len(kind.params[0])} "
-                f"whole numbers from 1 to {LARGEST_WINDOW}, as in {[list(p) for p in kind.params]}"
+                f"whole numbers from {kind.smallest} to {kind.largest}, as in {[list(p) for p in kind.params]}"
             )
     return chosen
 

@@ -3,6 +3,9 @@
 Rows of the matrix ``H (series, rows)``. Row numbers are compile-time constants of the kernels.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 import numpy as np
@@ -19,6 +22,8 @@ __all__ = [
     "SIGMA_FLOOR",
     "derive",
     "first_bad_row",
+    "load",
+    "publish",
 ]
 
 INPUT_COLUMNS: tuple[str, ...] = (
@@ -191,3 +196,31 @@ def derive(H, i0, i1, t0, S):
         H[LEAD_SIGMA, i] = _rms(H[LEAD], i, k, lead)
         H[LN_DISP, i] = math.log(max(H[MKT_DISP, i], SIGMA_FLOOR)) if H[MKT_DISP, i] >= 0.0 else np.nan
         k = k + 1 if k < 59 else 0
+
+
+@kernel
+def load(X, ts_us, H, i0):
+    """Copy raw inputs into `H` from its row i0 on."""
+    for i in range(X.shape[0]):
+        for c in range(X.shape[1]):
+            H[c, i0 + i] = X[i, c]
+        H[TS, i0 + i] = ts_us[i]
+
+
+@kernel
+def publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
+    """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high."""
+    for i in range(i0, i1):
+        r = i - i0
+        good = not H[TRADES, i] < min_ticks
+        for j in range(limits.shape[1]):
+            v = out[j, r]
+            if t0 + r < limits[0, j]:
+                v = np.nan
+            elif v < limits[1, j]:
+                v = limits[1, j]
+            elif v > limits[2, j]:
+                v = limits[2, j]
+            values[r, j] = v
+            good = good and np.isfinite(v)
+        warm[r] = good

@@ -1,5 +1,8 @@
 """Statistics and complexity of recent prices and returns."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 import numpy as np
@@ -98,7 +101,7 @@ def reversion(H, i0, i1, t0, P, S, out):
             slope = sxy / sxx
             left = max(syy - slope * sxy, 1e-12 * syy)
             t_stat = slope / math.sqrt(left / (n - 2) / sxx)
-            if slope <= -1.0:
+            if slope <= -1.0 + 1e-9:
                 half = 0.0
             elif slope < 0.0:
                 half = min(-math.log(2.0) / math.log1p(slope) / n, 1.0)
@@ -167,7 +170,7 @@ KINDS: tuple[Kind, ...] = (
         "return regressed on the log close before over n bars: -ln 2 / ln(1 + slope) / n within 0..1, 1 if not "
         "reverting; t-statistic of the slope", _C,
         ((0.0, 1.0), (-50.0, 50.0)), lambda n: n, source="catalogue 137, 138", state=pair_size,
-        memory=lambda n: n + 2, outputs=("ou_halflife", "adf_t"),
+        memory=lambda n: n + 2, outputs=("ou_halflife", "adf_t"), smallest=3,
     ),
     Kind(
         "rank_price", "statistics", rank_price, ((60,), (240,)), "mid-rank of the close among the last n closes / n",

@@ -1,5 +1,8 @@
 """Trend and mean position."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.generic import share, share_size
@@ -75,7 +78,8 @@ def vwap_dist(H, i0, i1, t0, P, S, out):
     for i in range(i0, i1):
         paid = slide_dot(H[TYPICAL], H[VOLUME], 0, i, k, n, S[: n + 1])
         volume = slide_sum(H[VOLUME], i, k, n, S[n + 1 :])
-        out[0, i - i0] = (H[CLOSE, i] - paid / volume) / H[ATR, i] if volume > 0.0 else 0.0
+        away = H[CLOSE, i] - paid / volume if volume > 0.0 else 0.0
+        out[0, i - i0] = away / H[ATR, i] if abs(away) > EQUAL * H[CLOSE, i] else 0.0
         k = k + 1 if k < n - 1 else 0
 
 
@@ -252,7 +256,7 @@ KINDS: tuple[Kind, ...] = (
         "regress", "trend", regress, ((15,), (30,), (60,)),
         "OLS of the log close on time over n bars: t-statistic of the slope; R^2; 0 in a flat window", _C,
         ((-50.0, 50.0), (0.0, 1.0)), lambda n: n - 1, source="catalogue 26, 27; TA-Lib LINEARREG_SLOPE",
-        state=pair_size, outputs=("lr_t", "lr_r2"),
+        state=pair_size, outputs=("lr_t", "lr_r2"), smallest=3,
     ),
     Kind(
         "eff_ratio", "trend", eff_ratio, ((10,), (30,), (60,)),
@@ -284,6 +288,6 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "chop", "trend", chop, ((14,),), "ln(sum(true range) / (highest high - lowest low)) / ln n; 1 in a zero range",
-        _HLC, (0.0, 1.5), lambda n: n, source="catalogue 36", state=lambda n: sum_size(n) + 2 * max_size(),
+        _HLC, (0.0, 1.5), lambda n: n, source="catalogue 36", state=lambda n: sum_size(n) + 2 * max_size(), smallest=2,
     ),
 )

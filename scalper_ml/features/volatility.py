@@ -1,5 +1,8 @@
 """Volatility and range."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.generic import root_mean, share, share_size
@@ -146,7 +149,7 @@ KINDS: tuple[Kind, ...] = (
         "ewma_vol", "volatility", ewma_vol, ((94,), (97,)),
         "sqrt of the EWMA of squared 1-bar log returns, decay n/100, weights normalised to one", _C, (SIGMA_FLOOR, 1.0),
         lambda n: min(500, round(1500 / (100 - n))), unit="fraction", source="catalogue 44; pandas ewm(adjust=True)",
-        state=lambda n: 2, memory=lambda n: 1,
+        state=lambda n: 2, memory=lambda n: 1, largest=99,
     ),
     Kind(
         "rv", "volatility", rv, ((5,), (15,), (30,), (60,), (240,)),
@@ -176,7 +179,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "yang_zhang", "volatility", yang_zhang, ((60,),),
         "sqrt(var(ln O/C-1) + k var(ln C/O) + (1-k) RS), k = .34/(1.34+(n+1)/(n-1)), ddof 1", _OHLC, _FRACTION,
-        lambda n: n, unit="fraction", source="catalogue 42", state=lambda n: 2 * moments_size(n) + sum_size(n),
+        lambda n: n, unit="fraction", source="catalogue 42",
+        state=lambda n: 2 * moments_size(n) + sum_size(n), smallest=2,
     ),
     Kind(
         "rv_ratio", "volatility", rv_ratio, ((5, 60), (15, 240)),

@@ -1,5 +1,8 @@
 """Volume and activity."""
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import math
 
 from scalper_ml.features.generic import correlation, share, share_size, zscore

@@ -10,6 +10,9 @@ Arguments shared by all: ``x`` the series, ``i`` its current row, ``n`` the wind
 ``k`` the row within the block (``t % n``), ``S`` the carried state, zeros at first.
 """
 
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
 import numpy as np
 
 from scalper_ml.kernel import kernel

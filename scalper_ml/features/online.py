@@ -1,0 +1,135 @@
+"""Ticks or bars in, one feature vector a bar out: the batch kernels driven with one row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scalper_ml.bars.builder import BarBuilder
+from scalper_ml.features.engine import FeatureStream
+from scalper_ml.features.registry import FeatureSet
+from scalper_ml.features.series import INPUT_COLUMNS
+
+__all__ = ["FeatureRow", "OnlineFeatureBuilder"]
+
+_MARKET_AT = INPUT_COLUMNS.index("mkt_n")
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """Features known at one close: `values` (f,) in the order of `FeatureSet.names`, and whether all are known."""
+
+    ts_us: int
+    values: np.ndarray
+    warm: bool
+
+
+class OnlineFeatureBuilder:
+    """Stream trades or bars and get the vector the batch engine would have computed, bit for bit.
+
+    Parameters
+    ----------
+    fs : FeatureSet
+    interval_us : int
+        Length of a bar.
+    bar_state, feature_state : bytes, optional
+        From `state()`, or from a batch run: the builder starts warm, without replaying history.
+
+    Raises
+    ------
+    FeatureSetError
+        `feature_state` belongs to another feature set.
+    ContractError
+        `bar_state` belongs to another interval.
+
+    Notes
+    -----
+    A bar is published when the first trade of a later interval arrives; trades older than the open bar are refused.
+    """
+
+    def __init__(
+        self,
+        fs: FeatureSet,
+        interval_us: int,
+        *,
+        bar_state: bytes | None = None,
+        feature_state: bytes | None = None,
+    ) -> None:
+        self.fs = fs
+        self._bars = BarBuilder(interval_us) if bar_state is None else BarBuilder.from_state(interval_us, bar_state)
+        self._stream = FeatureStream(fs, feature_state)
+        self._X = np.full((1, len(INPUT_COLUMNS)), np.nan)
+        self._ts = np.zeros(1, dtype=np.int64)
+        self._warm = np.zeros(1, dtype=np.bool_)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Order of the vector."""
+        return self.fs.names
+
+    def push_tick(
+        self,
+        ts_us: int,
+        price: float,
+        qty: float,
+        side: int,
+        trade_id: int = -1,
+        *,
+        market: Mapping[str, float] | None = None,
+    ) -> FeatureRow | None:
+        """Add one trade; the features of the bar it closed, or None.
+
+        Parameters
+        ----------
+        ts_us : int
+            Stamp in microseconds.
+        price, qty : float
+        side : int
+            +1 aggressive buyer, -1 aggressive seller.
+        market : mapping, optional
+            Market columns as of the close of the bar this trade ends.
+
+        Raises
+        ------
+        ContractError
+            A trade older than the open bar, or one that is not a trade.
+        """
+        bar = self._bars.push_one(ts_us, price, qty, side, trade_id)
+        return None if bar is None else self.push_bar(bar, market)
+
+    def push_bar(self, bar: Mapping[str, Any], market: Mapping[str, float] | None = None) -> FeatureRow:
+        """The features known at the close of one bar.
+
+        Parameters
+        ----------
+        bar : mapping
+            Columns of BARS; ``ts_us`` in microseconds; None or absent where the source has nothing.
+        market : mapping, optional
+            Columns of MARKET at the same close; without it the market features of this row are NaN.
+
+        Raises
+        ------
+        ContractError
+            A bar that breaks its contract or is not after the last one.
+        """
+        row = self._X[0]
+        for j, name in enumerate(INPUT_COLUMNS):
+            value = bar.get(name) if j < _MARKET_AT else market.get(name) if market is not None else None
+            row[j] = np.nan if value is None else value
+        self._ts[0] = bar["ts_us"]
+        values = np.empty((1, len(self.fs.names)))
+        self._stream.push(self._X, self._ts, values, self._warm)
+        return FeatureRow(int(self._ts[0]), values[0], bool(self._warm[0]))
+
+    def finish(self, market: Mapping[str, float] | None = None) -> FeatureRow | None:
+        """Close the open bar, as at the end of a file; its features, or None if no bar is open."""
+        bars = self._bars.finish()
+        if bars.num_rows == 0:
+            return None
+        bar = {name: bars.column(name)[0].as_py() for name in bars.column_names if not name.endswith("ts_us")}
+        return self.push_bar(bar | {"ts_us": bars.column("ts_us")[0].value}, market)
+
+    def state(self) -> tuple[bytes, bytes]:
+        """`bar_state` and `feature_state` to start another builder exactly here."""
+        return self._bars.state(), self._stream.state()

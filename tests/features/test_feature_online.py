@@ -1,0 +1,140 @@
+"""Ticks in, vectors out: the same bits as the batch."""
+
+import featuredata
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather as feather
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from realdata import real_data
+
+from scalper_ml.bars.builder import BarBuilder
+from scalper_ml.errors import ContractError, FeatureSetError
+from scalper_ml.features import INPUT_COLUMNS, OnlineFeatureBuilder, compute, feature_set, inputs_from_bars
+from scalper_ml.schema import us
+
+MINUTE = 60_000_000
+FS = feature_set(["klines", "trades", "calendar"], reset_after_gap=30)
+
+
+def trades(n, seed):
+    """Trades of about 10 a minute with equal stamps, and a pause that resets the features."""
+    rng = np.random.default_rng(seed)
+    step = rng.choice([0, 1, 5_000_000, 20_000_000], n)
+    step[3 * n // 10] = 45 * MINUTE
+    ts = featuredata.START + np.cumsum(step)
+    price = np.round(100 * np.exp(np.cumsum(rng.normal(0, 2e-4, n))), 2)
+    return ts.astype(np.int64), price, rng.lognormal(0, 1, n), rng.choice([-1, 1], n).astype(np.int8)
+
+
+def batch(columns, fs=FS):
+    builder = BarBuilder(MINUTE)
+    bars = pa.concat_tables([builder.push(*columns, np.full(len(columns[0]), -1)), builder.finish()])
+    ts = us(bars.column("ts_us"))
+    return bars, ts, compute(fs, inputs_from_bars(bars), ts)
+
+
+def online(columns, restart_at=(), fs=FS):
+    builder = OnlineFeatureBuilder(fs, MINUTE)
+    rows = []
+    for i, (ts, price, qty, side) in enumerate(zip(*(c.tolist() for c in columns), strict=True)):
+        if i in restart_at:
+            bar_state, feature_state = builder.state()
+            builder = OnlineFeatureBuilder(fs, MINUTE, bar_state=bar_state, feature_state=feature_state)
+        row = builder.push_tick(ts, price, qty, side)
+        if row is not None:
+            rows.append(row)
+    return [*rows, builder.finish()]
+
+
+@settings(max_examples=3)
+@given(seed=st.integers(0, 100), restart_at=st.sets(st.integers(1, 9_999), max_size=6))
+def test_online_equals_batch_bit_for_bit(seed, restart_at):
+    """Each vector from ticks, across restarts from bytes and resets, has the bits of the batch row."""
+    columns = trades(10_000, seed)
+    _, ts, block = batch(columns)
+    rows = online(columns, restart_at)
+    assert [row.ts_us for row in rows] == ts.tolist()
+    assert np.array_equal(np.stack([row.values for row in rows]).view(np.int64), block.values.view(np.int64))
+    assert [row.warm for row in rows] == block.warm.tolist()
+    assert block.warm.any()
+
+
+def test_batch_state_starts_the_live_builder_warm():
+    """A builder started from the states of a batch goes on where the batch stopped."""
+    columns = trades(12_000, 3)
+    _, _, whole = batch(columns)
+    history = [c[:9_000] for c in columns]
+    builder = BarBuilder(MINUTE)
+    bars = builder.push(*history, np.full(9_000, -1))
+    state = compute(FS, inputs_from_bars(bars), us(bars.column("ts_us"))).state
+    live = OnlineFeatureBuilder(FS, MINUTE, bar_state=builder.state(), feature_state=state)
+    pushed = (live.push_tick(*tick) for tick in zip(*(c[9_000:].tolist() for c in columns), strict=True))
+    rows = [*(row for row in pushed if row is not None), live.finish()]
+    expected = whole.values[bars.num_rows :]
+    assert np.array_equal(np.stack([row.values for row in rows]).view(np.int64), expected.view(np.int64))
+
+
+def test_bars_with_market_context_equal_the_batch():
+    """Bars as mappings with the market beside them give the batch rows; names are the order of the vector."""
+    fs = feature_set(["klines", "trades", "market", "calendar"], min_ticks=18)
+    X, ts = featuredata.ordinary(600, 4), featuredata.stamps_us(600)
+    block = compute(fs, X, ts)
+    builder = OnlineFeatureBuilder(fs, MINUTE)
+    assert builder.names == fs.names
+    for i in range(600):
+        row = dict(zip(INPUT_COLUMNS, X[i].tolist(), strict=True))
+        market = {name: row.pop(name) for name in INPUT_COLUMNS[12:]}
+        got = builder.push_bar(row | {"ts_us": int(ts[i])}, market)
+        assert np.array_equal(got.values.view(np.int64), block.values[i].view(np.int64))
+        assert got.warm == block.warm[i]
+
+
+def test_late_trade_and_late_bar_are_refused():
+    """A trade older than the open bar, and a bar not after the last one, are refused and change nothing."""
+    builder = OnlineFeatureBuilder(FS, MINUTE)
+    start = featuredata.START
+    builder.push_tick(start + MINUTE, 100.0, 1.0, 1)
+    with pytest.raises(ContractError, match="older than"):
+        builder.push_tick(start, 100.0, 1.0, 1)
+    row = builder.push_tick(start + 2 * MINUTE, 101.0, 1.0, 1)
+    assert row is not None
+    bar = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1.0, "gap": 0, "ts_us": row.ts_us}
+    with pytest.raises(ContractError, match="not after the bar before"):
+        builder.push_bar(bar)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize("change", [{"close": NAN}, {"low": -1.0}, {"high": 0.5}, {"volume": None}, {"gap": None}])
+def test_bad_bar_is_refused(change):
+    """A bar with a NaN, negative or unordered price, or without volume, is refused with its values."""
+    bar = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1.0, "gap": 0, "ts_us": MINUTE}
+    with pytest.raises(ContractError, match="bar 0 of 1 closing at 60000000 us: found"):
+        OnlineFeatureBuilder(FS, MINUTE).push_bar(bar | change)
+
+
+def test_state_of_another_set_is_refused():
+    """A state belongs to one feature set; another set's, or half of one, is refused naming both."""
+    other = feature_set(["klines"])
+    X, ts = featuredata.ordinary(5), featuredata.stamps_us(5)
+    state = compute(other, X, ts).state
+    with pytest.raises(FeatureSetError, match=f"{other.id}.*{FS.id}"):
+        OnlineFeatureBuilder(FS, MINUTE, feature_state=state)
+    with pytest.raises(FeatureSetError, match="bytes"):
+        compute(other, X, ts, state[:-8])
+
+
+def test_real_trades_online_equal_batch():
+    """Real XRP/ETH trades of two and a half days: every online vector has the bits of the batch row."""
+    raw = feather.read_table(real_data("ticks/binance_spot_XRPETH_2019-10-11/XRP_ETH-trades.feather"))
+    raw = raw.sort_by("timestamp")
+    side = np.where(np.array(raw.column("side")) == "buy", 1, -1).astype(np.int8)
+    price, qty = (raw.column(name).to_numpy() for name in ("price", "amount"))
+    columns = (1000 * raw.column("timestamp").to_numpy(), price, qty, side)
+    _, stamps, block = batch(columns)
+    rows = online(columns)
+    assert [row.ts_us for row in rows] == stamps.tolist()
+    assert np.array_equal(np.stack([row.values for row in rows]).view(np.int64), block.values.view(np.int64))
