@@ -53,7 +53,7 @@ def test_summary_counts_coins(demo: Demo) -> None:
 def test_output_states_the_market_and_where_results_are(demo: Demo) -> None:
     """The run says what was planted, what it costs, what came out and where it lies."""
     printed = demo[1]
-    for part in ("10 days", "30 trades a bar", "fees 1 bp a side", "expectancy_not_significant", "per_coin_thresholds.json", "warehouse"):
+    for part in ("20 days", "20 trades a bar", "fees 1 bp a side", "expectancy_not_significant", "per_coin_thresholds.json", "warehouse"):
         assert part in printed
 
 
@@ -85,7 +85,7 @@ def test_views_answer_sql(demo: Demo) -> None:
     with duckdb.connect(str(place.folder / "warehouse" / "demo" / "scalper.duckdb"), read_only=True) as connection:
         bars = connection.sql("SELECT symbol, count(*) FROM bars GROUP BY 1 ORDER BY 1").fetchall()
         trades = connection.sql("SELECT count(*), max(abs(gross - fees - spread - slippage - net)) FROM backtests_trades").fetchall()
-    assert bars == [("COSTUSDT", 14400), ("EDGEUSDT", 14400), ("NULLUSDT", 14400)]
+    assert bars == [("COSTUSDT", 28800), ("EDGEUSDT", 28800), ("NULLUSDT", 28800)]
     assert trades[0][0] > 0
     assert trades[0][1] < 1e-12
 
