@@ -1,4 +1,4 @@
-"""``python -m bench [NAME ...]``: run the benchmarks and print a table; ``bench/results/latest.json`` keeps the figures."""
+"""``python -m bench [NAME ...]``: run the benchmarks, print a table, keep it in ``bench/results/latest.json``."""
 
 import json
 import platform
@@ -19,7 +19,9 @@ def main(names: list[str]) -> None:
     if unknown := sorted(set(names) - set(BENCHMARKS)):
         raise SystemExit(f"unknown benchmarks {unknown}; there are {sorted(BENCHMARKS)}")
     figures: list[Figure] = [figure for name in names or BENCHMARKS for figure in BENCHMARKS[name]()]
-    table = Table(title=f"{platform.machine()}, Python {platform.python_version()}; CPU time, medians", title_justify="left")
+    table = Table(
+        title=f"{platform.machine()}, Python {platform.python_version()}; CPU time, medians", title_justify="left"
+    )
     for name in ("what", "figure", "peer or bound", "its figure", "ratio", "goal"):
         table.add_column(name, overflow="fold")
     for figure in figures:

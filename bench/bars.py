@@ -49,8 +49,9 @@ def run() -> list[Figure]:
         rates = {name: TRADES / value / 1e6 for name, value in seconds.items()}
         figures.append(
             Figure(
-                f"trades into {label} bars", rates["ours"], "M trades / CPU s", "polars group_by_dynamic", rates["peer"],
-                rates["ours"] / rates["peer"], "6x, then 10x" if label == "1 s" else "",
+                f"trades into {label} bars", rates["ours"], "M trades / CPU s",
+                "polars group_by_dynamic", rates["peer"], rates["ours"] / rates["peer"],
+                "6x, then 10x" if label == "1 s" else "",
             )
         )  # fmt: skip
     return figures

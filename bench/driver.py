@@ -30,7 +30,9 @@ for layer in layers_of(settings):
 def child_cpu(command: list[str], environment: dict[str, str]) -> float:
     """CPU seconds of a command and its children."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        command, check=True, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -55,4 +57,6 @@ def run(repeats: int = 3) -> list[Figure]:
                 if repeat:  # the first round writes the ticks, fills caches and creates the Dagster home
                     taken[name].append(seconds)
     ours, bare = (statistics.median(taken[name]) for name in ("scalper run", "library"))
-    return [Figure("demo through `scalper run`", ours, "CPU s", "the same library calls", bare, ours / bare, "at most 1.15")]
+    return [
+        Figure("demo through `scalper run`", ours, "CPU s", "the same library calls", bare, ours / bare, "at most 1.15")
+    ]

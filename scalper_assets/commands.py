@@ -30,15 +30,21 @@ def init() -> None:
 
 
 def run(
-    profile: Annotated[str | None, typer.Option(help="A profile of config/settings.yaml; default: the one named there.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="A profile of config/settings.yaml; default: the one named there.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Folder of tick or kline files; overrides source.folder.")] = None,
     symbols: Annotated[str | None, typer.Option(help="Comma-separated; default: all configured ones.")] = None,
     symbols_file: Annotated[Path | None, typer.Option(help="A file with one symbol a line.")] = None,
-    horizons: Annotated[str | None, typer.Option(help="Comma-separated, in bars; default: all configured ones.")] = None,
+    horizons: Annotated[
+        str | None, typer.Option(help="Comma-separated, in bars; default: all configured ones.")
+    ] = None,
     only: Choice = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: the setting.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run what is fresh, too.")] = False,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")
+    ] = None,
 ) -> None:
     """Run the whole graph, from raw data to thresholds; what is fresh is not recomputed."""
     console = _console()
@@ -101,7 +107,8 @@ def _horizons(text: str | None) -> list[int]:
 def _introduce(console: Console, project: Project) -> None:
     settings = project.settings
     console.print(
-        f"profile [bold]{settings.profile}[/bold]: {len(settings.symbols)} symbols x horizons {settings.horizons} of {settings.bars.interval} bars"
+        f"profile [bold]{settings.profile}[/bold]: {len(settings.symbols)} symbols x horizons {settings.horizons} "
+        f"of {settings.bars.interval} bars"
     )
     if settings.source.kind == "synthetic":
         console.print(
@@ -119,7 +126,9 @@ def _run_with_progress(console: Console, phases: list, workers: int, force: bool
             progress.update(task, advance=1, description=f"{outcome.step.layers[0]} .. {outcome.step.name}")
             if outcome.error:
                 progress.console.print(
-                    f"[red]failed[/red] {outcome.step.name} ({', '.join(outcome.ran)}): {outcome.error}", soft_wrap=True, highlight=False
+                    f"[red]failed[/red] {outcome.step.name} ({', '.join(outcome.ran)}): {outcome.error}",
+                    soft_wrap=True,
+                    highlight=False,
                 )
 
         return run_plan(phases, workers=workers, force=force, report=report)
@@ -132,18 +141,25 @@ def _conclude(console: Console, project: Project, outcomes: list[Outcome], only:
     if ran == 0:
         console.print(f"nothing to recompute: all {total} partitions are fresh")
     else:
-        console.print(f"{ran - failed} of {total} partitions computed, {total - ran} were fresh" + (f", [red]{failed} runs failed[/red]" if failed else ""))
+        console.print(
+            f"{ran - failed} of {total} partitions computed, {total - ran} were fresh"
+            + (f", [red]{failed} runs failed[/red]" if failed else "")
+        )
     manifest = project.warehouse.manifest("thresholds", {})
     if manifest and (only in (None, "thresholds")):
         thresholds = json.loads(project.warehouse.read_bytes(manifest, "thresholds.json"))
         console.print(thresholds_table(thresholds))
         summary = thresholds["summary"]
         console.print(
-            f"{summary['active_coins']} active, {summary['warmup_coins']} warm-up, {summary['no_trade_coins']} no-trade coins; "
-            f"coverage {summary['coverage']:.2f}"
+            f"{summary['active_coins']} active, {summary['warmup_coins']} warm-up, "
+            f"{summary['no_trade_coins']} no-trade coins; coverage {summary['coverage']:.2f}"
         )
         console.print(f"thresholds   {project.path(project.settings.gate.file)}", soft_wrap=True, highlight=False)
-    console.print(f"warehouse    {project.warehouse.root} (SQL: duckdb {project.warehouse.root / 'scalper.duckdb'})", soft_wrap=True, highlight=False)
+    console.print(
+        f"warehouse    {project.warehouse.root} (SQL: duckdb {project.warehouse.root / 'scalper.duckdb'})",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def thresholds_table(thresholds: dict) -> Table:  # type: ignore[type-arg]

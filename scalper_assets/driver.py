@@ -87,7 +87,9 @@ def initialise_home(folder: Path) -> Path:
     return home
 
 
-def plan(project: Project, *, symbols: Sequence[str], horizons: Sequence[int], only: Only | None = None) -> list[list[Step]]:
+def plan(
+    project: Project, *, symbols: Sequence[str], horizons: Sequence[int], only: Only | None = None
+) -> list[list[Step]]:
     """Phases of steps; the steps of one phase do not depend on each other.
 
     Parameters
@@ -111,7 +113,11 @@ def plan(project: Project, *, symbols: Sequence[str], horizons: Sequence[int], o
             phases.append([Step(names, ())])
         elif group[0].shape == "symbol":
             coins = list(symbols)
-            if "bars" in names and settings.lead not in coins and project.warehouse.manifest("bars", {"symbol": settings.lead}) is None:
+            if (
+                "bars" in names
+                and settings.lead not in coins
+                and project.warehouse.manifest("bars", {"symbol": settings.lead}) is None
+            ):
                 coins.insert(0, settings.lead)  # cross-asset features need the lead coin
             phases.append([Step(names, (("symbol", symbol),)) for symbol in coins])
         else:
@@ -189,7 +195,11 @@ def execute(step: Step, force: bool) -> Outcome:
 
 
 def run_plan(
-    phases: Sequence[Sequence[Step]], *, workers: int = 1, force: bool = False, report: Callable[[Outcome], Any] = lambda outcome: None
+    phases: Sequence[Sequence[Step]],
+    *,
+    workers: int = 1,
+    force: bool = False,
+    report: Callable[[Outcome], Any] = lambda outcome: None,
 ) -> list[Outcome]:
     """Run all phases in order; within a phase up to `workers` steps at a time, each in its own process.
 

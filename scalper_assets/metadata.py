@@ -20,7 +20,9 @@ Metadata = dict[str, Any]
 def plain(values: Mapping[str, Any]) -> Metadata:
     """Numbers and text as they are, everything else as JSON."""
     return {
-        name.lower().replace(" ", "_"): value if isinstance(value, bool | int | float | str) else MetadataValue.json(value)
+        name.lower().replace(" ", "_"): value
+        if isinstance(value, bool | int | float | str)
+        else MetadataValue.json(value)
         for name, value in values.items()
         if value is not None
     }
@@ -34,13 +36,13 @@ def describe(project: Project, manifest: Manifest) -> Metadata:
         "content": manifest.content[:16],
         "bytes": sum(entry["bytes"] for entry in manifest.files.values()),
     }
-    for name, entry in manifest.files.items():
+    for name in manifest.files:
         if name.endswith("data.parquet"):
             metadata["dagster/column_schema"] = _schema(project, manifest, name)
             break
     if "rows" in manifest.summary:
         metadata["dagster/row_count"] = int(manifest.summary["rows"])
-    return metadata | DESCRIBE.get(layer, lambda _project, _manifest: {})(project, manifest)
+    return metadata | DESCRIBE[layer](project, manifest)
 
 
 def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
@@ -49,7 +51,9 @@ def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
     if manifest.layer == "features":
         fs = FeatureSet.from_json(project.warehouse.read_bytes(manifest, "feature_set.json").decode())
         described = {spec.name: spec.definition for spec in fs.specs}
-    return TableSchema(columns=[TableColumn(field.name, str(field.type), description=described.get(field.name)) for field in schema])
+    return TableSchema(
+        columns=[TableColumn(field.name, str(field.type), description=described.get(field.name)) for field in schema]
+    )
 
 
 def _plot(png: bytes, alt: str) -> Any:
@@ -59,16 +63,20 @@ def _plot(png: bytes, alt: str) -> Any:
 def _table(rows: list[dict[str, Any]]) -> Any:
     """Records of equal keys as a table; nested values as JSON."""
     flat = [
-        {k: v if isinstance(v, bool | int | float | str) else ("-" if v is None else json.dumps(v)) for k, v in row.items()} for row in rows
+        {
+            k: v if isinstance(v, bool | int | float | str) else ("-" if v is None else json.dumps(v))
+            for k, v in row.items()
+        }
+        for row in rows
     ]
     return MetadataValue.table(records=[TableRecord(row) for row in flat]) if flat else MetadataValue.text("none")
 
 
 def _ticks(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
-    return plain({k: summary[k] for k in ("read", "duplicate", "quarantined", "days", "first", "last", "buyer_share")}) | {
-        "files": _table(summary["files"])
-    }
+    return plain(
+        {k: summary[k] for k in ("read", "duplicate", "quarantined", "days", "first", "last", "buyer_share")}
+    ) | {"files": _table(summary["files"])}
 
 
 def _bars(project: Project, manifest: Manifest) -> Metadata:
@@ -114,14 +122,27 @@ def _datasets(project: Project, manifest: Manifest) -> Metadata:
         "dropped": MetadataValue.json(summary["dropped"]),
         "purged": MetadataValue.json(summary["purged"]),
         "roles": _table(roles),
-        "class_balance": _plot(plots.class_balance({r: [p["class_counts"][c] for c in CLASSES] for r, p in summary["roles"].items()}), "class balance by role"),
+        "class_balance": _plot(
+            plots.class_balance({r: [p["class_counts"][c] for c in CLASSES] for r, p in summary["roles"].items()}),
+            "class balance by role",
+        ),
     }
 
 
 def _models(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
     select = summary["metrics"]["select"]
-    names = ("accuracy", "majority_accuracy", "mcc", "log_loss", "log_loss_base", "log_loss_skill", "brier_skill", "ece", "ece_excess")
+    names = (
+        "accuracy",
+        "majority_accuracy",
+        "mcc",
+        "log_loss",
+        "log_loss_base",
+        "log_loss_skill",
+        "brier_skill",
+        "ece",
+        "ece_excess",
+    )
     metrics = [
         {
             "role": role,
@@ -146,7 +167,11 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
 
 def _candidates(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
-    return {"kind": summary["kind"], "bundle_id": summary["bundle_id"][:16], "comparison": _table(list(summary["comparison"]))}
+    return {
+        "kind": summary["kind"],
+        "bundle_id": summary["bundle_id"][:16],
+        "comparison": _table(list(summary["comparison"])),
+    }
 
 
 def _backtests(project: Project, manifest: Manifest) -> Metadata:
@@ -155,11 +180,22 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
     equity = project.warehouse.read_table(manifest, "equity.parquet")
     bars = project.warehouse.read_table(project.warehouse.require("bars", {"symbol": manifest.keys["symbol"]}))
     metrics, score, decision = report["metrics"], report["score"], report["decision"]
-    names = ("trades_taken", "win_rate", "expectancy_r", "profit_factor", "balanced_accuracy", "f1_long", "f1_short", "coverage")
+    names = (
+        "trades_taken",
+        "win_rate",
+        "expectancy_r",
+        "profit_factor",
+        "balanced_accuracy",
+        "f1_long",
+        "f1_short",
+        "coverage",
+    )
     return {
         "dagster/row_count": trades.num_rows,
         "report_id": report["report_id"],
-        **plain({k: decision[k] for k in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")}),
+        **plain(
+            {k: decision[k] for k in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")}
+        ),
         **plain({k: metrics[k] for k in names}),
         "score": _table(score["components"]),
         "gates": _table(score["gates"]),

@@ -1,11 +1,17 @@
 """Partitions: by symbol, and by symbol x horizon. Multi-partition keys read ``horizon|symbol``."""
 
-from dagster import AssetExecutionContext, MultiPartitionKey, MultiPartitionsDefinition, PartitionsDefinition, StaticPartitionsDefinition
+from dagster import (
+    AssetExecutionContext,
+    MultiPartitionKey,
+    MultiPartitionsDefinition,
+    PartitionsDefinition,
+    StaticPartitionsDefinition,
+)
 
 from scalper_assets.project import location_project
 from scalper_ml.layers.base import Shape
 
-__all__ = ["BY_SYMBOL", "BY_SYMBOL_HORIZON", "keys_of_run", "partitions_of", "partition_key"]
+__all__ = ["BY_SYMBOL", "BY_SYMBOL_HORIZON", "keys_of_run", "partition_key", "partitions_of"]
 
 _settings = location_project().settings
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import numba.core.config
+
+_config: Any = numba.config  # its names are set at run time
 
 __all__ = ["cache_folder", "kernel", "sources_digest"]
 
@@ -33,12 +34,12 @@ def sources_digest(package: Path | None = None) -> str:
 
 def cache_folder() -> Path:
     """Where compiled kernels are kept: below ``NUMBA_CACHE_DIR`` if set, else the user's cache folder."""
-    root = Path(numba.core.config.CACHE_DIR) if numba.core.config.CACHE_DIR else Path.home() / ".cache" / "scalper_ml"
+    root = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "scalper_ml"
     return root / sources_digest()
 
 
 _FOLDER = cache_folder()
-numba.core.config.CACHE_DIR = str(_FOLDER)
+_config.CACHE_DIR = str(_FOLDER)
 
 
 def kernel(function: Any) -> Any:

@@ -30,7 +30,7 @@ class Project:
 
 
 def settings_file(environment: Mapping[str, str], start: Path) -> Path:
-    """The settings file: the one ``SCALPER_SETTINGS`` names, else the nearest ``config/settings.yaml`` at or above `start`.
+    """The settings file: the one ``SCALPER_SETTINGS`` names, else the nearest ``config/settings.yaml`` above.
 
     Where neither is there, the one beside the sources of this package is used, if they are a checkout.
 
@@ -44,7 +44,9 @@ def settings_file(environment: Mapping[str, str], start: Path) -> Path:
     for folder in (start, *start.parents, Path(__file__).resolve().parents[1]):
         if (path := folder / "config" / "settings.yaml").is_file():
             return path
-    raise SettingsError(f"no config/settings.yaml in {start} or above; go to the project's folder or set SCALPER_SETTINGS")
+    raise SettingsError(
+        f"no config/settings.yaml in {start} or above; go to the project's folder or set SCALPER_SETTINGS"
+    )
 
 
 def open_project(

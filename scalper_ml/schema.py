@@ -180,7 +180,9 @@ def conform(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
         raise ContractError(f"{what}: types differ from the contract - {error}") from error
     for field in schema:
         if not field.nullable and (nulls := table.column(field.name).null_count):
-            raise ContractError(f"{what}: column {field.name!r} has {nulls} nulls of {table.num_rows} rows; none allowed")
+            raise ContractError(
+                f"{what}: column {field.name!r} has {nulls} nulls of {table.num_rows} rows; none allowed"
+            )
     return table
 
 

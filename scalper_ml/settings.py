@@ -120,7 +120,9 @@ class Splits(_Section):
     def _train_is_left(self) -> Self:
         taken = self.test_size + self.calibrate_size + self.select_size
         if taken > 0.8:
-            raise ValueError(f"test_size + calibrate_size + select_size is {taken:.2f}; at most 0.80, train needs the rest")
+            raise ValueError(
+                f"test_size + calibrate_size + select_size is {taken:.2f}; at most 0.80, train needs the rest"
+            )
         return self
 
 
@@ -244,7 +246,9 @@ def load_settings(
         if not sign:
             raise SettingsError(f"override {item!r}: expected section.key=value")
         layers.append((tuple(name.strip().split(".")), _parse(text, f"override {name}"), f"override {name}"))
-    chosen = str(profile or next((v for k, v, _ in reversed(layers) if k == ("profile",)), None) or values.get("profile"))
+    chosen = str(
+        profile or next((v for k, v, _ in reversed(layers) if k == ("profile",)), None) or values.get("profile")
+    )
     if not isinstance(profiles, dict) or chosen not in profiles:
         known = sorted(profiles) if isinstance(profiles, dict) else []
         raise SettingsError(f"{path.name}: profile {chosen!r} is unknown; known profiles: {known}")
@@ -285,7 +289,8 @@ def _collect_lines(node: yaml.Node, at: tuple[str, ...], lines: Lines, name: str
             here = (*at, str(key.value))
             if here in lines:
                 raise SettingsError(
-                    f"{name} line {key.start_mark.line + 1}: key {'.'.join(here)!r} stands twice (first on line {lines[here]})"
+                    f"{name} line {key.start_mark.line + 1}: key {'.'.join(here)!r} stands twice "
+                    f"(first on line {lines[here]})"
                 )
             lines[here] = key.start_mark.line + 1
             _collect_lines(value, here, lines, name)
@@ -299,7 +304,9 @@ def _parse(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(f"{source}: value {text!r} is not valid YAML - {getattr(error, 'problem', error)}") from None
+        raise SettingsError(
+            f"{source}: value {text!r} is not valid YAML - {getattr(error, 'problem', error)}"
+        ) from None
 
 
 def _overlay(
@@ -322,7 +329,10 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: s
     target = values
     for key in keys[:-1]:
         if not isinstance(target.get(key), dict):
-            raise SettingsError(f"{source}: unknown section {key!r}; sections: {sorted(k for k in values if isinstance(values[k], dict))}")
+            raise SettingsError(
+                f"{source}: unknown section {key!r}; "
+                f"sections: {sorted(k for k in values if isinstance(values[k], dict))}"
+            )
         target = target[key]
     target[keys[-1]] = value
 

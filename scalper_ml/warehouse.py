@@ -24,7 +24,16 @@ import pyarrow.parquet as pq
 
 from scalper_ml.errors import ChecksFailedError, WarehouseError
 
-__all__ = ["BundleStore", "Check", "Manifest", "Warehouse", "atomic_write", "canonical_json", "parquet_bytes", "sha256_of"]
+__all__ = [
+    "BundleStore",
+    "Check",
+    "Manifest",
+    "Warehouse",
+    "atomic_write",
+    "canonical_json",
+    "parquet_bytes",
+    "sha256_of",
+]
 
 Keys = Mapping[str, str | int]
 
@@ -134,7 +143,9 @@ class Warehouse:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError) as error:
-            raise WarehouseError(f"{path}: not a manifest ({error}); delete the folder and materialise it again") from None
+            raise WarehouseError(
+                f"{path}: not a manifest ({error}); delete the folder and materialise it again"
+            ) from None
 
     def blocked(self, layer: str, keys: Keys) -> dict[str, Any] | None:
         """The failed checks of the newest build, or None if it passed."""
@@ -157,27 +168,39 @@ class Warehouse:
         name = _name(layer, keys)
         if blocked := self.blocked(layer, keys):
             failed = "; ".join(f"{c['name']}: {c['description']}" for c in blocked["failed"])
-            raise ChecksFailedError(f"{name}: its newest build failed blocking checks ({failed}); fix the input and materialise it again")
+            raise ChecksFailedError(
+                f"{name}: its newest build failed blocking checks ({failed}); fix the input and materialise it again"
+            )
         manifest = self.manifest(layer, keys)
         if manifest is None:
-            raise WarehouseError(f"{name}: nothing materialised at {self.folder(layer, keys)}; materialise {layer} first")
+            raise WarehouseError(
+                f"{name}: nothing materialised at {self.folder(layer, keys)}; materialise {layer} first"
+            )
         return manifest
 
     def read_bytes(self, manifest: Manifest, file: str) -> bytes:
         """One file of a partition, verified against its hash."""
         entry = manifest.files.get(file)
         if entry is None:
-            raise WarehouseError(f"{_name(manifest.layer, manifest.keys)}: no file {file!r}; it holds {sorted(manifest.files)}")
+            raise WarehouseError(
+                f"{_name(manifest.layer, manifest.keys)}: no file {file!r}; it holds {sorted(manifest.files)}"
+            )
         path = self.folder(manifest.layer, manifest.keys) / entry["path"]
         try:
             data: bytes = path.read_bytes()
         except FileNotFoundError:
-            raise WarehouseError(f"{path}: missing, although the manifest names it; materialise the partition again") from None
+            raise WarehouseError(
+                f"{path}: missing, although the manifest names it; materialise the partition again"
+            ) from None
         if sha256_of(data) != entry["sha256"]:
-            raise WarehouseError(f"{path}: content differs from the manifest's sha256 {entry['sha256'][:12]}; materialise it again")
+            raise WarehouseError(
+                f"{path}: content differs from the manifest's sha256 {entry['sha256'][:12]}; materialise it again"
+            )
         return data
 
-    def read_table(self, manifest: Manifest, file: str = "data.parquet", columns: Sequence[str] | None = None) -> pa.Table:
+    def read_table(
+        self, manifest: Manifest, file: str = "data.parquet", columns: Sequence[str] | None = None
+    ) -> pa.Table:
         """One Parquet file of a partition as a table, verified against its hash."""
         data = self.read_bytes(manifest, file)
         return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
@@ -230,7 +253,9 @@ class Warehouse:
         )
         failed = [check for check in recorded if check["blocking"] and not check["passed"]]
         if failed:
-            atomic_write(folder / "blocked.json", canonical_json({"failed": failed, "inputs": manifest.inputs}, indent=1))
+            atomic_write(
+                folder / "blocked.json", canonical_json({"failed": failed, "inputs": manifest.inputs}, indent=1)
+            )
             return manifest
         for name, data in files.items():
             target = folder / entries[name]["path"]
@@ -277,7 +302,9 @@ class Warehouse:
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:
             for view, sources in sorted(views.items()):
-                connection.execute(f'CREATE VIEW "{view}" AS {" UNION ALL BY NAME ".join(map(self._current, sorted(sources)))}')
+                connection.execute(
+                    f'CREATE VIEW "{view}" AS {" UNION ALL BY NAME ".join(map(self._current, sorted(sources)))}'
+                )
         os.replace(temporary, self.root / "scalper.duckdb")
         return sorted(views)
 
@@ -285,7 +312,8 @@ class Warehouse:
         """SQL over the files a manifest names; files of interrupted builds are left out."""
         pattern, pointers = (f"{self.root.resolve()}/{part}".replace("'", "''") for part in source)
         return (
-            f"SELECT * EXCLUDE (filename) FROM read_parquet('{pattern}', hive_partitioning=true, union_by_name=true, filename=true) "
+            f"SELECT * EXCLUDE (filename) FROM read_parquet('{pattern}', "
+            "hive_partitioning=true, union_by_name=true, filename=true) "
             "WHERE parse_filename(filename) IN (SELECT parse_filename(unnest(map_values(files)).path) FROM "
             f"read_json('{pointers}', columns={{files: 'MAP(VARCHAR, STRUCT(path VARCHAR))'}}))"
         )
@@ -294,7 +322,9 @@ class Warehouse:
         """Remove what earlier or interrupted builds left behind; nested partitions are not touched."""
         for path in sorted(folder.rglob("*"), reverse=True):
             relative = path.relative_to(folder)
-            nested = any((folder / Path(*relative.parts[:n]) / "manifest.json").exists() for n in range(1, len(relative.parts)))
+            nested = any(
+                (folder / Path(*relative.parts[:n]) / "manifest.json").exists() for n in range(1, len(relative.parts))
+            )
             if nested or relative.as_posix() in current or path.name in ("manifest.json", "blocked.json"):
                 continue
             if path.is_file():
@@ -325,10 +355,10 @@ class BundleStore:
 
     def prune(self, pinned: Sequence[str] = ()) -> list[str]:
         """Remove all but the newest `keep` bundles and the pinned ones; return the ids removed."""
-        bundles = sorted((p for p in self.folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+        bundles = sorted(
+            (p for p in self.folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns, reverse=True
+        )
         old = [p for p in bundles[self.keep :] if p.name not in pinned]
         for path in old:
             shutil.rmtree(path)
         return [p.name for p in old]
-
-

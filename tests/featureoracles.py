@@ -358,9 +358,7 @@ ORACLES = {
     "vwap_dist": lambda b, n: (b.close - total(b.typical * b.volume, n) / total(b.volume, n)) / b.atr,
     "dmi": di,
     "aroon_osc": lambda b, n: talib.AROONOSC(b.high, b.low, n) / 100,
-    "vortex": lambda b, n: (
-        total(np.abs(b.high - lag(b.low, 1)) - np.abs(b.low - lag(b.high, 1)), n) / total(b.tr, n)
-    ),
+    "vortex": lambda b, n: total(np.abs(b.high - lag(b.low, 1)) - np.abs(b.low - lag(b.high, 1)), n) / total(b.tr, n),
     "regress": regress,
     "eff_ratio": lambda b, n: np.abs(move(b, n)) / total(np.abs(b.r), n),
     "donchian_pos": lambda b, n: talib.WILLR(b.high, b.low, b.close, n) / 100 + 0.5,
@@ -399,15 +397,11 @@ ORACLES = {
     "shape": shape,
     "body_z": lambda b: np.abs(b.close - b.open) / b.atr,
     "open_gap": lambda b: (b.open - lag(b.close, 1)) / b.atr,
-    "wick_imb": lambda b, n: (
-        total((shape(b)[2] - shape(b)[1]) * (b.high - b.low), n) / total(b.high - b.low, n)
-    ),
+    "wick_imb": lambda b, n: total((shape(b)[2] - shape(b)[1]) * (b.high - b.low), n) / total(b.high - b.low, n),
     "two_bars": two_bars,
     "one_bar": one_bar,
     "three_line": three_line,
-    "hh_ll": lambda b, n: (
-        total((b.high > lag(b.high, 1)) * 1.0 - (b.low < lag(b.low, 1)) * 1.0, n) / n
-    ),
+    "hh_ll": lambda b, n: total((b.high > lag(b.high, 1)) * 1.0 - (b.low < lag(b.low, 1)) * 1.0, n) / n,
     "nr": lambda b, n: (b.high - b.low <= last(b.high - b.low, n).min(axis=1)) * 1.0,
     "ha_run": ha_run,
     "drawdown": drawdown,

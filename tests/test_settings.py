@@ -58,7 +58,11 @@ def test_environment_chooses_profile() -> None:
         ("k_vol: 0.43", "k_vol: abc", ["line 14", "labels.k_vol", "valid number", "'abc'"]),
         ("kappa: 1.0", "kapa: 1.0", ["line 15", "labels.kapa", "did you mean 'kappa'"]),
         ("test_size: 0.30", "test_size: 0.90", ["splits", "at most 0.80"]),
-        ("level: A, sigma_bps: 25.0", "level: Z, sigma_bps: 25.0", ["source.markets.EDGEUSDT.level", "'A', 'B' or 'null'"]),
+        (
+            "level: A, sigma_bps: 25.0",
+            "level: Z, sigma_bps: 25.0",
+            ["source.markets.EDGEUSDT.level", "'A', 'B' or 'null'"],
+        ),
         ("profile: demo", "profile: nix", ["'nix'", "['demo', 'majors32']"]),
         ("{interval: 1m}", "{interval: 7q}", ["bars.interval", "'7q'", "'15m'"]),
         ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),

@@ -1,5 +1,6 @@
 """The warehouse: complete or absent, never half written."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -35,7 +36,10 @@ def test_round_trip(warehouse: Warehouse) -> None:
 def test_keys_have_one_order(warehouse: Warehouse) -> None:
     """A partition is found whatever the order in which its keys are given, also through its own manifest."""
     manifest = warehouse.write("datasets", {"horizon": 3, "symbol": "AAAUSDT"}, {"data.parquet": table(2)}, inputs={})
-    assert warehouse.folder("datasets", {"symbol": "AAAUSDT", "horizon": 3}).relative_to(warehouse.root).as_posix() == "datasets/symbol=AAAUSDT/horizon=3"
+    assert (
+        warehouse.folder("datasets", {"symbol": "AAAUSDT", "horizon": 3}).relative_to(warehouse.root).as_posix()
+        == "datasets/symbol=AAAUSDT/horizon=3"
+    )
     assert warehouse.read_table(warehouse.require("datasets", {"symbol": "AAAUSDT", "horizon": 3})).num_rows == 2
     assert warehouse.read_table(manifest).num_rows == 2
 
@@ -77,23 +81,31 @@ def test_death_at_any_rename_keeps_the_last_good_partition(
 
     for name in real:
         monkeypatch.setattr(os, name, dying(name))
-    try:
+    with contextlib.suppress(SystemExit):
         warehouse.write("ticks", KEYS, new, inputs={"v": 2})
-    except SystemExit:
-        pass
     monkeypatch.undo()
     manifest = warehouse.require("ticks", KEYS)
     rows = sum(warehouse.read_table(manifest, name).num_rows for name in manifest.files if name.endswith(".parquet"))
     assert rows == {1: 5, 2: 10}[manifest.inputs["v"]]
     again = warehouse.write("ticks", KEYS, new, inputs={"v": 2})
-    files = sorted(p.relative_to(warehouse.folder("ticks", KEYS)).as_posix() for p in warehouse.folder("ticks", KEYS).rglob("*") if p.is_file())
+    files = sorted(
+        p.relative_to(warehouse.folder("ticks", KEYS)).as_posix()
+        for p in warehouse.folder("ticks", KEYS).rglob("*")
+        if p.is_file()
+    )
     assert files == sorted([e["path"] for e in again.files.values()] + ["manifest.json"])
 
 
 def test_failed_check_blocks_and_keeps_the_last_good(warehouse: Warehouse) -> None:
     """A build whose blocking check failed is not published, and readers refuse the partition until one passes."""
     good = warehouse.write("bars", KEYS, {"data.parquet": table(3)}, inputs={"v": 1})
-    warehouse.write("bars", KEYS, {"data.parquet": table(9)}, inputs={"v": 2}, checks=[Check("prices", False, "2 bars break low <= high")])
+    warehouse.write(
+        "bars",
+        KEYS,
+        {"data.parquet": table(9)},
+        inputs={"v": 2},
+        checks=[Check("prices", False, "2 bars break low <= high")],
+    )
     assert warehouse.manifest("bars", KEYS) == good
     with pytest.raises(ChecksFailedError, match="prices: 2 bars break"):
         warehouse.require("bars", KEYS)
@@ -104,7 +116,9 @@ def test_failed_check_blocks_and_keeps_the_last_good(warehouse: Warehouse) -> No
 
 def test_warning_does_not_block(warehouse: Warehouse) -> None:
     """A failed check that does not block is recorded and the partition is published."""
-    warehouse.write("bars", KEYS, {"data.parquet": table(1)}, inputs={}, checks=[Check("gaps", False, "1 gap", blocking=False)])
+    warehouse.write(
+        "bars", KEYS, {"data.parquet": table(1)}, inputs={}, checks=[Check("gaps", False, "1 gap", blocking=False)]
+    )
     assert warehouse.require("bars", KEYS).checks[0]["passed"] is False
 
 

@@ -103,8 +103,8 @@ CATALOGUE: dict[str, Entry] = {
     "backtests": Entry(
         "decisions",
         ("parquet", "numba"),
-        "The candidate's out-of-sample trades on the score role, filled after the signal bar and net of fees, spread and "
-        "slippage, with the quality score and the gates it passed or failed.",
+        "The candidate's out-of-sample trades on the score role, filled after the signal bar and net of fees, "
+        "spread and slippage, with the quality score and the gates it passed or failed.",
         {
             "out_of_sample": "Every trade lies in the score role, after everything the model was fitted on.",
             "accounting": "Gross - fees - spread - slippage = net on every trade.",
@@ -117,7 +117,10 @@ CATALOGUE: dict[str, Entry] = {
         ("json",),
         "What the gate publishes: per coin and horizon the tier, the minimum confidence and the action; what was not "
         "scored or not accepted is NO_TRADE.",
-        {"complete": "Every configured coin x horizon has a verdict.", "all_scored": "Every one has been scored (a warning)."},
+        {
+            "complete": "Every configured coin x horizon has a verdict.",
+            "all_scored": "Every one has been scored (a warning).",
+        },
         ("gate", "layers/thresholds"),
     ),
     "champions": Entry(

@@ -57,7 +57,10 @@ def make_asset(layer: Layer) -> AssetsDefinition:
     partitions = partitions_of(layer.shape)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PreviewWarning)  # check results that carry the partition are new in Dagster
-        specs = [AssetCheckSpec(name, asset=key, partitions_def=partitions, description=entry.checks[name]) for name in layer.checks]
+        specs = [
+            AssetCheckSpec(name, asset=key, partitions_def=partitions, description=entry.checks[name])
+            for name in layer.checks
+        ]
 
     @asset(
         key=key,
@@ -83,9 +86,14 @@ def make_asset(layer: Layer) -> AssetsDefinition:
         results = [_check(layer, record) for record in manifest.checks]
         if opened.warehouse.blocked(layer.name, keys):
             yield from results
-            failed = "; ".join(f"{r.check_name}: {r.description}" for r in results if not r.passed and r.severity == AssetCheckSeverity.ERROR)
+            failed = "; ".join(
+                f"{r.check_name}: {r.description}"
+                for r in results
+                if not r.passed and r.severity == AssetCheckSeverity.ERROR
+            )
             raise Failure(
-                description=f"{layer.name} {dict(keys)}: blocking checks failed ({failed}); the last good partition stays",
+                description=f"{layer.name} {dict(keys)}: blocking checks failed ({failed}); "
+                "the last good partition stays",
                 allow_retries=False,
             )
         yield MaterializeResult(

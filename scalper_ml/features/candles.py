@@ -8,7 +8,7 @@ import math
 from scalper_ml.features.generic import share, share_size
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
 from scalper_ml.features.series import ATR, CLOSE, EQUAL, HIGH, LOW, OPEN, RANGE, SIGMA, WICKS
-from scalper_ml.features.window import max_size, slide_max, slide_min
+from scalper_ml.features.window import highest, lowest, sum_size
 from scalper_ml.kernel import kernel
 
 __all__ = ["KINDS"]
@@ -129,12 +129,13 @@ def drawdown(H, i0, i1, t0, P, S, out):
     """Log close less the highest and the lowest log close of n bars over sigma sqrt(n). ``S``: two extremes."""
     n = int(P[0])
     root = math.sqrt(n)
+    k = t0 % n
     for i in range(i0, i1):
-        t = t0 + i - i0
-        top, _ = slide_max(H[CLOSE], i, t, n, S[0:2])
-        bottom, _ = slide_min(H[CLOSE], i, t, n, S[2:4])
+        top = highest(H[CLOSE], i, k, n, S[: n + 1])
+        bottom = lowest(H[CLOSE], i, k, n, S[n + 1 :])
         out[0, i - i0] = math.log(H[CLOSE, i] / top) / (H[SIGMA, i] * root)
         out[1, i - i0] = math.log(H[CLOSE, i] / bottom) / (H[SIGMA, i] * root)
+        k = k + 1 if k < n - 1 else 0
 
 
 _HL = ("high", "low")
@@ -195,7 +196,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "drawdown", "candles", drawdown, ((240,),),
         "ln(C / highest C), ln(C / lowest C) of n bars, / (sigma60 sqrt(n))", ("close",), ((-8.0, 0.0), (0.0, 8.0)),
-        lambda n: max(n - 1, SIGMA_WARMUP), unit="sigma", source="catalogue 127", state=lambda n: 2 * max_size(),
+        lambda n: max(n - 1, SIGMA_WARMUP), unit="sigma", source="catalogue 127", state=lambda n: 2 * sum_size(n),
         outputs=("dd_max", "dd_min"),
     ),
 )

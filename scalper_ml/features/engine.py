@@ -120,7 +120,7 @@ class FeatureStream:
         self._cut = np.array(cuts, dtype=np.int64).reshape(-1, 6)[by_kernel]
         self._first = np.searchsorted(np.array(codes)[by_kernel], np.arange(len(_KERNELS) + 1)).astype(np.int64)
         self._P = np.array(constants or [0.0])
-        self._limits = np.array([[s.warmup, s.low, s.high] for s in fs.specs], dtype=np.float64).T.copy()
+        self._limits = np.array([[s.warmup, s.low, s.high] for s in fs.specs], dtype=np.float64).reshape(-1, 3).T.copy()
         self._S = np.zeros(floats)
         self._H = np.full((SERIES, self._memory + BLOCK), np.nan)
         self._out = np.full((column, BLOCK), np.nan)

@@ -17,7 +17,7 @@ from scalper_ml.features.series import (
     SIGMA,
     TR,
 )
-from scalper_ml.features.window import max_size, slide_max, slide_min, slide_sum, smooth, sum_size
+from scalper_ml.features.window import highest, inlined, lowest, slide_sum, smooth, sum_size
 from scalper_ml.kernel import kernel
 
 __all__ = ["KINDS"]
@@ -79,20 +79,21 @@ def cmo(H, i0, i1, t0, P, S, out):
 
 @kernel
 def stoch(H, i0, i1, t0, P, S, out):
-    """%K(n) smoothed by 3 and %D, its mean of 3. ``S``: two extremes, last 3 raw %K, last 3 smoothed."""
+    """%K(n) smoothed by 3 and %D, its mean of 3. ``S``: last 3 raw %K, last 3 smoothed, two extremes."""
     n = int(P[0])
+    k = t0 % n
     for i in range(i0, i1):
-        t = t0 + i - i0
-        top, _ = slide_max(H[HIGH], i, t, n, S[0:2])
-        bottom, _ = slide_min(H[LOW], i, t, n, S[2:4])
+        top = highest(H[HIGH], i, k, n, S[6 : n + 7])
+        bottom = lowest(H[LOW], i, k, n, S[n + 7 :])
+        S[0] = S[1]
+        S[1] = S[2]
+        S[2] = (H[CLOSE, i] - bottom) / (top - bottom) if top > bottom else 0.5
+        S[3] = S[4]
         S[4] = S[5]
-        S[5] = S[6]
-        S[6] = (H[CLOSE, i] - bottom) / (top - bottom) if top > bottom else 0.5
-        S[7] = S[8]
-        S[8] = S[9]
-        S[9] = (S[4] + S[5] + S[6]) / 3.0
-        out[0, i - i0] = S[9]
-        out[1, i - i0] = (S[7] + S[8] + S[9]) / 3.0
+        S[5] = (S[0] + S[1] + S[2]) / 3.0
+        out[0, i - i0] = S[5]
+        out[1, i - i0] = (S[3] + S[4] + S[5]) / 3.0
+        k = k + 1 if k < n - 1 else 0
 
 
 @kernel
@@ -155,7 +156,7 @@ def trix(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = (S[2] - before) / before if before > 0.0 else 0.0
 
 
-@kernel
+@inlined
 def _pressure(H, i, k, n, S):
     m = n + 1
     bought = slide_sum(H[BP], i, k, n, S[:m])
@@ -227,9 +228,9 @@ def ret_rank(H, i0, i1, t0, P, S, out):
         now = H[RET5, i]
         below = 0
         equal = 0
-        for j in range(i - n + 1, i + 1):
-            below += H[RET5, j] < now - 1e-13
-            equal += abs(H[RET5, j] - now) <= 1e-13
+        for past in H[RET5, i - n + 1 : i + 1]:
+            below += past < now - 1e-13
+            equal += abs(past - now) <= 1e-13
         out[0, i - i0] = (below + 0.5 * (equal + 1)) / n
 
 
@@ -237,12 +238,11 @@ def ret_rank(H, i0, i1, t0, P, S, out):
 def extreme_ret(H, i0, i1, t0, P, S, out):
     """Largest and smallest 1-bar return of n bars over the volatility. ``S``: two extremes."""
     n = int(P[0])
+    k = t0 % n
     for i in range(i0, i1):
-        t = t0 + i - i0
-        top, _ = slide_max(H[RET], i, t, n, S[0:2])
-        bottom, _ = slide_min(H[RET], i, t, n, S[2:4])
-        out[0, i - i0] = top / H[SIGMA, i]
-        out[1, i - i0] = bottom / H[SIGMA, i]
+        out[0, i - i0] = highest(H[RET], i, k, n, S[: n + 1]) / H[SIGMA, i]
+        out[1, i - i0] = lowest(H[RET], i, k, n, S[n + 1 :]) / H[SIGMA, i]
+        k = k + 1 if k < n - 1 else 0
 
 
 _C = ("close",)
@@ -271,7 +271,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "stoch", "momentum", stoch, ((14,),),
         "slow stochastic: %K of n bars, mean of 3; %D its mean of 3; 0.5 in a zero range", _HLC, (0.0, 1.0),
-        lambda n: n + 3, source="catalogue 5; TA-Lib STOCH", state=lambda n: 10, outputs=("stoch_k", "stoch_d"),
+        lambda n: n + 3, source="catalogue 5; TA-Lib STOCH", state=lambda n: 2 * sum_size(n) + 6, outputs=("stoch_k", "stoch_d"),
     ),
     Kind(
         "stochrsi", "momentum", stochrsi, ((14,),),
@@ -327,7 +327,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "extreme_ret", "momentum", extreme_ret, ((15,), (60,)),
         "largest (smallest) 1-bar log return of n bars / sigma60", _C, (-8.0, 8.0),
-        lambda n: max(n, SIGMA_WARMUP), unit="sigma", source="catalogue 16", state=lambda n: 2 * max_size(),
+        lambda n: max(n, SIGMA_WARMUP), unit="sigma", source="catalogue 16", state=lambda n: 2 * sum_size(n),
         outputs=("max_ret", "min_ret"),
     ),
 )

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from scalper_ml.features.window import dot_size, slide_dot, smooth
+from scalper_ml.features.window import dot_size, inlined, slide_dot, smooth
 from scalper_ml.kernel import kernel
 
 __all__ = [
@@ -114,12 +114,12 @@ def first_bad_row(X):
     return -1
 
 
-@kernel
+@inlined
 def _rms(x, i, k, S):
     return max(math.sqrt(slide_dot(x, x, 0, i, k, 60, S) / 60.0), SIGMA_FLOOR)
 
 
-@kernel
+@inlined
 def _sign(x):
     return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0)
 

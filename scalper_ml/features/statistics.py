@@ -10,7 +10,15 @@ import numpy as np
 from scalper_ml.features.generic import correlation, zscore
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.series import CLOSE, LNC, RET, RET5
-from scalper_ml.features.window import moments_size, pair_size, powers_size, slide_moments, slide_pair, slide_powers
+from scalper_ml.features.window import (
+    inlined,
+    moments_size,
+    pair_size,
+    powers_size,
+    slide_moments,
+    slide_pair,
+    slide_powers,
+)
 from scalper_ml.kernel import kernel
 
 __all__ = ["KINDS"]
@@ -41,14 +49,14 @@ def shape_moments(H, i0, i1, t0, P, S, out):
         k = k + 1 if k < n - 1 else 0
 
 
-@kernel
+@inlined
 def _pattern(x, i):
     """Which of the 6 orders the last three values are in; of equals the older counts as smaller."""
     a, b, c = x[i - 2], x[i - 1], x[i]
     return 4 * int(a > b) + 2 * int(a > c) + int(b > c)
 
 
-@kernel
+@inlined
 def _entropy(counts, n):
     total = 0.0
     for j in range(8):
@@ -71,7 +79,7 @@ def perm_entropy(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = _entropy(S, n) / math.log(6.0)
 
 
-@kernel
+@inlined
 def _word(x, i):
     return 4 * int(x[i - 2] > 0.0) + 2 * int(x[i - 1] > 0.0) + int(x[i] > 0.0)
 
@@ -120,9 +128,9 @@ def rank_price(H, i0, i1, t0, P, S, out):
         now = H[CLOSE, i]
         below = 0
         equal = 0
-        for j in range(i - n + 1, i + 1):
-            below += int(H[CLOSE, j] < now)
-            equal += int(H[CLOSE, j] == now)
+        for past in H[CLOSE, i - n + 1 : i + 1]:
+            below += past < now
+            equal += past == now
         out[0, i - i0] = (below + 0.5 * (equal + 1)) / n
 
 

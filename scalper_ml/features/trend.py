@@ -23,12 +23,15 @@ from scalper_ml.features.series import (
     VORTEX,
 )
 from scalper_ml.features.window import (
+    age_size,
     dot_size,
-    max_size,
+    highest,
+    inlined,
+    lowest,
     pair_size,
     slide_dot,
-    slide_max,
-    slide_min,
+    slide_max_age,
+    slide_min_age,
     slide_pair,
     slide_sum,
     smooth,
@@ -107,8 +110,8 @@ def aroon_osc(H, i0, i1, t0, P, S, out):
     n = int(P[0])
     for i in range(i0, i1):
         t = t0 + i - i0
-        _, high_age = slide_max(H[HIGH], i, t, n + 1, S[0:2])
-        _, low_age = slide_min(H[LOW], i, t, n + 1, S[2:4])
+        high_age = slide_max_age(H[HIGH], i, t, n + 1, S[:2])
+        low_age = slide_min_age(H[LOW], i, t, n + 1, S[2:])
         out[0, i - i0] = (low_age - high_age) / n
 
 
@@ -140,11 +143,12 @@ def eff_ratio(H, i0, i1, t0, P, S, out):
 def donchian_pos(H, i0, i1, t0, P, S, out):
     """Place of the close in the range of n bars; 0 in a zero range. ``S``: two extremes."""
     n = int(P[0])
+    k = t0 % n
     for i in range(i0, i1):
-        t = t0 + i - i0
-        top, _ = slide_max(H[HIGH], i, t, n, S[0:2])
-        bottom, _ = slide_min(H[LOW], i, t, n, S[2:4])
+        top = highest(H[HIGH], i, k, n, S[: n + 1])
+        bottom = lowest(H[LOW], i, k, n, S[n + 1 :])
         out[0, i - i0] = (H[CLOSE, i] - bottom) / (top - bottom) - 0.5 if top > bottom else 0.0
+        k = k + 1 if k < n - 1 else 0
 
 
 @kernel
@@ -158,17 +162,21 @@ def keltner_pos(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = (H[CLOSE, i] - S[0]) / (2.0 * max(S[1], RANGE_FLOOR * H[CLOSE, i]))
 
 
+@inlined
+def _twice_middle(H, i, k, n, S):
+    return highest(H[HIGH], i, k, n, S[: n + 1]) + lowest(H[LOW], i, k, n, S[n + 1 :])
+
+
 @kernel
 def ichimoku_tk(H, i0, i1, t0, P, S, out):
     """Middle of the range of a bars less that of b bars over ATR, not displaced. ``S``: four extremes."""
     a, b = int(P[0]), int(P[1])
+    Sa, Sb = S[: 2 * a + 2], S[2 * a + 2 :]
+    ka, kb = t0 % a, t0 % b
     for i in range(i0, i1):
-        t = t0 + i - i0
-        high_a, _ = slide_max(H[HIGH], i, t, a, S[0:2])
-        low_a, _ = slide_min(H[LOW], i, t, a, S[2:4])
-        high_b, _ = slide_max(H[HIGH], i, t, b, S[4:6])
-        low_b, _ = slide_min(H[LOW], i, t, b, S[6:8])
-        out[0, i - i0] = 0.5 * ((high_a + low_a) - (high_b + low_b)) / H[ATR, i]
+        out[0, i - i0] = 0.5 * (_twice_middle(H, i, ka, a, Sa) - _twice_middle(H, i, kb, b, Sb)) / H[ATR, i]
+        ka = ka + 1 if ka < a - 1 else 0
+        kb = kb + 1 if kb < b - 1 else 0
 
 
 @kernel
@@ -177,8 +185,8 @@ def bars_since(H, i0, i1, t0, P, S, out):
     n = int(P[0])
     for i in range(i0, i1):
         t = t0 + i - i0
-        _, high_age = slide_max(H[HIGH], i, t, n, S[0:2])
-        _, low_age = slide_min(H[LOW], i, t, n, S[2:4])
+        high_age = slide_max_age(H[HIGH], i, t, n, S[:2])
+        low_age = slide_min_age(H[LOW], i, t, n, S[2:])
         out[0, i - i0] = high_age / n
         out[1, i - i0] = low_age / n
 
@@ -190,12 +198,12 @@ def cci(H, i0, i1, t0, P, S, out):
     for i in range(i0, i1):
         now = H[TYPICAL, i]
         offset = 0.0
-        for j in range(i - n + 1, i + 1):
-            offset += H[TYPICAL, j] - now
+        for past in H[TYPICAL, i - n + 1 : i + 1]:
+            offset += past - now
         offset /= n
         spread = 0.0
-        for j in range(i - n + 1, i + 1):
-            spread += abs(H[TYPICAL, j] - now - offset)
+        for past in H[TYPICAL, i - n + 1 : i + 1]:
+            spread += abs(past - now - offset)
         spread /= n
         out[0, i - i0] = -offset / (3.0 * spread) if spread > EQUAL * now else 0.0
 
@@ -204,12 +212,12 @@ def cci(H, i0, i1, t0, P, S, out):
 def chop(H, i0, i1, t0, P, S, out):
     """Choppiness: log path by range over n bars; 1 in a zero range. ``S``: a sum and two extremes."""
     n = int(P[0])
+    m = n + 1
     k = t0 % n
     for i in range(i0, i1):
-        t = t0 + i - i0
-        path = slide_sum(H[TR], i, k, n, S[4:])
-        top, _ = slide_max(H[HIGH], i, t, n, S[0:2])
-        bottom, _ = slide_min(H[LOW], i, t, n, S[2:4])
+        path = slide_sum(H[TR], i, k, n, S[:m])
+        top = highest(H[HIGH], i, k, n, S[m : 2 * m])
+        bottom = lowest(H[LOW], i, k, n, S[2 * m :])
         out[0, i - i0] = math.log(path / (top - bottom)) / math.log(n) if top > bottom else 1.0
         k = k + 1 if k < n - 1 else 0
 
@@ -245,7 +253,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "aroon_osc", "trend", aroon_osc, ((25,),),
         "(age of the lowest low - age of the highest high) / n in n + 1 bars, the newest of equals", _HL, (-1.0, 1.0),
-        lambda n: n, source="catalogue 24; TA-Lib AROONOSC / 100", state=lambda n: 2 * max_size(),
+        lambda n: n, source="catalogue 24; TA-Lib AROONOSC / 100", state=lambda n: 2 * age_size(),
         memory=lambda n: n + 2,
     ),
     Kind(
@@ -266,7 +274,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "donchian_pos", "trend", donchian_pos, ((20,), (60,), (240,)),
         "(C - lowest low) / (highest high - lowest low) - 0.5 over n bars; 0 in a zero range", _HLC, (-0.5, 0.5),
-        lambda n: n - 1, source="catalogue 31; TA-Lib WILLR", state=lambda n: 2 * max_size(),
+        lambda n: n - 1, source="catalogue 31; TA-Lib WILLR", state=lambda n: 2 * sum_size(n),
     ),
     Kind(
         "keltner_pos", "trend", keltner_pos, ((20,),), "(C - EMA(n)) / (2 ATR10)", _HLC, (-10.0, 10.0),
@@ -275,11 +283,11 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "ichimoku_tk", "trend", ichimoku_tk, ((9, 26),),
         "(middle of the range of a bars - middle of the range of b bars) / ATR14, not displaced", _HLC, (-20.0, 20.0),
-        lambda a, b: max(ATR_WARMUP, a, b), unit="ATR", source="catalogue 33", state=lambda a, b: 4 * max_size(),
+        lambda a, b: max(ATR_WARMUP, a, b), unit="ATR", source="catalogue 33", state=lambda a, b: 2 * (sum_size(a) + sum_size(b)),
     ),
     Kind(
         "bars_since", "trend", bars_since, ((60,),), "age in bars of the n-bar highest high (lowest low) / n", _HL,
-        (0.0, 1.0), lambda n: n - 1, source="catalogue 34", state=lambda n: 2 * max_size(),
+        (0.0, 1.0), lambda n: n - 1, source="catalogue 34", state=lambda n: 2 * age_size(),
         outputs=("bars_since_high", "bars_since_low"),
     ),
     Kind(
@@ -288,6 +296,6 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "chop", "trend", chop, ((14,),), "ln(sum(true range) / (highest high - lowest low)) / ln n; 1 in a zero range",
-        _HLC, (0.0, 1.5), lambda n: n, source="catalogue 36", state=lambda n: sum_size(n) + 2 * max_size(), smallest=2,
+        _HLC, (0.0, 1.5), lambda n: n, source="catalogue 36", state=lambda n: 3 * sum_size(n), smallest=2,
     ),
 )

@@ -4,7 +4,7 @@ Every window sum here is *two fresh sums*: rows since the last block boundary (a
 tail of the block before it (a stored suffix). Blocks are ``n`` rows long and start at rows
 ``0, n, 2n, ...`` counted since the last reset, so nothing depends on chunking; nothing is ever
 subtracted, so nothing drifts and a huge value leaves no residue; and a NaN disturbs exactly the
-windows that contain it.
+windows that contain it (`highest` and `lowest` pass over NaN).
 
 Arguments shared by all: ``x`` the series, ``i`` its current row, ``n`` the window in rows,
 ``k`` the row within the block (``t % n``), ``S`` the carried state, zeros at first.
@@ -13,19 +13,23 @@ Arguments shared by all: ``x`` the series, ``i`` its current row, ``n`` the wind
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
 # (numba infers the types of kernels)
 
+from typing import Any
+
 import numpy as np
 
 from scalper_ml.kernel import kernel
 
 __all__ = [
+    "age_size",
     "dot_size",
-    "max_size",
+    "highest",
+    "lowest",
     "moments_size",
     "pair_size",
     "powers_size",
     "slide_dot",
-    "slide_max",
-    "slide_min",
+    "slide_max_age",
+    "slide_min_age",
     "slide_moments",
     "slide_pair",
     "slide_powers",
@@ -60,12 +64,19 @@ def pair_size(n: int) -> int:
     return 5 * (n + 1) + 2
 
 
-def max_size() -> int:
-    """State of `slide_max` and of `slide_min`, in floats."""
+def age_size() -> int:
+    """State of `slide_max_age` and of `slide_min_age`, in floats."""
     return 2
 
 
-@kernel
+def inlined(function: Any) -> Any:
+    """A kernel that is always compiled into its callers: it runs once a row, where a call would cost more than it."""
+    compiled = kernel(function)
+    compiled.targetoptions["forceinline"] = True
+    return compiled
+
+
+@inlined
 def slide_sum(x, i, k, n, S):
     """Sum of ``x[i-n+1..i]``."""
     if k == 0:
@@ -78,7 +89,7 @@ def slide_sum(x, i, k, n, S):
     return S[0] + S[k + 1]
 
 
-@kernel
+@inlined
 def slide_dot(x, y, lag, i, k, n, S):
     """Sum of ``x[j] * y[j - lag]`` over the window."""
     if k == 0:
@@ -91,7 +102,7 @@ def slide_dot(x, y, lag, i, k, n, S):
     return S[0] + S[k + 1]
 
 
-@kernel
+@inlined
 def slide_moments(x, i, k, n, S):
     """Mean and sum of squared deviations of the window, about an element of the window."""
     m = n + 1
@@ -115,7 +126,7 @@ def slide_moments(x, i, k, n, S):
     return S[2 * m] + mean, max(S[m] + S[m + k + 1] - n * mean * mean, 0.0)
 
 
-@kernel
+@inlined
 def slide_powers(x, i, k, n, S):
     """Mean and the 2nd, 3rd and 4th central moments (divided by n) of the window."""
     m = n + 1
@@ -153,7 +164,7 @@ def slide_powers(x, i, k, n, S):
     return S[4 * m] + a, m2, m3, m4
 
 
-@kernel
+@inlined
 def slide_pair(x, y, lag, i, k, n, S):
     """Means and centred sums of x and of y lagged: ``(mean x, mean y, Sxx, Syy, Sxy)``."""
     m = n + 1
@@ -197,9 +208,37 @@ def slide_pair(x, y, lag, i, k, n, S):
     return S[5 * m] + mx, S[5 * m + 1] + my, vx, vy, cov
 
 
-@kernel
-def slide_max(x, i, t, n, S):
-    """Largest of the window and its age in rows; the newest wins a tie. ``S[1]`` is its row."""
+@inlined
+def highest(x, i, k, n, S):
+    """Largest of ``x[i-n+1..i]``. State as of `slide_sum`."""
+    if k == 0:
+        top = -np.inf
+        for j in range(n - 1, 0, -1):
+            top = max(top, x[i - n + j])
+            S[j] = top
+        S[0] = -np.inf
+        S[n] = -np.inf
+    S[0] = max(S[0], x[i])
+    return max(S[0], S[k + 1])
+
+
+@inlined
+def lowest(x, i, k, n, S):
+    """Smallest of ``x[i-n+1..i]``. State as of `slide_sum`."""
+    if k == 0:
+        low = np.inf
+        for j in range(n - 1, 0, -1):
+            low = min(low, x[i - n + j])
+            S[j] = low
+        S[0] = np.inf
+        S[n] = np.inf
+    S[0] = min(S[0], x[i])
+    return min(S[0], S[k + 1])
+
+
+@inlined
+def slide_max_age(x, i, t, n, S):
+    """Rows since the largest of the window, the newest of equals. ``S``: its value and row; `t` the row now."""
     if t == 0 or not x[i] < S[0]:
         S[0] = x[i]
         S[1] = t
@@ -209,12 +248,12 @@ def slide_max(x, i, t, n, S):
             if x[j] >= S[0]:
                 S[0] = x[j]
                 S[1] = t - i + j
-    return S[0], t - S[1]
+    return t - S[1]
 
 
-@kernel
-def slide_min(x, i, t, n, S):
-    """Smallest of the window and its age in rows; the newest wins a tie. ``S[1]`` is its row."""
+@inlined
+def slide_min_age(x, i, t, n, S):
+    """Rows since the smallest of the window, the newest of equals. ``S``: its value and row; `t` the row now."""
     if t == 0 or not x[i] > S[0]:
         S[0] = x[i]
         S[1] = t
@@ -224,10 +263,10 @@ def slide_min(x, i, t, n, S):
             if x[j] <= S[0]:
                 S[0] = x[j]
                 S[1] = t - i + j
-    return S[0], t - S[1]
+    return t - S[1]
 
 
-@kernel
+@inlined
 def smooth(mean, x, seen, n, alpha):
     """Exponential mean after `x`: the plain mean of the first n values, then ``mean + alpha (x - mean)``.
 

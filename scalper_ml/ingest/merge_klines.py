@@ -36,7 +36,9 @@ def merge_klines(files: Sequence[KlineFile]) -> KlineFile:
         raise InputError("merge of klines: no files; expected at least one")
     intervals = sorted({file.interval_us for file in files})
     if len(intervals) > 1:
-        raise InputError(f"merge of klines: files of several intervals {intervals} us; expected one - keep one interval a folder")
+        raise InputError(
+            f"merge of klines: files of several intervals {intervals} us; expected one - keep one interval a folder"
+        )
     if len(files) == 1:
         return files[0]
     bars = pa.concat_tables([file.bars for file in files])
@@ -46,9 +48,18 @@ def merge_klines(files: Sequence[KlineFile]) -> KlineFile:
     repeated = np.flatnonzero(np.diff(opened) == 0) + 1
     values = bars.select([name for name in BARS.names if name not in ("gap", "revision")])
     first = np.searchsorted(opened, opened)
-    conflicts = [row for row in repeated.tolist() if values.slice(row, 1).to_pylist() != values.slice(int(first[row]), 1).to_pylist()]
+    conflicts = [
+        row
+        for row in repeated.tolist()
+        if values.slice(row, 1).to_pylist() != values.slice(int(first[row]), 1).to_pylist()
+    ]
     quarantined = [
-        {"file": "merged", "line": 0, "reason": "open_time: repeated in another file with other values", "raw": str(values.slice(row, 1).to_pylist()[0])}
+        {
+            "file": "merged",
+            "line": 0,
+            "reason": "open_time: repeated in another file with other values",
+            "raw": str(values.slice(row, 1).to_pylist()[0]),
+        }
         for row in conflicts
     ]
     kept = np.setdiff1d(np.arange(len(opened)), repeated)
@@ -59,7 +70,11 @@ def merge_klines(files: Sequence[KlineFile]) -> KlineFile:
     for file in files[1:]:
         counts += file.counts
     duplicates = len(repeated) - len(conflicts)
-    counts = Counts(counts.read, counts.accepted - len(repeated), counts.duplicate + duplicates, counts.quarantined + len(conflicts))
-    quarantine = pa.concat_tables([*(file.quarantine for file in files), pa.Table.from_pylist(quarantined, schema=QUARANTINE)])
+    counts = Counts(
+        counts.read, counts.accepted - len(repeated), counts.duplicate + duplicates, counts.quarantined + len(conflicts)
+    )
+    quarantine = pa.concat_tables(
+        [*(file.quarantine for file in files), pa.Table.from_pylist(quarantined, schema=QUARANTINE)]
+    )
     digest = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
     return KlineFile(bars, quarantine, counts, files[0].format, digest, intervals[0])

@@ -113,12 +113,15 @@ def _futures(bars: _Bars, past: int) -> Iterator[tuple[str, _Bars]]:
     def after(values: NDArray[np.float64], change: Callable[[NDArray[np.float64]], Any]) -> NDArray[np.float64]:
         return np.concatenate([values[:past], change(values[past:])])
 
-    yield "scaled x1000", (
-        after(price, lambda v: v * 1000),
-        start,
-        close,
-        after(vol, lambda v: v * 1000),
-        after(charge, lambda v: v * 1000),
+    yield (
+        "scaled x1000",
+        (
+            after(price, lambda v: v * 1000),
+            start,
+            close,
+            after(vol, lambda v: v * 1000),
+            after(charge, lambda v: v * 1000),
+        ),
     )
     yield "reversed", (after(price, np.flip), start, close, after(vol, np.flip), after(charge, np.flip))
     keep = np.concatenate([np.arange(past), np.arange(past + 1, close.size, 2)])

@@ -57,7 +57,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
     known = t1[np.isin(role, ("train", "calibrate", "select"))].max()
     signals = us(trades["signal_ts_us"])
     legs = sum(trades[name].to_numpy() for name in ("fees", "spread", "slippage"))
-    error = float(np.abs(trades["gross"].to_numpy() - legs - trades["net"].to_numpy()).max()) if trades.num_rows else 0.0
+    error = (
+        float(np.abs(trades["gross"].to_numpy() - legs - trades["net"].to_numpy()).max()) if trades.num_rows else 0.0
+    )
     decision = report["decision"]
     checks = [
         Check(
@@ -76,7 +78,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
     summary = {
         "report_id": report["report_id"],
         "bundle_id": inputs["bundle_id"],
-        **{key: decision[key] for key in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")},
+        **{
+            key: decision[key]
+            for key in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")
+        },
         "threshold": report["threshold"]["threshold"],
         "metrics": report["metrics"],
     }
@@ -84,5 +89,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
 
 
 BACKTESTS_LAYER = Layer(
-    "backtests", "symbol_horizon", ("candidates", "datasets", "bars"), ("out_of_sample", "accounting", "gates"), _inputs, _build
+    "backtests",
+    "symbol_horizon",
+    ("candidates", "datasets", "bars"),
+    ("out_of_sample", "accounting", "gates"),
+    _inputs,
+    _build,
 )

@@ -28,7 +28,11 @@ def _code() -> str:
 
 
 def _tick_inputs(project: Project, keys: Keys) -> dict[str, Any]:
-    return {"code": _code(), "interval": project.settings.bars.interval, "ticks": project.warehouse.require("ticks", keys).content}
+    return {
+        "code": _code(),
+        "interval": project.settings.bars.interval,
+        "ticks": project.warehouse.require("ticks", keys).content,
+    }
 
 
 def _from_ticks(project: Project, keys: Keys) -> Manifest:
@@ -67,13 +71,19 @@ def _from_klines(project: Project, keys: Keys) -> Manifest:
     folder = project.path(settings.source.folder)
     paths = find_sources(folder, symbol)
     if not paths:
-        raise InputError(f"bars {symbol}: no kline file {symbol}*.csv (.csv.gz, .zip) in {folder}; name the folder with --source")
+        raise InputError(
+            f"bars {symbol}: no kline file {symbol}*.csv (.csv.gz, .zip) in {folder}; name the folder with --source"
+        )
     files: list[KlineFile] = [read_klines(path, format=settings.source.format) for path in paths]
     merged = merge_klines(files)
     inputs = _kline_inputs(project, keys)
     quarantine = conform(merged.quarantine, QUARANTINE, f"quarantine {symbol}")
     project.warehouse.write(
-        "quarantine", keys, {"data.parquet": parquet_bytes(quarantine)}, inputs=inputs, summary={"rows": quarantine.num_rows}
+        "quarantine",
+        keys,
+        {"data.parquet": parquet_bytes(quarantine)},
+        inputs=inputs,
+        summary={"rows": quarantine.num_rows},
     )
     bars = merged.bars
     if merged.interval_us != settings.interval_us:
@@ -83,7 +93,13 @@ def _from_klines(project: Project, keys: Keys) -> Manifest:
 
 
 def _write(
-    project: Project, keys: Keys, bars: pa.Table, extra: dict[str, bytes], inputs: dict[str, Any], origin: str, quarantined: int
+    project: Project,
+    keys: Keys,
+    bars: pa.Table,
+    extra: dict[str, bytes],
+    inputs: dict[str, Any],
+    origin: str,
+    quarantined: int,
 ) -> Manifest:
     what = f"bars {keys['symbol']}"
     bars = conform(bars, BARS, what)

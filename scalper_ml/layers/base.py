@@ -61,10 +61,14 @@ def keys_of(settings: Settings, *, symbol: str | None = None, horizon: int | str
     keys: dict[str, str | int] = {}
     if symbol is not None:
         if symbol not in settings.symbols:
-            raise SettingsError(f"symbol {symbol!r} is not configured in profile {settings.profile!r}; symbols: {settings.symbols}")
+            raise SettingsError(
+                f"symbol {symbol!r} is not configured in profile {settings.profile!r}; symbols: {settings.symbols}"
+            )
         keys["symbol"] = symbol
     if horizon is not None:
         if int(horizon) not in settings.horizons:
-            raise SettingsError(f"horizon {horizon} is not configured in profile {settings.profile!r}; horizons: {settings.horizons}")
+            raise SettingsError(
+                f"horizon {horizon} is not configured in profile {settings.profile!r}; horizons: {settings.horizons}"
+            )
         keys["horizon"] = int(horizon)
     return keys

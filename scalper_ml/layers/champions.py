@@ -17,7 +17,9 @@ def _verdict(project: Project, keys: Keys) -> dict[str, Any]:
     try:
         verdict: dict[str, Any] = thresholds["coins"][str(keys["symbol"])]["horizons"][str(keys["horizon"])]
     except KeyError:
-        raise WarehouseError(f"champions {dict(keys)}: thresholds know nothing of it; materialise thresholds again") from None
+        raise WarehouseError(
+            f"champions {dict(keys)}: thresholds know nothing of it; materialise thresholds again"
+        ) from None
     return verdict
 
 
@@ -38,9 +40,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
     scored = backtest["lineage"]["bundle_id"]
     if scored != candidate["bundle_id"] or verdict["report_id"] != backtest["report_id"]:
         raise WarehouseError(
-            f"champions {dict(keys)}: the candidate is bundle {candidate['bundle_id'][:12]}, the backtest scored {scored[:12]}; "
-            f"thresholds publish report {verdict['report_id']}, the backtest wrote {backtest['report_id']}; "
-            "materialise backtests and thresholds again"
+            f"champions {dict(keys)}: the candidate is bundle {candidate['bundle_id'][:12]}, the backtest scored "
+            f"{scored[:12]}; thresholds publish report {verdict['report_id']}, the backtest wrote "
+            f"{backtest['report_id']}; materialise backtests and thresholds again"
         )
     accepted = verdict["action"] != "NO_TRADE"
     pointer = {
@@ -64,4 +66,6 @@ def _build(project: Project, keys: Keys) -> Manifest:
     return warehouse.write("champions", keys, files, inputs=_inputs(project, keys), summary=pointer, checks=checks)
 
 
-CHAMPIONS_LAYER = Layer("champions", "symbol_horizon", ("thresholds", "candidates", "backtests"), ("has_champion",), _inputs, _build)
+CHAMPIONS_LAYER = Layer(
+    "champions", "symbol_horizon", ("thresholds", "candidates", "backtests"), ("has_champion",), _inputs, _build
+)

@@ -1,6 +1,7 @@
 """datasets: labels, roles, weights and the train-only scaler of a symbol x horizon."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import InsufficientDataError, WarehouseError
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.project import Project
 from scalper_ml.layers.features import read_features
+from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
 
@@ -65,7 +66,11 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bars = warehouse.read_table(warehouse.require("bars", symbol))
     _, warm, values, names = read_features(project, features)
     inputs = _inputs(project, keys)
-    volume = bars["quote_volume"].to_numpy() if bars["quote_volume"].null_count == 0 else pc.multiply(bars["volume"], bars["close"]).to_numpy()
+    volume = (
+        bars["quote_volume"].to_numpy()
+        if bars["quote_volume"].null_count == 0
+        else pc.multiply(bars["volume"], bars["close"]).to_numpy()
+    )
     cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], volume)
     params = dataset_params(project, int(keys["horizon"]))
     try:
@@ -80,16 +85,22 @@ def _build(project: Project, keys: Keys) -> Manifest:
     table, role = dataset.table, dataset.table["role"].to_numpy(zero_copy_only=False)
     t0, t1 = us(table["t0_us"]), us(table["t1_us"])
     order = ("train", "calibrate", "select", "score")
-    disjoint = all(t1[role == a].max() < t0[role == b].min() for a, b in zip(order, order[1:], strict=False))
+    disjoint = all(t1[role == a].max() < t0[role == b].min() for a, b in pairwise(order))
     checks = [
-        Check("min_rows", table.num_rows >= params.min_rows, f"{table.num_rows} label rows, at least {params.min_rows} wanted"),
+        Check(
+            "min_rows",
+            table.num_rows >= params.min_rows,
+            f"{table.num_rows} label rows, at least {params.min_rows} wanted",
+        ),
         Check(
             "class_balance",
             shares[largest] <= params.max_class_share,
             f"{largest} holds {shares[largest]:.1%} of train, at most {params.max_class_share:.0%} allowed",
             values={name: float(share) for name, share in shares.items()},
         ),
-        Check("no_nan", summary["nan_after_warmup"] == 0, f"{summary['nan_after_warmup']} values missing in labelled rows"),
+        Check(
+            "no_nan", summary["nan_after_warmup"] == 0, f"{summary['nan_after_warmup']} values missing in labelled rows"
+        ),
         Check("roles_disjoint", bool(disjoint), "no label of a role ends at or after the next role begins"),
     ]
     files = {
@@ -119,7 +130,9 @@ def dataset_matrix(project: Project, keys: Keys, ts_us: np.ndarray) -> tuple[np.
     ts, _, values, names = read_features(project, features)
     position = np.searchsorted(ts, ts_us)
     if not np.array_equal(ts[np.minimum(position, len(ts) - 1)], ts_us):
-        raise WarehouseError(f"datasets {dict(keys)}: rows without features; features changed, materialise datasets again")
+        raise WarehouseError(
+            f"datasets {dict(keys)}: rows without features; features changed, materialise datasets again"
+        )
     return values[position], names
 
 

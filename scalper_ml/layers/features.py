@@ -73,7 +73,11 @@ def _build(project: Project, keys: Keys) -> Manifest:
         {"ts_us": stamps(ts), "warm": pa.array(warm), **{name: block.values[:, j] for j, name in enumerate(fs.names)}}
     )
     checks = [
-        Check("schema", data.column_names[2:] == list(fs.names), f"{len(fs.names)} columns in the order of feature set {fs.id}"),
+        Check(
+            "schema",
+            data.column_names[2:] == list(fs.names),
+            f"{len(fs.names)} columns in the order of feature set {fs.id}",
+        ),
         Check(
             "no_nan_after_warmup",
             not bad,
@@ -116,4 +120,6 @@ def read_features(project: Project, manifest: Manifest) -> tuple[np.ndarray, np.
     return us(table["ts_us"]), table["warm"].to_numpy(), values, names
 
 
-FEATURES_LAYER = Layer("features", "symbol", ("bars", "market"), ("schema", "no_nan_after_warmup", "no_future"), _inputs, _build)
+FEATURES_LAYER = Layer(
+    "features", "symbol", ("bars", "market"), ("schema", "no_nan_after_warmup", "no_future"), _inputs, _build
+)

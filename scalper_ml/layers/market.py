@@ -46,7 +46,12 @@ def _build(project: Project, keys: Keys) -> Manifest:
     ]
     summary = {"rows": table.num_rows, "rows_by_symbol": rows, "lead": settings.lead, "missing": missing}
     return warehouse.write(
-        "market", keys, {"data.parquet": parquet_bytes(table)}, inputs=_inputs(project, keys), summary=summary, checks=checks
+        "market",
+        keys,
+        {"data.parquet": parquet_bytes(table)},
+        inputs=_inputs(project, keys),
+        summary=summary,
+        checks=checks,
     )
 
 

@@ -77,7 +77,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         Check(
             "skill",
             select["log_loss_skill"] > 0,
-            f"log-loss skill on select {select['log_loss_skill']:+.4f}, balanced accuracy {accuracy['value']:.4f} (chance {accuracy['chance']:.4f})",
+            f"log-loss skill on select {select['log_loss_skill']:+.4f}, "
+            f"balanced accuracy {accuracy['value']:.4f} (chance {accuracy['chance']:.4f})",
             blocking=False,
         ),
         Check(
@@ -86,7 +87,11 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
             f"ECE {select['ece']:.4f} against a noise floor of {select['ece_floor']:.4f}",
             blocking=False,
         ),
-        Check("loads", True, f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced"),
+        Check(
+            "loads",
+            True,
+            f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced",
+        ),
     ]
     pointer = {"bundle_id": trained.bundle_id, "kind": kind}
     summary = {

@@ -17,7 +17,7 @@ def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
     found = {}
     for symbol in settings.symbols:
         for horizon in settings.horizons:
-            keys = {"symbol": symbol, "horizon": horizon}
+            keys: Keys = {"symbol": symbol, "horizon": horizon}
             manifest = warehouse.manifest("backtests", keys)
             if manifest is not None and not warehouse.blocked("backtests", keys):
                 found[symbol, horizon] = manifest
@@ -30,7 +30,9 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     return {
         "code": code_digest("gate/thresholds", "gate/tiers", "layers/thresholds"),
         "family": settings.fingerprint("symbols", "horizons", "bars", "gate"),
-        "backtests": {f"{symbol} x {horizon}": manifest.content for (symbol, horizon), manifest in _scored(project).items()},
+        "backtests": {
+            f"{symbol} x {horizon}": manifest.content for (symbol, horizon), manifest in _scored(project).items()
+        },
         "published": sha256_of(published.read_bytes()) if published.is_file() else None,
     }
 
@@ -50,10 +52,17 @@ def _build(project: Project, keys: Keys) -> Manifest:
     data = thresholds_bytes(thresholds)
     family = len(settings.symbols) * len(settings.horizons)
     missing = sorted(
-        f"{symbol} x {horizon}" for symbol in settings.symbols for horizon in settings.horizons if (symbol, horizon) not in scored
+        f"{symbol} x {horizon}"
+        for symbol in settings.symbols
+        for horizon in settings.horizons
+        if (symbol, horizon) not in scored
     )
     checks = [
-        Check("complete", set(thresholds["coins"]) == set(settings.symbols), f"{len(thresholds['coins'])} coins, {family} verdicts"),
+        Check(
+            "complete",
+            set(thresholds["coins"]) == set(settings.symbols),
+            f"{len(thresholds['coins'])} coins, {family} verdicts",
+        ),
         Check("all_scored", not missing, f"not scored, so NO_TRADE: {missing or 'none'}", blocking=False),
     ]
     published = project.path(settings.gate.file)
@@ -61,7 +70,12 @@ def _build(project: Project, keys: Keys) -> Manifest:
         atomic_write(published.parent / "history" / f"{published.stem}-{sha256_of(before)[:12]}.json", before)
     atomic_write(published, data)
     return warehouse.write(
-        "thresholds", keys, {"thresholds.json": data}, inputs=_inputs(project, keys), summary=thresholds["summary"], checks=checks
+        "thresholds",
+        keys,
+        {"thresholds.json": data},
+        inputs=_inputs(project, keys),
+        summary=thresholds["summary"],
+        checks=checks,
     )
 
 

@@ -1,5 +1,6 @@
 """ticks: every trade of a symbol, sorted and unique, one file a day; rejected rows in quarantine."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,14 +65,20 @@ def _build(project: Project, keys: Keys) -> Manifest:
     inputs = _inputs(project, keys)
     paths = find_sources(folder, symbol)
     if not paths:
-        raise InputError(f"ticks {symbol}: no file {symbol}*.csv (.csv.gz, .zip, .json.gz, .feather) in {folder}; put one there")
+        raise InputError(
+            f"ticks {symbol}: no file {symbol}*.csv (.csv.gz, .zip, .json.gz, .feather) in {folder}; put one there"
+        )
     files = [read_ticks(path, symbol=symbol, format=settings.source.format) for path in paths]
     merged = merge_ticks(files)
     ticks = conform(merged.ticks, TICKS, f"ticks {symbol}")
     counts = merged.counts
     quarantine = conform(merged.quarantine, QUARANTINE, f"quarantine {symbol}")
     project.warehouse.write(
-        "quarantine", keys, {"data.parquet": parquet_bytes(quarantine)}, inputs=inputs, summary={"rows": quarantine.num_rows}
+        "quarantine",
+        keys,
+        {"data.parquet": parquet_bytes(quarantine)},
+        inputs=inputs,
+        summary={"rows": quarantine.num_rows},
     )
     ts = us(ticks["ts_us"])
     days = ts // DAY_US
@@ -79,16 +86,22 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bounds = [*starts.tolist(), len(ts)]
     parts = {
         f"date={iso(int(days[a]) * DAY_US)[:10]}/data.parquet": parquet_bytes(ticks.slice(a, b - a))
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     }
     reasons = {r["values"]: r["counts"] for r in pc.value_counts(quarantine["reason"]).to_pylist()}
     checks = [
-        Check("schema", ticks.num_rows > 0, f"{ticks.num_rows} trades with the columns {TICKS.names}", values={"rows": ticks.num_rows}),
+        Check(
+            "schema",
+            ticks.num_rows > 0,
+            f"{ticks.num_rows} trades with the columns {TICKS.names}",
+            values={"rows": ticks.num_rows},
+        ),
         Check("sorted", bool(np.all(np.diff(ts) >= 0)), "stamps never decrease"),
         Check(
             "accounting",
             counts.accepted + counts.duplicate + counts.quarantined == counts.read,
-            f"{counts.accepted} accepted + {counts.duplicate} duplicate + {counts.quarantined} quarantined = {counts.read} read",
+            f"{counts.accepted} accepted + {counts.duplicate} duplicate + {counts.quarantined} quarantined "
+            f"= {counts.read} read",
         ),
         Check(
             "quarantine_empty",
@@ -101,7 +114,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
     summary = {
         "rows": ticks.num_rows,
         "days": len(parts),
-        "files": [{"name": path.name, "format": file.format, "read": file.counts.read} for path, file in zip(paths, files, strict=True)],
+        "files": [
+            {"name": path.name, "format": file.format, "read": file.counts.read}
+            for path, file in zip(paths, files, strict=True)
+        ],
         "read": counts.read,
         "duplicate": counts.duplicate,
         "quarantined": counts.quarantined,
@@ -115,7 +131,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
 def read_all_ticks(project: Project, manifest: Manifest) -> pa.Table:
     """All days of a ticks partition as one table."""
     empty = pa.table({f.name: pa.array([], f.type) for f in TICKS})
-    return pa.concat_tables([empty, *(project.warehouse.read_table(manifest, name) for name in sorted(manifest.files))]).cast(TICKS)
+    return pa.concat_tables(
+        [empty, *(project.warehouse.read_table(manifest, name) for name in sorted(manifest.files))]
+    ).cast(TICKS)
 
 
 TICKS_LAYER = Layer("ticks", "symbol", (), ("schema", "sorted", "accounting", "quarantine_empty"), _inputs, _build)

@@ -30,16 +30,30 @@ class Place:
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """A command in the project's folder; its output is captured."""
-        return subprocess.run(command, cwd=self.folder, env=self.environment | variables, capture_output=True, text=True, timeout=600)
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment | variables, capture_output=True, text=True, timeout=600
+        )
 
     def scalper(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """``scalper ...``."""
         return self.run(SCALPER, *arguments, **variables)
 
-    def materialize(self, select: str, partition: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    def materialize(
+        self, select: str, partition: str | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """``dagster asset materialize ...``."""
         chosen = ["--partition", partition] if partition else []
-        return self.run(DAGSTER, "asset", "materialize", "-m", "scalper_assets.definitions", "--select", select, *chosen, **variables)
+        return self.run(
+            DAGSTER,
+            "asset",
+            "materialize",
+            "-m",
+            "scalper_assets.definitions",
+            "--select",
+            select,
+            *chosen,
+            **variables,
+        )
 
     def project(self) -> Project:
         """The project as the library sees it."""

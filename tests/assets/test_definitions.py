@@ -33,14 +33,15 @@ def test_asset_graph() -> None:
     """The asset graph is the documented one."""
     graph = defs.resolve_asset_graph()
     found = {
-        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys} for key in graph.get_all_asset_keys()
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
     }
     assert found == GRAPH
 
 
 @pytest.mark.parametrize("name", GRAPH)
 def test_asset_describes_itself(name: str) -> None:
-    """Every asset has a group, kinds, a description, an owner, a code version and described checks of its partitions."""
+    """Every asset has a group, kinds, a description, an owner, a code version and described, partitioned checks."""
     graph = defs.resolve_asset_graph()
     node = graph.get(AssetKey(name.split("/")))
     assert node.group_name in ("market_data", "features", "learning", "decisions")

@@ -26,10 +26,14 @@ def test_paying_edge_trades(demo: Demo) -> None:
 
 
 def test_edge_smaller_than_costs_is_rejected_for_expectancy(demo: Demo) -> None:
-    """The coin whose real edge is eaten by costs is REJECTED for its expectancy, although its balanced accuracy is significant."""
+    """The coin whose edge is eaten by costs is REJECTED for its expectancy; its balanced accuracy is significant."""
     place = demo[0]
     coin = published(place)["coins"]["COSTUSDT"]
-    assert (coin["quality_tier"], coin["action"], coin["reason"]) == ("REJECTED", "NO_TRADE", "expectancy_not_significant")
+    assert (coin["quality_tier"], coin["action"], coin["reason"]) == (
+        "REJECTED",
+        "NO_TRADE",
+        "expectancy_not_significant",
+    )
     for horizon in (1, 3):
         manifest = place.project().warehouse.require("backtests", {"symbol": "COSTUSDT", "horizon": horizon})
         report = json.loads(place.project().warehouse.read_bytes(manifest, "report.json"))
@@ -46,14 +50,23 @@ def test_summary_counts_coins(demo: Demo) -> None:
     """The summary's counts add up to the coins, and coverage is the share that may trade."""
     thresholds = published(demo[0])
     summary = thresholds["summary"]
-    assert summary["active_coins"] + summary["warmup_coins"] + summary["no_trade_coins"] == len(thresholds["coins"]) == 3
+    assert (
+        summary["active_coins"] + summary["warmup_coins"] + summary["no_trade_coins"] == len(thresholds["coins"]) == 3
+    )
     assert summary["coverage"] == pytest.approx(1 / 3)
 
 
 def test_output_states_the_market_and_where_results_are(demo: Demo) -> None:
     """The run says what was planted, what it costs, what came out and where it lies."""
     printed = demo[1]
-    for part in ("20 days", "20 trades a bar", "fees 1 bp a side", "expectancy_not_significant", "per_coin_thresholds.json", "warehouse"):
+    for part in (
+        "20 days",
+        "20 trades a bar",
+        "fees 1 bp a side",
+        "expectancy_not_significant",
+        "per_coin_thresholds.json",
+        "warehouse",
+    ):
         assert part in printed
 
 
@@ -84,7 +97,9 @@ def test_views_answer_sql(demo: Demo) -> None:
     place = demo[0]
     with duckdb.connect(str(place.folder / "warehouse" / "demo" / "scalper.duckdb"), read_only=True) as connection:
         bars = connection.sql("SELECT symbol, count(*) FROM bars GROUP BY 1 ORDER BY 1").fetchall()
-        trades = connection.sql("SELECT count(*), max(abs(gross - fees - spread - slippage - net)) FROM backtests_trades").fetchall()
+        trades = connection.sql(
+            "SELECT count(*), max(abs(gross - fees - spread - slippage - net)) FROM backtests_trades"
+        ).fetchall()
     assert bars == [("COSTUSDT", 28800), ("EDGEUSDT", 28800), ("NULLUSDT", 28800)]
     assert trades[0][0] > 0
     assert trades[0][1] < 1e-12

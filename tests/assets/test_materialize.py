@@ -61,7 +61,13 @@ def ticks_place(copy: Any, data: bytes, name: str = "EDGEUSDT_trades.csv") -> An
 
 
 GOOD = "\n".join(
-    ["ts,price,qty,side", *(f"{1_767_225_600_000_000 + 7_000_000 * i},{100 + (i % 7) / 100:.2f},1.5,{'buy' if i % 3 else 'sell'}" for i in range(500))]
+    [
+        "ts,price,qty,side",
+        *(
+            f"{1_767_225_600_000_000 + 7_000_000 * i},{100 + (i % 7) / 100:.2f},1.5,{'buy' if i % 3 else 'sell'}"
+            for i in range(500)
+        ),
+    ]
 )
 
 
@@ -99,7 +105,11 @@ def test_bad_rows_are_quarantined_and_counted(copy: Any) -> None:
     check = next(c for c in manifest.checks if c["name"] == "quarantine_empty")
     assert (check["passed"], check["blocking"]) == (False, False)
     rows = warehouse.read_table(warehouse.require("quarantine", {"symbol": "EDGEUSDT"})).to_pylist()
-    assert [(row["file"].endswith("EDGEUSDT_trades.csv"), row["line"]) for row in rows] == [(True, 11), (True, 21), (True, 31)]
+    assert [(row["file"].endswith("EDGEUSDT_trades.csv"), row["line"]) for row in rows] == [
+        (True, 11),
+        (True, 21),
+        (True, 31),
+    ]
     assert all(row["reason"] for row in rows)
 
 
@@ -181,12 +191,14 @@ def test_two_workers_give_the_same_content(demo: Any, copy: Any) -> None:
 
 
 def test_only_one_stage(copy: Any) -> None:
-    """`--only backtest` scores the models that are there without training; an unknown stage is refused with the known ones."""
+    """`--only backtest` scores the models that are there without training; an unknown stage is refused."""
     for manifest in list(copy.project().warehouse.partitions("backtests")):
         shutil.rmtree(copy.project().warehouse.folder("backtests", manifest.keys))
     done = copy.scalper("run", "--only", "backtest", "--symbols", "EDGEUSDT", "--horizons", "3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [m.keys for m in copy.project().warehouse.partitions("backtests")] == [{"symbol": "EDGEUSDT", "horizon": "3"}]
+    assert [m.keys for m in copy.project().warehouse.partitions("backtests")] == [
+        {"symbol": "EDGEUSDT", "horizon": "3"}
+    ]
     refused = copy.scalper("run", "--only", "everything")
     assert refused.returncode == 2
     assert "'thresholds'" in refused.stdout

@@ -68,7 +68,7 @@ def test_a_long_and_a_short_trade_worked_by_hand():
 
 
 def test_decisions_are_taken_only_while_flat():
-    """With a signal on every bar and h = 3, signals 0, 4, 8 are taken: the next decision is the first close after the exit."""
+    """With a signal on every bar and h = 3, signals 0, 4, 8 are taken: the next is the first close after the exit."""
     market = small(np.linspace(100, 110, 14), np.full(14, 0.9), horizon=3)
     run = replay(market)
     assert run.trade_rows.tolist() == [0, 4, 8]

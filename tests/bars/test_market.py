@@ -26,7 +26,7 @@ def rows(table: pa.Table, symbol: str) -> list[dict]:
 
 
 def test_worked_example() -> None:
-    """Two others that move +10 % and -10 %: mean, breadth and spread of their log returns; the coin leaves itself out."""
+    """Two others that move +10 % and -10 %: mean, breadth and spread of their log returns, the coin left out."""
     bars = {"A": closes([1, 2], [100, 400]), "B": closes([1, 2], [10, 11]), "C": closes([1, 2], [10, 9])}
     (row,) = rows(market_table(bars, MINUTE, lead="B"), "A")
     up, down = np.log(1.1), np.log(0.9)

@@ -39,12 +39,14 @@ def test_slide_moments_equals_two_passes(x, n):
 def test_extremes_and_ages_equal_a_search(x, n):
     """Largest and smallest with their ages equal a search of the window; the newest of equals wins."""
     x = np.round(x)
-    tops = driven(window.slide_max, x, n, 2, n)
-    lows = driven(window.slide_min, x, n, 2, n)
+    tops = driven(lambda x, i, t, n, S: window.highest(x, i, t % n, n, S), x, n, window.sum_size(n), n)
+    lows = driven(lambda x, i, t, n, S: window.lowest(x, i, t % n, n, S), x, n, window.sum_size(n), n)
+    top_ages = driven(window.slide_max_age, x, n, window.age_size(), n)
+    low_ages = driven(window.slide_min_age, x, n, window.age_size(), n)
     for t in range(n - 1, len(x)):
         w = x[t - n + 1 : t + 1]
-        assert tops[t] == (w.max(), w[::-1].argmax())
-        assert lows[t] == (w.min(), w[::-1].argmin())
+        assert (tops[t], top_ages[t]) == (w.max(), w[::-1].argmax())
+        assert (lows[t], low_ages[t]) == (w.min(), w[::-1].argmin())
 
 
 def test_huge_value_leaves_no_residue():
