@@ -1,5 +1,5 @@
 # make run | test | ui | bench | check | verify | clean. Needs Python 3.11 and make; everything else is installed here.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 export DAGSTER_HOME := $(CURDIR)/.dagster
@@ -13,7 +13,7 @@ run: $(VENV)/.runtime
 	@$(BIN)/scalper run
 
 test: $(VENV)/.dev
-	TZ=UTC $(BIN)/python -m pytest -q -m "not verify"
+	TZ=UTC $(BIN)/python -m pytest -q -m "not verify" -n 2 --dist loadgroup
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify
@@ -34,7 +34,8 @@ check: $(VENV)/.dev
 	$(BIN)/dagster definitions validate -m scalper_assets.definitions
 
 $(VENV)/bin/python:
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "Python 3.11 is needed; found '$(PYTHON)'. Name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python

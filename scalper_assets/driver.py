@@ -5,12 +5,14 @@ three shapes in the order of the graph, symbols first. What is fresh (equal inpu
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -194,6 +196,18 @@ def execute(step: Step, force: bool) -> Outcome:
     return Outcome(step, selected, seconds, error=cause)
 
 
+def _die_with_parent() -> None:
+    """End this worker when the driver is gone, however it went: a killed driver leaves no process behind."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run_plan(
     phases: Sequence[Sequence[Step]],
     *,
@@ -208,7 +222,7 @@ def run_plan(
     outcomes: list[Outcome] = []
     if workers < 1:
         raise SettingsError(f"workers is {workers}; expected at least 1")
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else None
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _die_with_parent) if workers > 1 else None
     try:
         for phase in phases:
             for outcome in _run_phase(phase, pool, force):

@@ -71,6 +71,13 @@ def make_place(folder: Path) -> Place:
     return Place(folder)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs everything that needs the demo, so that it is run once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("demo"))
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
     """The shipped demo, run once by ``scalper run``; and what it printed. Not to be changed by tests."""

@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.models import bundle_of
+from scalper_ml.schema import us
 
 Demo = tuple[Any, str]
 
@@ -128,3 +131,30 @@ def test_profile_command_shows_the_dataset(demo: Demo) -> None:
         assert part in done.stdout
     as_json = json.loads(demo[0].scalper("profile", "--symbol", "EDGEUSDT", "--horizon", "3", "--json").stdout)
     assert as_json["rows"] > 10_000
+
+
+def test_models_recover_most_of_what_can_be_known(demo: Demo) -> None:
+    """On the score rows the models' direction keeps at least .85 of the oracle's edge, and .9 on average.
+
+    The oracle is the planted signal, read back from the signed flow of the same bars.
+    """
+    project = demo[0].project()
+    ratios = []
+    for symbol in ("EDGEUSDT", "COSTUSDT"):
+        bars = project.warehouse.read_table(project.warehouse.require("bars", {"symbol": symbol}))
+        signal = np.log(bars["buy_volume"].to_numpy() / bars["sell_volume"].to_numpy())
+        for horizon in (1, 3):
+            keys = {"symbol": symbol, "horizon": horizon}
+            dataset = project.warehouse.read_table(project.warehouse.require("datasets", keys)).to_pandas()
+            manifest = project.warehouse.require("models/xgb_classifier", keys)
+            predictions = project.warehouse.read_table(manifest, "predictions.parquet").to_pandas()
+            rows = predictions[predictions["role"] == "score"].merge(dataset[["ts_us", "ret"]], on="ts_us")
+            rows = rows[rows["ret"] != 0]
+            known = signal[np.searchsorted(us(bars["ts_us"]), us(pa.array(rows["ts_us"])))]
+            up = rows["ret"].to_numpy() > 0
+            model = ((rows["p_long"] >= rows["p_short"]).to_numpy() == up).mean() - 0.5
+            oracle = ((known > 0) == up).mean() - 0.5
+            assert oracle > 0.03
+            ratios.append(model / oracle)
+    assert min(ratios) >= 0.85
+    assert np.mean(ratios) >= 0.9

@@ -1,5 +1,6 @@
 """`dagster asset materialize` for every asset; bad input; interrupted runs; several workers."""
 
+import contextlib
 import gzip
 import json
 import os
@@ -7,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 EDGE_3 = "3|EDGEUSDT"
+SCALPER = str(Path(sys.executable).with_name("scalper"))
 
 
 @pytest.mark.parametrize(
@@ -155,14 +158,14 @@ def test_one_class_labels_are_refused(copy: Any) -> None:
     assert "k_vol" in done.stderr
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.verify) for n in range(2, 20))])
 def test_kill_9_leaves_whole_partitions(demo: Any, copy: Any, seed: int) -> None:
     """`kill -9` at a random moment of a run leaves only whole partitions, and a re-run gives the same content."""
     wanted = demo[0].contents()
     shutil.rmtree(copy.folder / "warehouse" / "demo" / "features")
     shutil.rmtree(copy.folder / "warehouse" / "demo" / "bars")
     process = subprocess.Popen(
-        [str(Path(os.sys.executable).with_name("scalper")), "run"],  # type: ignore[attr-defined]
+        [SCALPER, "run"],
         cwd=copy.folder,
         env=copy.environment,
         stdout=subprocess.DEVNULL,
@@ -188,6 +191,40 @@ def test_two_workers_give_the_same_content(demo: Any, copy: Any) -> None:
     done = copy.scalper("run", "--workers", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert copy.contents() == wanted
+
+
+def test_killed_driver_leaves_no_worker(copy: Any) -> None:
+    """When the driver is killed its workers end, too."""
+    process = subprocess.Popen(
+        [SCALPER, "run", "--workers", "2", "--force", "--only", "features"],
+        cwd=copy.folder,
+        env=copy.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    children: list[int] = []
+    deadline = time.monotonic() + 60
+    while len(children) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        children = children_of(process.pid)
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def children_of(pid: int) -> list[int]:
+    """Process ids whose parent is `pid`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rsplit(")", 1)[1].split()[1]) == pid:
+                found.append(int(path.parent.name))
+    return found
 
 
 def test_only_one_stage(copy: Any) -> None:
