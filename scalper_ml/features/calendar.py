@@ -16,28 +16,11 @@ DAY = 86_400_000_000
 
 
 @kernel
-def time_of_day(H, i0, i1, t0, P, S, out):
-    """Time of day on a circle."""
+def circle(H, i0, i1, t0, P, S, out):
+    """Place in a cycle on a circle. ``P``: length of the cycle, start and unit of time in microseconds."""
+    cycle, start, unit = int(P[0]), int(P[1]), int(P[2])
     for i in range(i0, i1):
-        angle = 2.0 * math.pi * ((int(H[TS, i]) % DAY) / DAY)
-        out[0, i - i0] = math.sin(angle)
-        out[1, i - i0] = math.cos(angle)
-
-
-@kernel
-def day_of_week(H, i0, i1, t0, P, S, out):
-    """Day of the week on a circle, Monday at angle 0 (1970-01-01 was a Thursday)."""
-    for i in range(i0, i1):
-        angle = 2.0 * math.pi * ((int(H[TS, i]) // DAY + 3) % 7) / 7.0
-        out[0, i - i0] = math.sin(angle)
-        out[1, i - i0] = math.cos(angle)
-
-
-@kernel
-def minute_of_hour(H, i0, i1, t0, P, S, out):
-    """Time within the hour on a circle."""
-    for i in range(i0, i1):
-        angle = 2.0 * math.pi * ((int(H[TS, i]) % (60 * MINUTE)) / (60 * MINUTE))
+        angle = 2.0 * math.pi * ((int(H[TS, i]) + start) % cycle // unit) / (cycle // unit)
         out[0, i - i0] = math.sin(angle)
         out[1, i - i0] = math.cos(angle)
 
@@ -68,10 +51,11 @@ def weekend(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = 1.0 if (int(H[TS, i]) // DAY + 3) % 7 >= 5 else 0.0
 
 
-def _kind(name, kernel, definition, span, number, outputs=(), unit="ratio"):
+def _kind(name, kernel, definition, span, number, outputs=(), unit="ratio", constants=()):
     return Kind(
         name, "calendar", kernel, ((),), definition, ("ts_us",), span, lambda: 0, unit=unit,
         source=f"catalogue {number}", group="calendar", memory=lambda: 1, outputs=outputs,
+        constants=constants,
     )
 
 
@@ -79,9 +63,18 @@ _CIRCLE = (-1.0, 1.0)
 _FLAG = (0.0, 1.0)
 
 KINDS: tuple[Kind, ...] = (
-    _kind("tod", time_of_day, "sin, cos of 2 pi x share of the UTC day", _CIRCLE, 145, ("tod_sin", "tod_cos")),
-    _kind("dow", day_of_week, "sin, cos of 2 pi x UTC day of the week / 7", _CIRCLE, 146, ("dow_sin", "dow_cos")),
-    _kind("moh", minute_of_hour, "sin, cos of 2 pi x share of the hour", _CIRCLE, 147, ("moh_sin", "moh_cos")),
+    _kind(
+        "tod", circle, "sin, cos of 2 pi x share of the UTC day", _CIRCLE, 145, ("tod_sin", "tod_cos"),
+        constants=(DAY, 0, 1),
+    ),
+    _kind(
+        "dow", circle, "sin, cos of 2 pi x UTC day of the week / 7, Monday 0", _CIRCLE, 146, ("dow_sin", "dow_cos"),
+        constants=(7 * DAY, 3 * DAY, DAY),  # 1970-01-01 was a Thursday
+    ),
+    _kind(
+        "moh", circle, "sin, cos of 2 pi x share of the hour", _CIRCLE, 147, ("moh_sin", "moh_cos"),
+        constants=(60 * MINUTE, 0, 1),
+    ),
     _kind("m15_phase", m15_phase, "time to the next :00, :15, :30, :45 / 15 min", _FLAG, 148),
     _kind(
         "session", session, "1 within 00-08, 07-15, 13-22 UTC, else 0", _FLAG, 149,

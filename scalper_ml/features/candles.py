@@ -5,10 +5,10 @@
 
 import math
 
-from scalper_ml.features.generic import share, share_size
+from scalper_ml.features.generic import over_atr, share, share_size
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
-from scalper_ml.features.series import ATR, CLOSE, EQUAL, HIGH, LOW, OPEN, RANGE, SIGMA, WICKS
-from scalper_ml.features.window import highest, lowest, sum_size
+from scalper_ml.features.series import CLOSE, EQUAL, HIGH, LNC, LOW, OPEN, RANGE, SIGMA, WICKS
+from scalper_ml.features.window import highest, inlined, lowest, sum_size
 from scalper_ml.kernel import kernel
 
 __all__ = ["KINDS"]
@@ -26,20 +26,6 @@ def shape(H, i0, i1, t0, P, S, out):
             out[3, i - i0] = ((c - low) - (h - c)) / span
         else:
             out[0:4, i - i0] = 0.0
-
-
-@kernel
-def body_z(H, i0, i1, t0, P, S, out):
-    """Size of the body over ATR."""
-    for i in range(i0, i1):
-        out[0, i - i0] = abs(H[CLOSE, i] - H[OPEN, i]) / H[ATR, i]
-
-
-@kernel
-def open_gap(H, i0, i1, t0, P, S, out):
-    """Open less the close before over ATR."""
-    for i in range(i0, i1):
-        out[0, i - i0] = (H[OPEN, i] - H[CLOSE, i - 1]) / H[ATR, i]
 
 
 @kernel
@@ -83,15 +69,18 @@ def three_line(H, i0, i1, t0, P, S, out):
         out[0, i - i0] = 1.0 if up else (-1.0 if down else 0.0)
 
 
+@inlined
+def _step(high, low, i):
+    return int(high[i] > high[i - 1]) - int(low[i] < low[i - 1])
+
+
 @kernel
 def hh_ll(H, i0, i1, t0, P, S, out):
-    """Number of higher highs less number of lower lows among n bars, by n. Recomputed."""
+    """Number of higher highs less number of lower lows among n bars, by n. ``S``: the count, exact."""
     n = int(P[0])
     for i in range(i0, i1):
-        count = 0
-        for j in range(i - n + 1, i + 1):
-            count += int(H[HIGH, j] > H[HIGH, j - 1]) - int(H[LOW, j] < H[LOW, j - 1])
-        out[0, i - i0] = count / n
+        S[0] += _step(H[HIGH], H[LOW], i) - _step(H[HIGH], H[LOW], i - n)
+        out[0, i - i0] = S[0] / n
 
 
 @kernel
@@ -131,10 +120,10 @@ def drawdown(H, i0, i1, t0, P, S, out):
     root = math.sqrt(n)
     k = t0 % n
     for i in range(i0, i1):
-        top = highest(H[CLOSE], i, k, n, S[: n + 1])
-        bottom = lowest(H[CLOSE], i, k, n, S[n + 1 :])
-        out[0, i - i0] = math.log(H[CLOSE, i] / top) / (H[SIGMA, i] * root)
-        out[1, i - i0] = math.log(H[CLOSE, i] / bottom) / (H[SIGMA, i] * root)
+        top = highest(H[LNC], i, k, n, S[: n + 1])
+        bottom = lowest(H[LNC], i, k, n, S[n + 1 :])
+        out[0, i - i0] = (H[LNC, i] - top) / (H[SIGMA, i] * root)
+        out[1, i - i0] = (H[LNC, i] - bottom) / (H[SIGMA, i] * root)
         k = k + 1 if k < n - 1 else 0
 
 
@@ -152,12 +141,12 @@ KINDS: tuple[Kind, ...] = (
         outputs=("body", "wick_up", "wick_dn", "clv"),
     ),
     Kind(
-        "body_z", "candles", body_z, ((),), "|C - O| / ATR14", _OHLC, (0.0, 20.0), lambda: ATR_WARMUP, unit="ATR",
-        source="catalogue 113", memory=lambda: 1,
+        "body_z", "candles", over_atr, ((),), "|C - O| / ATR14", _OHLC, (0.0, 20.0), lambda: ATR_WARMUP, unit="ATR",
+        source="catalogue 113", memory=lambda: 1, constants=(CLOSE, OPEN, 0, 1),
     ),
     Kind(
-        "open_gap", "candles", open_gap, ((),), "(O - C-1) / ATR14", _OHLC, (-20.0, 20.0), lambda: ATR_WARMUP,
-        unit="ATR", source="catalogue 114 (gap)", memory=lambda: 2,
+        "open_gap", "candles", over_atr, ((),), "(O - C-1) / ATR14", _OHLC, (-20.0, 20.0), lambda: ATR_WARMUP,
+        unit="ATR", source="catalogue 114 (gap)", memory=lambda: 2, constants=(OPEN, CLOSE, 1, 0),
     ),
     Kind(
         "wick_imb", "candles", share, ((10,),), "sum(lower wick - upper wick) / sum(H - L) over n bars", _OHLC, _SIGN,
@@ -183,7 +172,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "hh_ll", "candles", hh_ll, ((10,),), "(higher highs - lower lows among n bars) / n", _HL, _SIGN, lambda n: n,
-        source="catalogue 119", memory=lambda n: n + 1,
+        source="catalogue 119", state=lambda n: 1, memory=lambda n: n + 2,
     ),
     Kind(
         "nr", "candles", narrowest, ((7,),), "1 when no range of the n bars is smaller than this one", _HL, _FLAG,

@@ -8,10 +8,10 @@ import math
 from scalper_ml.features.generic import correlation, mean, sum_z, zscore
 from scalper_ml.features.kind import SIGMA_WARMUP, Kind
 from scalper_ml.features.series import (
-    CLOSE,
     LEAD,
     LEAD_SIGMA,
     LN_DISP,
+    LNC,
     MKT,
     MKT_SIGMA,
     MKT_UP,
@@ -49,7 +49,7 @@ def resid_ret(H, i0, i1, t0, P, S, out):
         _, _, syy, sxx, sxy = slide_pair(H[RET], H[other], 0, i, b, m, S[n + 1 :])
         slope = sxy / sxx if sxx != 0.0 else 0.0
         sigma = math.sqrt(max(syy - slope * sxy, 0.0) / m) + SIGMA_FLOOR
-        own = math.log(H[CLOSE, i] / H[CLOSE, i - n])
+        own = H[LNC, i] - H[LNC, i - n]
         out[0, i - i0] = (own - slope * moved) / (sigma * root)
         k = k + 1 if k < n - 1 else 0
         b = b + 1 if b < m - 1 else 0
@@ -63,7 +63,7 @@ def rel_ret(H, i0, i1, t0, P, S, out):
     k = t0 % n
     for i in range(i0, i1):
         moved = slide_sum(H[MKT], i, k, n, S)
-        own = math.log(H[CLOSE, i] / H[CLOSE, i - n])
+        own = H[LNC, i] - H[LNC, i - n]
         out[0, i - i0] = (own - moved) / (H[SIGMA, i] * root)
         k = k + 1 if k < n - 1 else 0
 
@@ -112,7 +112,7 @@ KINDS: tuple[Kind, ...] = (
         constants=(LN_DISP,),
     ),
     _kind(
-        "beta_mkt", beta, ((60,), (240,)), "OLS slope of own on market 1-bar log returns over n bars", (-10.0, 10.0),
+        "beta_mkt", beta, ((60,), (120,)), "OLS slope of own on market 1-bar log returns over n bars", (-10.0, 10.0),
         lambda n: n, _OWN_AND_MARKET, source="catalogue 158", state=pair_size, constants=(MKT,),
     ),
     _kind(

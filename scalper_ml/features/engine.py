@@ -23,7 +23,7 @@ from scalper_ml.features.series import (
     SERIES_STATE,
     TS,
     derive,
-    first_bad_row,
+    inspect,
     load,
     publish,
 )
@@ -61,15 +61,17 @@ def _fuse(kernels: Sequence[Any]) -> Any:
     from Python costs the same for one feature as for two hundred.
     """
     lines = [
-        "def run(X, ts_us, H, i0, t0, S, P, cut, first, out, limits, min_ticks, values, warm):",
+        "def run(X, ts_us, H, i0, t0, S, P, plan, out, limits, min_ticks, values, warm):",
         "    i1 = i0 + X.shape[0]",
         "    load(X, ts_us, H, i0)",
         "    derive(H, i0, i1, t0, S)",
+        "    for e in range(plan.shape[0]):",
+        "        code = plan[e, 0]",
+        "        params, state, column = P[plan[e, 1]:], S[plan[e, 2]:plan[e, 3]], out[plan[e, 4]:]",
     ]
     for code in range(len(kernels)):
-        call = "P[cut[e, 0]:cut[e, 1]], S[cut[e, 2]:cut[e, 3]], out[cut[e, 4]:cut[e, 5]]"
-        lines.append(f"    for e in range(first[{code}], first[{code + 1}]):")
-        lines.append(f"        kernel_{code}(H, i0, i1, t0, {call})")
+        lines.append(f"        {'elif' if code else 'if'} code == {code}:")
+        lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, column)")
     lines.append("    publish(H, i0, i1, t0, out, limits, min_ticks, values, warm)")
     names = {f"kernel_{code}": one for code, one in enumerate(kernels)}
     names |= {"load": load, "derive": derive, "publish": publish, "__name__": __name__}
@@ -105,21 +107,17 @@ class FeatureStream:
     def _plan(self, fs: FeatureSet) -> None:
         order = {kernel: code for code, kernel in enumerate(_KERNELS)}
         constants: list[float] = []
-        cuts, codes, floats, column = [], [], SERIES_STATE, 0
+        plan, floats, column = [], SERIES_STATE, 0
         self._memory = SERIES_MEMORY
         for kind, params in fs.entries:
-            mine = [*map(float, params), *kind.constants]
-            size, width = kind.state(*params), len(kind.columns(params))
-            cuts.append((len(constants), len(constants) + len(mine), floats, floats + size, column, column + width))
-            constants += mine
+            size = kind.state(*params)
+            plan.append((order[kind.kernel], len(constants), floats, floats + size, column))
+            constants += [*map(float, params), *kind.constants]
             floats += size
-            column += width
-            codes.append(order[kind.kernel])
+            column += len(kind.columns(params))
             self._memory = max(self._memory, kind.memory(*params))
-        by_kernel = np.argsort(np.array(codes, dtype=np.int64), kind="stable")
-        self._cut = np.array(cuts, dtype=np.int64).reshape(-1, 6)[by_kernel]
-        self._first = np.searchsorted(np.array(codes)[by_kernel], np.arange(len(_KERNELS) + 1)).astype(np.int64)
-        self._P = np.array(constants or [0.0])
+        self._entries = np.array(plan, dtype=np.int64).reshape(-1, 5)
+        self._P = np.array([*constants, 0.0])
         self._limits = np.array([[s.warmup, s.low, s.high] for s in fs.specs], dtype=np.float64).reshape(-1, 3).T.copy()
         self._S = np.zeros(floats)
         self._H = np.full((SERIES, self._memory + BLOCK), np.nan)
@@ -140,28 +138,16 @@ class FeatureStream:
             if self._at == self._H.shape[1]:
                 self._H[:, : self._memory] = self._H[:, -self._memory :]
                 self._at = self._memory
-            m = min(n - done, self._H.shape[1] - self._at)
-            end = done + m
+            end = min(n, done + self._H.shape[1] - self._at)
+            whole = end - done == n  # a slice costs a microsecond, a row not much more
             _run(
-                X[done:end], ts_us[done:end], self._H, self._at, self._rows, self._S, self._P, self._cut, self._first,
-                self._out, self._limits, self.fs.min_ticks, values[done:end], warm[done:end],
+                X if whole else X[done:end], ts_us if whole else ts_us[done:end], self._H, self._at, self._rows,
+                self._S, self._P, self._entries, self._out, self._limits, self.fs.min_ticks,
+                values if whole else values[done:end], warm if whole else warm[done:end],
             )
-            self._at += m
-            self._rows += m
+            self._at += end - done
+            self._rows += end - done
             done = end
-
-    def _check(self, X: np.ndarray, ts_us: np.ndarray) -> None:
-        bad = first_bad_row(X)
-        if bad >= 0:
-            row = dict(zip(INPUT_COLUMNS, X[bad].tolist(), strict=True))
-            raise ContractError(
-                f"bar {bad} of {len(X)} closing at {int(ts_us[bad])} us: found {row}; expected 0 < low <= open, close "
-                f"<= high, volume >= 0 and gap >= 0, all finite - quarantine the bar before features"
-            )
-        before = int(self._H[TS, self._at - 1]) if self._rows else -1
-        if ts_us[0] <= before or not (ts_us[1:] > ts_us[:-1]).all():
-            late = np.flatnonzero(np.diff(ts_us, prepend=before) <= 0)[0]
-            raise ContractError(f"bar {late} of {len(X)}: closes at {ts_us[late]} us, not after the bar before; sort")
 
     def push(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
         """Compute the next n bars into `values` (n, f) and `warm` (n,); reset before a bar after a long gap.
@@ -177,9 +163,22 @@ class FeatureStream:
         ContractError
             A bar that breaks its contract or the order of time; nothing was computed then.
         """
-        if len(X) == 0:
+        before = int(self._H[TS, self._at - 1]) if self._rows else -1
+        bad, late, reset = inspect(X, ts_us, before, self.fs.reset_after_gap)
+        if bad >= 0:
+            row = dict(zip(INPUT_COLUMNS, X[bad].tolist(), strict=True))
+            raise ContractError(
+                f"bar {bad} of {len(X)} closing at {int(ts_us[bad])} us: found {row}; expected 0 < low <= open, close "
+                f"<= high, volume >= 0 and gap >= 0, all finite - quarantine the bar before features"
+            )
+        if late >= 0:
+            raise ContractError(
+                f"bar {late} of {len(X)}: closes at {int(ts_us[late])} us, not after the bar before; expected bars in "
+                f"order of time - sort them"
+            )
+        if reset < 0:
+            self._rows_without_reset(X, ts_us, values, warm)
             return
-        self._check(X, ts_us)
         begin = 0
         for start in np.flatnonzero(X[:, GAP_COLUMN] > self.fs.reset_after_gap).tolist():
             self._rows_without_reset(X[begin:start], ts_us[begin:start], values[begin:start], warm[begin:start])

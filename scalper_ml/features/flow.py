@@ -5,16 +5,16 @@
 
 import math
 
-from scalper_ml.features.generic import correlation, share, share_size, zscore
+from scalper_ml.features.generic import correlation, over_atr, run_length, share, share_size, zscore
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
 from scalper_ml.features.series import (
     ABS_NET,
-    ATR,
     CLOSE,
     FLOW,
     IMB,
     LN_N,
     LN_SIZE,
+    LNC,
     NET,
     NET_N,
     RET,
@@ -59,13 +59,6 @@ def etfi(H, i0, i1, t0, P, S, out):
 
 
 @kernel
-def vwap_dev(H, i0, i1, t0, P, S, out):
-    """Close less the bar's own VWAP over ATR."""
-    for i in range(i0, i1):
-        out[0, i - i0] = (H[CLOSE, i] - H[VWAP, i]) / H[ATR, i]
-
-
-@kernel
 def flow_accel(H, i0, i1, t0, P, S, out):
     """Mean bar imbalance of n bars less that of the n bars before. ``S``: a sum, and its last n values."""
     n = int(P[0])
@@ -96,11 +89,9 @@ def cvd_slope(H, i0, i1, t0, P, S, out):
     norm = n * (n * n - 1.0) / 12.0
     for i in range(i0, i1):
         total = 0.0
-        level = 0.0
         slope = 0.0
-        for j in range(n):
-            level += H[NET, i - n + 1 + j]
-            slope += (j - 0.5 * (n - 1)) * level
+        for j in range(n):  # the j-th net flow is part of the levels j..n-1, whose times sum to j (n - j) / 2
+            slope += 0.5 * j * (n - j) * H[NET, i - n + 1 + j]
             total += H[FLOW, i - n + 1 + j]
         out[0, i - i0] = slope / norm / (total / n) if total != 0.0 else 0.0
 
@@ -115,23 +106,9 @@ def absorption(H, i0, i1, t0, P, S, out):
         net = slide_sum(H[NET], i, k, n, S[: n + 1])
         squares = slide_dot(H[NET], H[NET], 0, i, k, n, S[n + 1 :])
         flow = net / math.sqrt(squares) if squares != 0.0 else 0.0
-        moved = abs(math.log(H[CLOSE, i] / H[CLOSE, i - n])) / (H[SIGMA, i] * root)
+        moved = abs(H[LNC, i] - H[LNC, i - n]) / (H[SIGMA, i] * root)
         out[0, i - i0] = flow * (1.0 - min(1.0, moved))
         k = k + 1 if k < n - 1 else 0
-
-
-@kernel
-def aggr_run(H, i0, i1, t0, P, S, out):
-    """Signed number of bars in a row with the same net aggressor. ``S``: the run."""
-    for i in range(i0, i1):
-        net = H[NET, i]
-        if net > 0.0:
-            S[0] = max(S[0], 0.0) + 1.0
-        elif net < 0.0:
-            S[0] = min(S[0], 0.0) - 1.0
-        elif net == 0.0:
-            S[0] = 0.0
-        out[0, i - i0] = S[0] if net == net else net
 
 
 _FLOW = ("buy_volume", "sell_volume")
@@ -174,9 +151,9 @@ KINDS: tuple[Kind, ...] = (
         ("volume", "trades"), unit="sigma", source="catalogue 56", state=moments_size, constants=(LN_SIZE,),
     ),
     _kind(
-        "vwap_dev", vwap_dev, ((),),
+        "vwap_dev", over_atr, ((),),
         "(C - VWAP of the bar) / ATR14", (-5.0, 5.0), lambda: ATR_WARMUP, ("high", "low", "close", "vwap"), unit="ATR",
-        memory=lambda: 1,
+        memory=lambda: 1, constants=(CLOSE, VWAP, 0, 0),
     ),
     _kind(
         "flow_accel", flow_accel, ((5,), (15,)),
@@ -216,8 +193,9 @@ KINDS: tuple[Kind, ...] = (
         source="catalogue 77, on bars", state=share_size, constants=(ABS_NET, FLOW, 1.0),
     ),
     _kind(
-        "aggr_run", aggr_run, ((),),
+        "aggr_run", run_length, ((),),
         "signed number of bars in a row with the same sign of net flow", (-20.0, 20.0), lambda: 20, unit="bars",
         source="catalogue 89, on bars", state=lambda: 1, memory=lambda: 1,
+        constants=(NET,),
     ),
 )

@@ -5,10 +5,11 @@
 
 import math
 
+from scalper_ml.features.series import ATR
 from scalper_ml.features.window import slide_moments, slide_pair, slide_sum, sum_size
 from scalper_ml.kernel import kernel
 
-__all__ = ["correlation", "mean", "root_mean", "share", "share_size", "sum_z", "zscore"]
+__all__ = ["correlation", "mean", "over_atr", "root_mean", "run_length", "share", "share_size", "sum_z", "zscore"]
 
 
 def share_size(n: int) -> int:
@@ -78,5 +79,32 @@ def correlation(H, i0, i1, t0, P, S, out):
     k = t0 % n
     for i in range(i0, i1):
         _, _, sxx, syy, sxy = slide_pair(H[one], H[other], lag, i, k, n, S)
-        out[0, i - i0] = sxy / math.sqrt(sxx) / math.sqrt(syy) if sxx != 0.0 and syy != 0.0 else 0.0
+        out[0, i - i0] = sxy / math.sqrt(sxx * syy) if sxx != 0.0 and syy != 0.0 else 0.0
         k = k + 1 if k < n - 1 else 0
+
+
+@kernel
+def over_atr(H, i0, i1, t0, P, S, out):
+    """Difference of two series, the second lagged, over ATR; absolute if asked. ``P``: both, lag, absolute."""
+    one, other, lag = int(P[0]), int(P[1]), int(P[2])
+    for i in range(i0, i1):
+        value = (H[one, i] - H[other, i - lag]) / H[ATR, i]
+        out[0, i - i0] = abs(value) if P[3] > 0.0 else value
+
+
+@kernel
+def run_length(H, i0, i1, t0, P, S, out):
+    """Signed number of rows in a row on which a series has one sign; 0 where it is 0. ``P``: series. ``S``: the run.
+
+    A NaN row is NaN and leaves the run as it was.
+    """
+    row = int(P[0])
+    for i in range(i0, i1):
+        x = H[row, i]
+        if x > 0.0:
+            S[0] = max(S[0], 0.0) + 1.0
+        elif x < 0.0:
+            S[0] = min(S[0], 0.0) - 1.0
+        elif x == 0.0:
+            S[0] = 0.0
+        out[0, i - i0] = S[0] if x == x else x

@@ -5,12 +5,14 @@
 
 import math
 
+from scalper_ml.features.generic import run_length
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind, ema_warmup, wilder_warmup
 from scalper_ml.features.series import (
     ATR,
     BP,
     CLOSE,
     HIGH,
+    LNC,
     LOW,
     RET,
     RET5,
@@ -28,7 +30,7 @@ def ret_raw(H, i0, i1, t0, P, S, out):
     """Log return over n bars."""
     n = int(P[0])
     for i in range(i0, i1):
-        out[0, i - i0] = math.log(H[CLOSE, i] / H[CLOSE, i - n])
+        out[0, i - i0] = (H[LNC, i] - H[LNC, i - n])
 
 
 @kernel
@@ -37,7 +39,7 @@ def ret_z(H, i0, i1, t0, P, S, out):
     n = int(P[0])
     root = math.sqrt(n)
     for i in range(i0, i1):
-        out[0, i - i0] = math.log(H[CLOSE, i] / H[CLOSE, i - n]) / (H[SIGMA, i] * root)
+        out[0, i - i0] = (H[LNC, i] - H[LNC, i - n]) / (H[SIGMA, i] * root)
 
 
 @kernel
@@ -46,14 +48,13 @@ def ret_accel(H, i0, i1, t0, P, S, out):
     n = int(P[0])
     root = math.sqrt(n)
     for i in range(i0, i1):
-        middle = H[CLOSE, i - n]
-        change = math.log(H[CLOSE, i] / middle) - math.log(middle / H[CLOSE, i - 2 * n])
+        change = (H[LNC, i] - H[LNC, i - n]) - (H[LNC, i - n] - H[LNC, i - 2 * n])
         out[0, i - i0] = change / (H[SIGMA, i] * root)
 
 
 @kernel
-def rsi(H, i0, i1, t0, P, S, out):
-    """Wilder's RSI; no movement at all is 0. ``S``: mean gain, mean loss."""
+def strength(H, i0, i1, t0, P, S, out):
+    """Balance of Wilder's mean gain and loss times a factor; 0 without movement. ``P``: n, factor. ``S``: both."""
     n = int(P[0])
     for i in range(max(i0, i0 + 1 - t0), i1):
         t = t0 + i - i0
@@ -61,20 +62,7 @@ def rsi(H, i0, i1, t0, P, S, out):
         S[0] = smooth(S[0], max(change, 0.0), t - 1, n, 1.0 / n)
         S[1] = smooth(S[1], max(-change, 0.0), t - 1, n, 1.0 / n)
         both = S[0] + S[1]
-        out[0, i - i0] = S[0] / both - 0.5 if both > 0.0 else 0.0
-
-
-@kernel
-def cmo(H, i0, i1, t0, P, S, out):
-    """Chande momentum with Wilder smoothing. ``S``: mean gain, mean loss."""
-    n = int(P[0])
-    for i in range(max(i0, i0 + 1 - t0), i1):
-        t = t0 + i - i0
-        change = H[CLOSE, i] - H[CLOSE, i - 1]
-        S[0] = smooth(S[0], max(change, 0.0), t - 1, n, 1.0 / n)
-        S[1] = smooth(S[1], max(-change, 0.0), t - 1, n, 1.0 / n)
-        both = S[0] + S[1]
-        out[0, i - i0] = (S[0] - S[1]) / both if both > 0.0 else 0.0
+        out[0, i - i0] = P[1] * (S[0] - S[1]) / both if both > 0.0 else 0.0
 
 
 @kernel
@@ -207,20 +195,6 @@ def up_share(H, i0, i1, t0, P, S, out):
 
 
 @kernel
-def run_len(H, i0, i1, t0, P, S, out):
-    """Signed number of bars since the return last changed sign. ``S``: the run."""
-    for i in range(i0, i1):
-        r = H[RET, i]
-        if r > 0.0:
-            S[0] = max(S[0], 0.0) + 1.0
-        elif r < 0.0:
-            S[0] = min(S[0], 0.0) - 1.0
-        else:
-            S[0] = 0.0
-        out[0, i - i0] = S[0]
-
-
-@kernel
 def ret_rank(H, i0, i1, t0, P, S, out):
     """Percentile of the 5-bar return among its last n values, ties shared."""
     n = int(P[0])
@@ -264,14 +238,15 @@ KINDS: tuple[Kind, ...] = (
         lambda n: max(2 * n, SIGMA_WARMUP), unit="sigma", source="catalogue 3", memory=lambda n: 2 * n + 1,
     ),
     Kind(
-        "rsi", "momentum", rsi, ((6,), (14,), (21,)),
+        "rsi", "momentum", strength, ((6,), (14,), (21,)),
         "Wilder RSI / 100 - 0.5; 0 without any movement", _C, (-0.5, 0.5), wilder_warmup,
-        source="catalogue 4; TA-Lib RSI", state=lambda n: 2,
+        source="catalogue 4; TA-Lib RSI", state=lambda n: 2, constants=(0.5,),
     ),
     Kind(
         "stoch", "momentum", stoch, ((14,),),
         "slow stochastic: %K of n bars, mean of 3; %D its mean of 3; 0.5 in a zero range", _HLC, (0.0, 1.0),
-        lambda n: n + 3, source="catalogue 5; TA-Lib STOCH", state=lambda n: 2 * sum_size(n) + 6, outputs=("stoch_k", "stoch_d"),
+        lambda n: n + 3, source="catalogue 5; TA-Lib STOCH", state=lambda n: 2 * sum_size(n) + 6,
+        outputs=("stoch_k", "stoch_d"),
     ),
     Kind(
         "stochrsi", "momentum", stochrsi, ((14,),),
@@ -279,9 +254,9 @@ KINDS: tuple[Kind, ...] = (
         lambda n: wilder_warmup(n) + n, source="catalogue 6", state=lambda n: 2 + n,
     ),
     Kind(
-        "cmo", "momentum", cmo, ((14,),),
+        "cmo", "momentum", strength, ((14,),),
         "Chande momentum / 100 with Wilder smoothing; 0 without any movement", _C, (-1.0, 1.0), wilder_warmup,
-        source="catalogue 7; TA-Lib CMO", state=lambda n: 2,
+        source="catalogue 7; TA-Lib CMO", state=lambda n: 2, constants=(1.0,),
     ),
     Kind(
         "macd", "momentum", macd, ((12, 26, 9),),
@@ -315,9 +290,10 @@ KINDS: tuple[Kind, ...] = (
         state=lambda n: 1,
     ),
     Kind(
-        "run_len", "momentum", run_len, ((),),
+        "run_len", "momentum", run_length, ((),),
         "signed number of bars in a row with the same sign of return; 0 after an unchanged close", _C, (-20.0, 20.0),
         lambda: 20, unit="bars", source="catalogue 14", state=lambda: 1, memory=lambda: 1,
+        constants=(RET,),
     ),
     Kind(
         "ret_rank", "momentum", ret_rank, ((60,),),

@@ -21,7 +21,7 @@ __all__ = [
     "SERIES_STATE",
     "SIGMA_FLOOR",
     "derive",
-    "first_bad_row",
+    "inspect",
     "load",
     "publish",
 ]
@@ -104,14 +104,19 @@ SERIES_STATE = 3 + 3 * dot_size(60)
 
 
 @kernel
-def first_bad_row(X):
-    """First row whose prices are not positive and ordered or whose volume is not finite and >= 0; -1 if none."""
-    for i in range(X.shape[0]):
+def inspect(X, ts_us, before, longest_gap):
+    """First bad row, first row not after the one before it, first row to reset before; -1 if none.
+
+    A bad row has prices that are not positive, finite and ordered, or a volume or gap that is not finite and >= 0.
+    """
+    bad, late, reset = -1, -1, -1
+    for i in range(X.shape[0] - 1, -1, -1):
         o, h, low, c, v, gap = X[i, OPEN], X[i, HIGH], X[i, LOW], X[i, CLOSE], X[i, VOLUME], X[i, GAP]
         good = low > 0.0 and low <= o <= h and low <= c <= h and h < np.inf and v >= 0.0 and v < np.inf and gap >= 0.0
-        if not good:
-            return i
-    return -1
+        bad = bad if good else i
+        late = late if ts_us[i] > (ts_us[i - 1] if i > 0 else before) else i
+        reset = i if gap > longest_gap else reset
+    return bad, late, reset
 
 
 @inlined
@@ -145,13 +150,18 @@ def derive(H, i0, i1, t0, S):
         v = H[VOLUME, i]
         c1 = H[CLOSE, i - 1]
         H[ROW, i] = t
-        r = math.log(c / c1)
+        ln_o = math.log(o)
+        ln_h = math.log(h)
+        ln_l = math.log(low)
+        ln_c = math.log(c)
+        ln_c1 = H[LNC, i - 1]
+        r = ln_c - ln_c1
         H[RET, i] = r
         H[ABSRET, i] = abs(r)
         H[SIGN_SQ, i] = r * abs(r)
         H[SQRET, i] = r * r
-        H[RET5, i] = math.log(c / H[CLOSE, i - 5])
-        H[LNC, i] = math.log(c)
+        H[RET5, i] = ln_c - H[LNC, i - 5]
+        H[LNC, i] = ln_c
         H[RANGE, i] = h - low
         tr = max(h, c1) - min(low, c1) if t > 0 else np.nan
         H[TR, i] = tr
@@ -167,13 +177,13 @@ def derive(H, i0, i1, t0, S):
             S[1] = v
         S[2] = smooth(S[2], v, t, 60, 2.0 / 61.0)
         H[LNV, i] = math.log(max(v / S[1], 1e-3 * S[2] / S[1], 1e-12)) if S[1] > 0.0 else math.log(1e-3)
-        hl = math.log(h / low)
-        co = math.log(c / o)
+        hl = ln_h - ln_l
+        co = ln_c - ln_o
         H[PARK, i] = hl * hl
         H[GK, i] = 0.5 * hl * hl - (2.0 * math.log(2.0) - 1.0) * co * co
-        H[RS, i] = math.log(h / c) * math.log(h / o) + math.log(low / c) * math.log(low / o)
+        H[RS, i] = (ln_h - ln_c) * (ln_h - ln_o) + (ln_l - ln_c) * (ln_l - ln_o)
         H[LN_CO, i] = co
-        H[LN_OC, i] = math.log(o / c1)
+        H[LN_OC, i] = ln_o - ln_c1
         H[SIGN_V, i] = _sign(c - c1) * v if t > 0 else np.nan
         H[BAR_V, i] = _sign(c - o) * v
         H[CLV_V, i] = ((c - low) - (h - c)) / (h - low) * v if h > low else 0.0
@@ -211,16 +221,10 @@ def load(X, ts_us, H, i0):
 def publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
     """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high."""
     for i in range(i0, i1):
-        r = i - i0
-        good = not H[TRADES, i] < min_ticks
-        for j in range(limits.shape[1]):
-            v = out[j, r]
-            if t0 + r < limits[0, j]:
-                v = np.nan
-            elif v < limits[1, j]:
-                v = limits[1, j]
-            elif v > limits[2, j]:
-                v = limits[2, j]
+        warm[i - i0] = not H[TRADES, i] < min_ticks
+    for j in range(limits.shape[1]):
+        first, low, high = limits[0, j], limits[1, j], limits[2, j]
+        for r in range(i1 - i0):
+            v = min(max(out[j, r], low), high) if t0 + r >= first else np.nan
             values[r, j] = v
-            good = good and np.isfinite(v)
-        warm[r] = good
+            warm[r] &= v == v

@@ -57,12 +57,14 @@ def _pattern(x, i):
 
 
 @inlined
-def _entropy(counts, n):
+def _entropy(S, n, t, scale):
+    """Entropy of the 8 counts ``S[:8]`` of n; ``S[8 + c]`` keeps the part of a count of c."""
+    if t == 0:
+        for c in range(1, n + 1):
+            S[8 + c] = -scale * c / n * math.log(c / n)
     total = 0.0
     for j in range(8):
-        if counts[j] > 0.0:
-            share = counts[j] / n
-            total -= share * math.log(share)
+        total += S[8 + int(S[j])]
     return total
 
 
@@ -70,13 +72,14 @@ def _entropy(counts, n):
 def perm_entropy(H, i0, i1, t0, P, S, out):
     """Entropy of the orders of three closes among n triples, by ln 6. ``S``: their counts, exact."""
     n = int(P[0])
+    scale = 1.0 / math.log(6.0)
     for i in range(i0, i1):
         t = t0 + i - i0
         if t >= 2:
             S[_pattern(H[CLOSE], i)] += 1.0
         if t >= n + 2:
             S[_pattern(H[CLOSE], i - n)] -= 1.0
-        out[0, i - i0] = _entropy(S, n) / math.log(6.0)
+        out[0, i - i0] = _entropy(S, n, t, scale)
 
 
 @inlined
@@ -88,13 +91,14 @@ def _word(x, i):
 def sign_entropy(H, i0, i1, t0, P, S, out):
     """Entropy of rise/no-rise words of three bars among n words, by ln 8. ``S``: their counts, exact."""
     n = int(P[0])
+    scale = 1.0 / math.log(8.0)
     for i in range(i0, i1):
         t = t0 + i - i0
         if t >= 3:
             S[_word(H[RET], i)] += 1.0
         if t >= n + 3:
             S[_word(H[RET], i - n)] -= 1.0
-        out[0, i - i0] = _entropy(S, n) / math.log(8.0)
+        out[0, i - i0] = _entropy(S, n, t, scale)
 
 
 @kernel
@@ -143,7 +147,7 @@ KINDS: tuple[Kind, ...] = (
         unit="sigma", source="catalogue 128", state=moments_size, constants=(LNC,),
     ),
     Kind(
-        "acf1", "statistics", correlation, ((30,), (60,), (240,)),
+        "acf1", "statistics", correlation, ((30,), (60,), (120,)),
         "correlation of the 1-bar log return with the one before over n bars; 0 when flat", _C, (-1.0, 1.0),
         lambda n: n + 1, source="catalogue 129", state=pair_size, memory=lambda n: n + 2, constants=(RET, RET, 1),
     ),
@@ -158,7 +162,7 @@ KINDS: tuple[Kind, ...] = (
         lambda n: n + 4, source="catalogue 131", state=lambda n: 2 * moments_size(n),
     ),
     Kind(
-        "moments", "statistics", shape_moments, ((60,), (240,)),
+        "moments", "statistics", shape_moments, ((60,), (120,)),
         "skewness, excess kurtosis of 1-bar log returns over n bars, not corrected for n; 0 when flat", _C,
         ((-20.0, 20.0), (-3.0, 300.0)), lambda n: n, source="catalogue 133", state=powers_size,
         outputs=("skew", "kurt"),
@@ -166,12 +170,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "perm_entropy", "statistics", perm_entropy, ((120,),),
         "entropy of the order of 3 closes among the last n triples / ln 6; of equals the older is the smaller", _C,
-        (0.0, 1.0), lambda n: n + 1, source="catalogue 134", state=lambda n: 8, memory=lambda n: n + 3,
+        (0.0, 1.0), lambda n: n + 1, source="catalogue 134", state=lambda n: n + 9, memory=lambda n: n + 3,
     ),
     Kind(
         "sign_entropy", "statistics", sign_entropy, ((60,),),
         "entropy of the words of 3 bars (rise or not) among the last n words / ln 8", _C, (0.0, 1.0), lambda n: n + 2,
-        source="catalogue 135", state=lambda n: 8, memory=lambda n: n + 3,
+        source="catalogue 135", state=lambda n: n + 9, memory=lambda n: n + 3,
     ),
     Kind(
         "reversion", "statistics", reversion, ((120,),),
@@ -181,7 +185,7 @@ KINDS: tuple[Kind, ...] = (
         memory=lambda n: n + 2, outputs=("ou_halflife", "adf_t"), smallest=3,
     ),
     Kind(
-        "rank_price", "statistics", rank_price, ((60,), (240,)), "mid-rank of the close among the last n closes / n",
+        "rank_price", "statistics", rank_price, ((60,), (120,)), "mid-rank of the close among the last n closes / n",
         _C, (0.0, 1.0), lambda n: n - 1, source="catalogue 144",
     ),
 )

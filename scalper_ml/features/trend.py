@@ -23,6 +23,8 @@ from scalper_ml.features.series import (
     VORTEX,
 )
 from scalper_ml.features.window import (
+    age_of_highest,
+    age_of_lowest,
     age_size,
     dot_size,
     highest,
@@ -30,8 +32,6 @@ from scalper_ml.features.window import (
     lowest,
     pair_size,
     slide_dot,
-    slide_max_age,
-    slide_min_age,
     slide_pair,
     slide_sum,
     smooth,
@@ -107,12 +107,15 @@ def dmi(H, i0, i1, t0, P, S, out):
 @kernel
 def aroon_osc(H, i0, i1, t0, P, S, out):
     """Age of the low less age of the high within n + 1 bars, by n. ``S``: two extremes."""
-    n = int(P[0])
+    n = int(P[0]) + 1
+    m = 2 * (n + 1)
+    k = t0 % n
     for i in range(i0, i1):
         t = t0 + i - i0
-        high_age = slide_max_age(H[HIGH], i, t, n + 1, S[:2])
-        low_age = slide_min_age(H[LOW], i, t, n + 1, S[2:])
-        out[0, i - i0] = (low_age - high_age) / n
+        high_age = age_of_highest(H[HIGH], i, t, k, n, S[:m])
+        low_age = age_of_lowest(H[LOW], i, t, k, n, S[m:])
+        out[0, i - i0] = (low_age - high_age) / P[0]
+        k = k + 1 if k < n - 1 else 0
 
 
 @kernel
@@ -135,7 +138,7 @@ def eff_ratio(H, i0, i1, t0, P, S, out):
     k = t0 % n
     for i in range(i0, i1):
         path = slide_sum(H[ABSRET], i, k, n, S)
-        out[0, i - i0] = abs(math.log(H[CLOSE, i] / H[CLOSE, i - n])) / path if path > 0.0 else 0.0
+        out[0, i - i0] = abs(H[LNC, i] - H[LNC, i - n]) / path if path > 0.0 else 0.0
         k = k + 1 if k < n - 1 else 0
 
 
@@ -183,12 +186,13 @@ def ichimoku_tk(H, i0, i1, t0, P, S, out):
 def bars_since(H, i0, i1, t0, P, S, out):
     """Age of the highest high and the lowest low of n bars, by n. ``S``: two extremes."""
     n = int(P[0])
+    m = 2 * (n + 1)
+    k = t0 % n
     for i in range(i0, i1):
         t = t0 + i - i0
-        high_age = slide_max_age(H[HIGH], i, t, n, S[:2])
-        low_age = slide_min_age(H[LOW], i, t, n, S[2:])
-        out[0, i - i0] = high_age / n
-        out[1, i - i0] = low_age / n
+        out[0, i - i0] = age_of_highest(H[HIGH], i, t, k, n, S[:m]) / n
+        out[1, i - i0] = age_of_lowest(H[LOW], i, t, k, n, S[m:]) / n
+        k = k + 1 if k < n - 1 else 0
 
 
 @kernel
@@ -212,13 +216,14 @@ def cci(H, i0, i1, t0, P, S, out):
 def chop(H, i0, i1, t0, P, S, out):
     """Choppiness: log path by range over n bars; 1 in a zero range. ``S``: a sum and two extremes."""
     n = int(P[0])
+    scale = 1.0 / math.log(n)
     m = n + 1
     k = t0 % n
     for i in range(i0, i1):
         path = slide_sum(H[TR], i, k, n, S[:m])
         top = highest(H[HIGH], i, k, n, S[m : 2 * m])
         bottom = lowest(H[LOW], i, k, n, S[2 * m :])
-        out[0, i - i0] = math.log(path / (top - bottom)) / math.log(n) if top > bottom else 1.0
+        out[0, i - i0] = scale * math.log(path / (top - bottom)) if top > bottom else 1.0
         k = k + 1 if k < n - 1 else 0
 
 
@@ -253,7 +258,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "aroon_osc", "trend", aroon_osc, ((25,),),
         "(age of the lowest low - age of the highest high) / n in n + 1 bars, the newest of equals", _HL, (-1.0, 1.0),
-        lambda n: n, source="catalogue 24; TA-Lib AROONOSC / 100", state=lambda n: 2 * age_size(),
+        lambda n: n, source="catalogue 24; TA-Lib AROONOSC / 100", state=lambda n: 2 * age_size(n + 1),
         memory=lambda n: n + 2,
     ),
     Kind(
@@ -283,11 +288,12 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "ichimoku_tk", "trend", ichimoku_tk, ((9, 26),),
         "(middle of the range of a bars - middle of the range of b bars) / ATR14, not displaced", _HLC, (-20.0, 20.0),
-        lambda a, b: max(ATR_WARMUP, a, b), unit="ATR", source="catalogue 33", state=lambda a, b: 2 * (sum_size(a) + sum_size(b)),
+        lambda a, b: max(ATR_WARMUP, a, b), unit="ATR", source="catalogue 33",
+        state=lambda a, b: 2 * (sum_size(a) + sum_size(b)),
     ),
     Kind(
         "bars_since", "trend", bars_since, ((60,),), "age in bars of the n-bar highest high (lowest low) / n", _HL,
-        (0.0, 1.0), lambda n: n - 1, source="catalogue 34", state=lambda n: 2 * age_size(),
+        (0.0, 1.0), lambda n: n - 1, source="catalogue 34", state=lambda n: 2 * age_size(n),
         outputs=("bars_since_high", "bars_since_low"),
     ),
     Kind(

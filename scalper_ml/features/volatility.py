@@ -5,18 +5,18 @@
 
 import math
 
-from scalper_ml.features.generic import root_mean, share, share_size
+from scalper_ml.features.generic import over_atr, root_mean, share, share_size
 from scalper_ml.features.kind import ATR_WARMUP, Kind, wilder_warmup
 from scalper_ml.features.series import (
     ABSRET,
-    ATR,
     CLOSE,
     GK,
+    HIGH,
     LN_CO,
     LN_OC,
     LNRV5,
+    LOW,
     PARK,
-    RANGE,
     RANGE_FLOOR,
     RS,
     SIGMA_FLOOR,
@@ -44,7 +44,7 @@ def rv(H, i0, i1, t0, P, S, out):
     n = int(P[0])
     k = t0 % n
     for i in range(i0, i1):
-        out[0, i - i0] = math.log(max(math.sqrt(slide_sum(H[SQRET], i, k, n, S)), SIGMA_FLOOR))
+        out[0, i - i0] = 0.5 * math.log(max(slide_sum(H[SQRET], i, k, n, S), SIGMA_FLOOR * SIGMA_FLOOR))
         k = k + 1 if k < n - 1 else 0
 
 
@@ -131,13 +131,6 @@ def vol_of_vol(H, i0, i1, t0, P, S, out):
         k = k + 1 if k < n - 1 else 0
 
 
-@kernel
-def range_atr(H, i0, i1, t0, P, S, out):
-    """Range of the bar over ATR."""
-    for i in range(i0, i1):
-        out[0, i - i0] = H[RANGE, i] / H[ATR, i]
-
-
 _C = ("close",)
 _HL = ("high", "low")
 _HLC = ("high", "low", "close")
@@ -209,8 +202,8 @@ KINDS: tuple[Kind, ...] = (
         lambda n: n + 4, unit="log fraction", source="catalogue 49", state=moments_size,
     ),
     Kind(
-        "range_atr", "volatility", range_atr, ((),),
+        "range_atr", "volatility", over_atr, ((),),
         "(H - L) / ATR14", _HLC, (0.0, 20.0), lambda: ATR_WARMUP, unit="ATR", source="catalogue 51",
-        memory=lambda: 1,
+        memory=lambda: 1, constants=(HIGH, LOW, 0, 0),
     ),
 )

@@ -87,7 +87,7 @@ def amihud(H, i0, i1, t0, P, S, out):
         traded_long = slide_dot(H[VOLUME], H[CLOSE], 0, i, long, 240, S[m + 241 :])
         value = 0.0
         if moved > 0.0 and traded > 0.0:
-            value = math.log(moved / moved_long) - math.log(traded / traded_long)
+            value = math.log((moved * traded_long) / (moved_long * traded))
         out[0, i - i0] = value
         k = k + 1 if k < n - 1 else 0
         long = long + 1 if long < 239 else 0
@@ -98,7 +98,7 @@ _HLCV = ("high", "low", "close", "volume")
 
 KINDS: tuple[Kind, ...] = (
     Kind(
-        "vol_z", "volume", zscore, ((20,), (60,), (240,)),
+        "vol_z", "volume", zscore, ((20,), (60,), (120,)),
         "z-score (ddof 0) of ln V over n bars; 0 in a flat window; V of an empty bar is 1/1000 of its EMA(60)",
         ("volume",), (-8.0, 8.0), lambda n: n - 1, unit="sigma", source="catalogue 54", state=moments_size,
         constants=(LNV,),

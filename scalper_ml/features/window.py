@@ -20,6 +20,8 @@ import numpy as np
 from scalper_ml.kernel import kernel
 
 __all__ = [
+    "age_of_highest",
+    "age_of_lowest",
     "age_size",
     "dot_size",
     "highest",
@@ -28,8 +30,6 @@ __all__ = [
     "pair_size",
     "powers_size",
     "slide_dot",
-    "slide_max_age",
-    "slide_min_age",
     "slide_moments",
     "slide_pair",
     "slide_powers",
@@ -64,9 +64,9 @@ def pair_size(n: int) -> int:
     return 5 * (n + 1) + 2
 
 
-def age_size() -> int:
-    """State of `slide_max_age` and of `slide_min_age`, in floats."""
-    return 2
+def age_size(n: int) -> int:
+    """State of `age_of_highest` and of `age_of_lowest`, in floats."""
+    return 2 * (n + 1)
 
 
 def inlined(function: Any) -> Any:
@@ -237,33 +237,41 @@ def lowest(x, i, k, n, S):
 
 
 @inlined
-def slide_max_age(x, i, t, n, S):
-    """Rows since the largest of the window, the newest of equals. ``S``: its value and row; `t` the row now."""
-    if t == 0 or not x[i] < S[0]:
-        S[0] = x[i]
-        S[1] = t
-    elif t - S[1] >= n:
+def age_of_highest(x, i, t, k, n, S):
+    """Rows since the largest of the window, the newest of equals; `t` is the row now. ``S``: values, rows."""
+    m = n + 1
+    if k == 0:
+        top = -np.inf
+        row = t
+        for j in range(n - 1, 0, -1):
+            row = t - n + j if x[i - n + j] > top else row
+            top = max(top, x[i - n + j])
+            S[j] = top
+            S[m + j] = row
         S[0] = -np.inf
-        for j in range(i - n + 1, i + 1):
-            if x[j] >= S[0]:
-                S[0] = x[j]
-                S[1] = t - i + j
-    return t - S[1]
+        S[n] = -np.inf
+    S[m] = t if x[i] >= S[0] else S[m]
+    S[0] = max(S[0], x[i])
+    return t - (S[m] if S[0] >= S[k + 1] else S[m + k + 1])
 
 
 @inlined
-def slide_min_age(x, i, t, n, S):
-    """Rows since the smallest of the window, the newest of equals. ``S``: its value and row; `t` the row now."""
-    if t == 0 or not x[i] > S[0]:
-        S[0] = x[i]
-        S[1] = t
-    elif t - S[1] >= n:
+def age_of_lowest(x, i, t, k, n, S):
+    """Rows since the smallest of the window, the newest of equals; `t` is the row now. ``S``: values, rows."""
+    m = n + 1
+    if k == 0:
+        low = np.inf
+        row = t
+        for j in range(n - 1, 0, -1):
+            row = t - n + j if x[i - n + j] < low else row
+            low = min(low, x[i - n + j])
+            S[j] = low
+            S[m + j] = row
         S[0] = np.inf
-        for j in range(i - n + 1, i + 1):
-            if x[j] <= S[0]:
-                S[0] = x[j]
-                S[1] = t - i + j
-    return t - S[1]
+        S[n] = np.inf
+    S[m] = t if x[i] <= S[0] else S[m]
+    S[0] = min(S[0], x[i])
+    return t - (S[m] if S[0] <= S[k + 1] else S[m + k + 1])
 
 
 @inlined

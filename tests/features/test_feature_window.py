@@ -41,8 +41,8 @@ def test_extremes_and_ages_equal_a_search(x, n):
     x = np.round(x)
     tops = driven(lambda x, i, t, n, S: window.highest(x, i, t % n, n, S), x, n, window.sum_size(n), n)
     lows = driven(lambda x, i, t, n, S: window.lowest(x, i, t % n, n, S), x, n, window.sum_size(n), n)
-    top_ages = driven(window.slide_max_age, x, n, window.age_size(), n)
-    low_ages = driven(window.slide_min_age, x, n, window.age_size(), n)
+    top_ages = driven(lambda x, i, t, n, S: window.age_of_highest(x, i, t, t % n, n, S), x, n, window.age_size(n), n)
+    low_ages = driven(lambda x, i, t, n, S: window.age_of_lowest(x, i, t, t % n, n, S), x, n, window.age_size(n), n)
     for t in range(n - 1, len(x)):
         w = x[t - n + 1 : t + 1]
         assert (tops[t], top_ages[t]) == (w.max(), w[::-1].argmax())
