@@ -15,33 +15,62 @@ from typing import Any
 
 import pytest
 
+from scalper_ml.errors import InputError
+from scalper_ml.layers.ticks import TICKS_LAYER
+from scalper_ml.project import Project
+from scalper_ml.settings import load_settings
+
 EDGE_3 = "3|EDGEUSDT"
 SCALPER = str(Path(sys.executable).with_name("scalper"))
 
 
-@pytest.mark.parametrize(
-    ("select", "partition"),
-    [
-        ("ticks", "EDGEUSDT"),
-        ("bars", "EDGEUSDT"),
-        ("market", None),
-        ("features", "EDGEUSDT"),
-        ("datasets", EDGE_3),
-        ("models/xgb_classifier", EDGE_3),
-        ("candidates", EDGE_3),
-        ("backtests", EDGE_3),
-        ("thresholds", None),
-        ("champions", EDGE_3),
-    ],
-)
-def test_every_asset_materialises_from_the_command_line(demo: Any, select: str, partition: str | None) -> None:
+EVERY_ASSET = [
+    ("ticks", "EDGEUSDT"),
+    ("bars", "EDGEUSDT"),
+    ("market", None),
+    ("features", "EDGEUSDT"),
+    ("datasets", EDGE_3),
+    ("models/xgb_classifier", EDGE_3),
+    ("candidates", EDGE_3),
+    ("backtests", EDGE_3),
+    ("thresholds", None),
+    ("champions", EDGE_3),
+]
+ONE_AFTER_ANOTHER = """
+import sys
+from dagster._cli import cli
+for select, partition in {runs!r}:
+    chosen = ["--partition", partition] if partition else []
+    try:
+        cli(["asset", "materialize", "-m", "scalper_assets.definitions", "--select", select, *chosen])
+    except SystemExit as ended:
+        if ended.code:
+            sys.exit(f"{{select}} ended with {{ended.code}}")
+"""
+
+
+def test_every_asset_materialises_from_the_command_line(demo: Any) -> None:
     """`dagster asset materialize` works for every asset and gives the content the whole run gave."""
     place = demo[0]
     before = place.contents()
-    done = place.materialize(select, partition)
+    done = place.run(sys.executable, "-c", ONE_AFTER_ANOTHER.format(runs=EVERY_ASSET))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "RUN_SUCCESS" in done.stderr
     assert place.contents() == before
+    instance_runs = place.run(sys.executable, "-c", COUNT_RUNS)
+    assert int(instance_runs.stdout.split()[-1]) >= len(EVERY_ASSET), instance_runs.stderr[-2000:]
+
+
+COUNT_RUNS = """
+from dagster import DagsterInstance, DagsterRunStatus
+runs = DagsterInstance.get().get_runs(limit=10)
+print(sum(run.status == DagsterRunStatus.SUCCESS for run in runs))
+"""
+
+
+def test_multi_partition_key_from_the_shell(demo: Any) -> None:
+    """The command of the README, in a shell of its own, with a key of two dimensions."""
+    done = demo[0].materialize("datasets", "1|NULLUSDT")
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_unknown_symbol_is_refused(demo: Any) -> None:
@@ -74,20 +103,34 @@ GOOD = "\n".join(
 )
 
 
-@pytest.mark.parametrize(
-    ("data", "name", "parts"),
-    [
-        (b"", "EDGEUSDT.csv", ["EDGEUSDT.csv", "empty"]),
-        (b"ts,price,qty,side\n", "EDGEUSDT.csv", ["EDGEUSDT.csv"]),
-        (b"when,cost\n1,2\n", "EDGEUSDT.csv", ["EDGEUSDT.csv", "price"]),
-        (GOOD.replace("side", "sidex").encode(), "EDGEUSDT.csv", ["EDGEUSDT.csv", "side"]),
-        (gzip.compress(GOOD.encode())[:-40], "EDGEUSDT.csv.gz", ["EDGEUSDT.csv.gz", "truncated"]),
-        (b"PK\x03\x04 not a zip", "EDGEUSDT.zip", ["EDGEUSDT.zip"]),
-    ],
-)
-def test_broken_file_fails_the_run_and_keeps_the_last_good(copy: Any, data: bytes, name: str, parts: list[str]) -> None:
-    """A file that cannot be read fails its run with an error that names it; the last good partition stays."""
+BROKEN = [
+    (b"", "EDGEUSDT.csv", ["EDGEUSDT.csv", "empty"]),
+    (b"ts,price,qty,side\n", "EDGEUSDT.csv", ["EDGEUSDT.csv"]),
+    (b"when,cost\n1,2\n", "EDGEUSDT.csv", ["EDGEUSDT.csv", "price"]),
+    (GOOD.replace("side", "sidex").encode(), "EDGEUSDT.csv", ["EDGEUSDT.csv", "side"]),
+    (gzip.compress(GOOD.encode())[:-40], "EDGEUSDT.csv.gz", ["EDGEUSDT.csv.gz", "truncated"]),
+    (b"PK\x03\x04 not a zip", "EDGEUSDT.zip", ["EDGEUSDT.zip"]),
+]
+
+
+@pytest.mark.parametrize(("data", "name", "parts"), BROKEN)
+def test_broken_file_is_refused_by_name(tmp_path: Path, data: bytes, name: str, parts: list[str]) -> None:
+    """A file that cannot be read is refused with an error that names it, and nothing is written."""
+    (tmp_path / name).write_bytes(data)
+    shipped = Path(__file__).resolve().parents[2] / "config" / "settings.yaml"
+    overrides = ["source.kind=ticks", f"source.folder={tmp_path}", f"storage.root={tmp_path / 'warehouse'}"]
+    project = Project(load_settings(shipped, overrides=overrides), tmp_path)
+    with pytest.raises(InputError) as caught:
+        TICKS_LAYER.build(project, {"symbol": "EDGEUSDT"})
+    for part in parts:
+        assert part in str(caught.value)
+    assert list(project.warehouse.partitions("")) == []
+
+
+def test_broken_file_fails_the_run_and_keeps_the_last_good(copy: Any) -> None:
+    """A broken file fails its run with the error; the last good partition stays."""
     before = copy.contents()
+    data, name, parts = BROKEN[4]
     done = copy.materialize("ticks", "EDGEUSDT", **ticks_place(copy, data, name))
     assert done.returncode != 0
     for part in ("InputError", *parts):
