@@ -129,7 +129,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "eom", "volume", eom, ((14,),),
         "mean over n bars of (change of (H+L)/2) (H-L) (mean V / V), / ATR14^2; V at least 1/1000 of its mean",
-        _HLCV, (-10.0, 10.0), lambda n: ATR_WARMUP, unit="ATR^2", source="catalogue 64", memory=lambda n: n + 2,
+        _HLCV, (-10.0, 10.0), lambda n: max(ATR_WARMUP, n), unit="ATR^2", source="catalogue 64", memory=lambda n: n + 2,
     ),
     Kind(
         "updown_vol", "volume", share, ((20,), (60,)), "(V of rising bars - V of falling bars) / sum V over n bars",
@@ -143,7 +143,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "amihud", "volume", amihud, ((30,), (60,)),
         "ln(sum |r| / sum(V C) over n bars) - the same over 240 bars; 0 without movement or volume", _CV, (-8.0, 8.0),
-        lambda n: 240, unit="log ratio", source="catalogue 79",
+        lambda n: max(n, 240), unit="log ratio", source="catalogue 79",
         state=lambda n: 2 * (sum_size(n) + sum_size(240)), memory=lambda n: max(n, 240) + 1,
     ),
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalper_ml.features import INPUT_COLUMNS, FeatureSet, compute, feature_set
+from scalper_ml.features import INPUT_COLUMNS, KINDS, FeatureSet, compute, feature_set
 from scalper_ml.schema import INPUT_GROUPS
 
 FS = feature_set(INPUT_GROUPS)
@@ -106,6 +106,23 @@ def test_warm_up_is_exact(make):
     assert np.array_equal(np.isfinite(block.values), expected)
     assert np.array_equal(np.isnan(block.values), ~expected)
     assert np.array_equal(block.warm, np.arange(900) >= FS.warmup)
+
+
+def test_other_windows_keep_every_promise():
+    """With windows twice as long the declared memory, state and warm-up still hold."""
+    windows = {
+        kind.name: sorted({tuple(min(2 * p + 1, kind.largest) for p in params) for params in kind.params})
+        for kind in KINDS
+        if kind.params != ((),)
+    }
+    fs = feature_set(INPUT_GROUPS, windows=windows)
+    n = fs.warmup + 100
+    X, ts = featuredata.nasty(n, 14), featuredata.stamps_us(n)
+    whole = compute(fs, X, ts)
+    values, _, state = in_pieces(fs, X, ts, range(97, n, 97))
+    assert same_bits(values, whole.values)
+    assert state == whole.state
+    assert np.array_equal(np.isfinite(whole.values), np.arange(n)[:, None] >= fs.warmups)
 
 
 def test_set_is_warm_soon():

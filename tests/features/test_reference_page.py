@@ -1,0 +1,12 @@
+"""The reference page in docs is the registry's, word for word."""
+
+from pathlib import Path
+
+from scalper_ml.features.reference import reference_page
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"
+
+
+def test_page_is_current() -> None:
+    """docs/features.md is what the registry says; write it anew with `scalper features > docs/features.md`."""
+    assert PAGE.read_text() == reference_page()
