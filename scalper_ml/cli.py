@@ -51,6 +51,14 @@ def show_profile(
         console.print(table)
 
 
+@app.command("features")
+def show_features() -> None:
+    """Print the reference of every feature as Markdown: definition, inputs, warm-up, unit, range and source."""
+    from scalper_ml.features.reference import reference_page
+
+    print(reference_page(), end="")
+
+
 for _command in sorted(entry_points(group="scalper.commands"), key=lambda entry: entry.name):
     app.command(_command.name)(_command.load())
 
