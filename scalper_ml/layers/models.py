@@ -11,6 +11,7 @@ from scalper_ml.models.base import ModelParams
 from scalper_ml.models.bundle import Model, load_bundle
 from scalper_ml.models.registry import model_kind, model_kinds
 from scalper_ml.models.train import TrainOptions, train_model
+from scalper_ml.models.xgb_classifier import pick_device
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
@@ -36,6 +37,7 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
         "params": _params(project, kind).to_dict(),
         "folds": settings.splits.folds,
         "seed": settings.splits.seed,
+        "device": pick_device(settings.device),
     }
 
 
@@ -65,6 +67,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         features.summary["feature_set_id"],
         _params(project, kind),
         seed=settings.splits.seed,
+        device=pick_device(settings.device),
         lineage=lineage,
         options=TrainOptions(n_folds=settings.splits.folds),
     )

@@ -8,16 +8,17 @@ sealing and verification are the same for all of them (`train`, `bundle`).
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from scalper_ml.errors import SettingsError
 
-__all__ = ["Batch", "Classifier", "FitContext", "Floats", "ModelKind", "ModelParams"]
+__all__ = ["Batch", "Classifier", "Device", "FitContext", "Floats", "ModelKind", "ModelParams"]
 
 Floats = npt.NDArray[np.float64]
+Device = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,13 @@ class Batch:
 class FitContext:
     """What a fit may depend on beside data and parameters.
 
-    `threads` must not change the result.
+    `threads` must not change the result; `device` may, in the last bits.
     """
 
     horizon: int
     seed: int
     threads: int = 1
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True, slots=True)

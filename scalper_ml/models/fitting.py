@@ -1,5 +1,6 @@
 """Fit a kind on the rows of a dataset: once for good, and once a walk-forward fold."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -129,7 +130,7 @@ def out_of_fold(
     train = data.rows("train")
     rows, fold, P, skipped = [], [], [], []
     for number, (seen, unseen) in enumerate(walk_forward(data.t0[train], data.t1[train], n_folds=n_folds)):
-        own = FitContext(horizon=context.horizon, seed=context.seed + 1 + number, threads=context.threads)
+        own = dataclasses.replace(context, seed=context.seed + 1 + number)
         scaling = Scaler(scaler.kind).fit(data.X, scaler.names, rows=train[seen])
         try:
             model = fit_rows(kind, data, train[seen], scaling, params, own, stop_share)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import ContractError
-from scalper_ml.models.base import FitContext, Floats, ModelKind, ModelParams
+from scalper_ml.models.base import Device, FitContext, Floats, ModelKind, ModelParams
 from scalper_ml.models.bundle import GOLDEN_TOLERANCE, golden_bytes, seal
 from scalper_ml.models.calibration import fit_temperature
 from scalper_ml.models.fitting import Rows, TrainingData, fit_rows, out_of_fold, training_data
@@ -128,6 +128,7 @@ def train_model(
     *,
     seed: int,
     threads: int = 1,
+    device: Device = "cpu",
     lineage: Mapping[str, Any],
     options: TrainOptions | None = None,
 ) -> TrainedModel:
@@ -149,6 +150,8 @@ def train_model(
         Of the kind; its defaults otherwise.
     seed, threads : int
         The result depends on `seed` and not on `threads`.
+    device : {"cpu", "cuda"}
+        Where trees are grown; see `xgb_classifier.pick_device`.
     lineage : mapping
         JSON values; must hold ``symbol``, ``horizon`` and ``label_version``. Everything else, e.g. data
         hashes, is kept in the manifest as it is.
@@ -164,7 +167,7 @@ def train_model(
     params = params or spec.params()
     _check(spec, params, lineage)
     data = training_data(X, table, names)
-    context = FitContext(horizon=int(lineage["horizon"]), seed=seed, threads=threads)
+    context = FitContext(horizon=int(lineage["horizon"]), seed=seed, threads=threads, device=device)
 
     oof = out_of_fold(spec, data, scaler, params, context, n_folds=options.n_folds, stop_share=options.stop_share)
     fitted = fit_rows(spec, data, data.rows("train"), scaler, params, context, options.stop_share)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from scalper_ml.errors import BundleError
-from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, ModelParams
+from scalper_ml.errors import BundleError, SettingsError
+from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, ModelParams
 from scalper_ml.schema import CLASSES
 
-__all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load"]
+__all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
 
 _FILE = "model.ubj"
 
@@ -73,7 +73,7 @@ class XGBParams(ModelParams):
             "num_class": len(CLASSES),
             "eval_metric": "mlogloss",
             "tree_method": "hist",
-            "device": "cpu",
+            "device": context.device,
             "nthread": context.threads,
             "seed": context.seed,
             "verbosity": 0,
@@ -85,6 +85,26 @@ class XGBParams(ModelParams):
             "reg_lambda": self.reg_lambda,
             "max_bin": self.max_bin,
         }
+
+
+def pick_device(wanted: str) -> Device:
+    """``cuda`` or ``cpu``: ``auto`` takes the GPU where the installed XGBoost was built for one.
+
+    Raises
+    ------
+    SettingsError
+        ``cuda`` is asked for and the installed XGBoost cannot.
+    """
+    if wanted == "cpu":
+        return "cpu"
+    import xgboost
+
+    able = bool(xgboost.build_info().get("USE_CUDA"))
+    if wanted == "cuda" and not able:
+        raise SettingsError(
+            "device: cuda, but the installed XGBoost is a CPU build; install xgboost instead of xgboost-cpu"
+        )
+    return "cuda" if able else "cpu"
 
 
 class XGBClassifier:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+import xgboost
 
 from scalper_ml.errors import BundleError, SettingsError
 from scalper_ml.models.base import Batch, FitContext
-from scalper_ml.models.xgb_classifier import XGBParams, fit, load
+from scalper_ml.models.xgb_classifier import XGBParams, fit, load, pick_device
 from scalper_ml.validation.metrics import log_loss
 
 CONTEXT = FitContext(horizon=1, seed=5)
@@ -78,3 +79,12 @@ def test_parameters_out_of_range_are_refused(name: str, value: object) -> None:
     """A parameter outside its range or of another type is refused with its name, the value and the range."""
     with pytest.raises(SettingsError, match=rf"XGBParams\.{name}: found .*; expected a"):
         XGBParams.parse({name: value})
+
+
+def test_cuda_is_refused_where_the_build_cannot() -> None:
+    """Asking for a GPU on a CPU build says what to install; auto and cpu train on the CPU."""
+    if xgboost.build_info().get("USE_CUDA"):
+        pytest.skip("the installed XGBoost was built for GPUs")
+    assert (pick_device("auto"), pick_device("cpu")) == ("cpu", "cpu")
+    with pytest.raises(SettingsError, match="install xgboost instead of xgboost-cpu"):
+        pick_device("cuda")
