@@ -41,6 +41,8 @@ $(VENV)/bin/python:
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "installing (once, one or two minutes)"
 	$(PIP) -e .
+	@echo "compiling the feature kernels (once, about a minute)"
+	@$(BIN)/scalper init
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from scalper_assets.project import location_project, open_project
 from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.project import Project
 
-__all__ = ["init", "run"]
+__all__ = ["compile_kernels", "init", "run"]
 
 WIDTH = 100
 
@@ -24,9 +25,24 @@ Choice = Annotated[str | None, typer.Option(help="One stage: ticks, features, tr
 
 
 def init() -> None:
-    """Create the Dagster home once, before several processes use it."""
+    """Create the Dagster home and compile the feature kernels, each once, before several processes need them."""
+    console = Console()
     project = open_project()
-    Console().print(f"Dagster home: {initialise_home(project.folder)}")
+    console.print(f"Dagster home: {initialise_home(project.folder)}", soft_wrap=True)
+    started = time.perf_counter()
+    compile_kernels()
+    console.print(f"feature kernels ready after {time.perf_counter() - started:.0f} s")
+
+
+def compile_kernels() -> None:
+    """Run the engine over three constant bars: compiled kernels are kept on disk for every later process."""
+    import numpy as np
+
+    from scalper_ml.features import INPUT_COLUMNS, compute, feature_set
+
+    X = np.ones((3, len(INPUT_COLUMNS)))
+    X[:, INPUT_COLUMNS.index("gap")] = 0
+    compute(feature_set(["klines"]), X, np.arange(3))
 
 
 def run(
