@@ -72,6 +72,11 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     return MetadataValue.table(records=[TableRecord(row) for row in flat]) if flat else MetadataValue.text("none")
 
 
+def _ordered(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The named values of a row, rounded for reading."""
+    return {name: round(row[name], 4) if isinstance(row[name], float) else row[name] for name in names}
+
+
 def _ticks(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
     return plain(
@@ -197,8 +202,8 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
             {k: decision[k] for k in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")}
         ),
         **plain({k: metrics[k] for k in names}),
-        "score": _table(score["components"]),
-        "gates": _table(score["gates"]),
+        "score": _table([_ordered(row, "name", "points", "weight", "value", "lcb") for row in score["components"]]),
+        "gates": _table([_ordered(row, "name", "passed", "observed", "limit") for row in score["gates"]]),
         "equity": _plot(plots.equity(equity), "cumulative R on the score role"),
         "signals": _plot(plots.price_with_signals(bars, trades), "price and trades"),
         "confusion": _plot(plots.confusion(metrics["confusion_matrix"]), "decisions against labels on score"),

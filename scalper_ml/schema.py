@@ -89,7 +89,9 @@ MARKET: Final = pa.schema(
         pa.field("mkt_ret", pa.float64(), nullable=False),  # mean 1-bar log return of the others
         pa.field("mkt_up", pa.float64(), nullable=False),  # share of the others that rose
         pa.field("mkt_disp", pa.float64(), nullable=False),  # population sd of the others' returns
-        pa.field("lead_ret", pa.float64(), nullable=False),  # return of the lead coin (0 on itself)
+        pa.field(
+            "lead_ret", pa.float64(), nullable=False
+        ),  # return of the lead coin (0 on itself, NaN where it has none)
     ]
 )
 

@@ -78,7 +78,7 @@ CATALOGUE: dict[str, Entry] = {
             "no_nan": "No value is missing in a labelled row.",
             "roles_disjoint": "No label's interval reaches into the next role.",
         },
-        ("datasets", "labels", "backtest/costs", "schema", "layers/datasets"),
+        ("datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/datasets"),
     ),
     "models/xgb_classifier": Entry(
         "learning",

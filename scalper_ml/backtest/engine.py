@@ -14,7 +14,7 @@ from scalper_ml.errors import ContractError
 from scalper_ml.kernel import kernel
 from scalper_ml.schema import TRADES, US, Role, conform, stamps, us
 
-__all__ = ["EQUITY", "RISK_PER_TRADE", "SIGNALS", "Backtest", "run_backtest"]
+__all__ = ["EQUITY", "RISK_PER_TRADE", "SIGNALS", "Backtest", "quote_volume", "run_backtest"]
 
 RISK_PER_TRADE: Final = 0.005
 """Default share of equity put at risk by each trade of the compounded curve."""
@@ -184,7 +184,7 @@ def run_backtest(
     open_, close = floats(bars, "open"), floats(bars, "close")
     rows = join_rows(close_ts, dataset, predictions, role)
     signals = decide(rows.P, threshold)
-    volume = _quote_volume(bars)[rows.bar]
+    volume = quote_volume(bars)[rows.bar]
     orders = np.flatnonzero(signals.traded & (volume > 0))
     legs = costs.legs(rows.sigma[orders], volume[orders])
     risk = rows.sigma[orders] * np.sqrt(horizon)
@@ -238,10 +238,10 @@ def run_backtest(
     )
 
 
-def _quote_volume(bars: pa.Table) -> np.ndarray:
-    """Quote volume of each bar; where the source has none, base volume at the close."""
+def quote_volume(bars: pa.Table) -> np.ndarray:
+    """Quote volume of each bar (n,); where the source has none, base volume at the close."""
     quote = np.asarray(bars.column("quote_volume").cast(pa.float64()).to_numpy(), dtype=np.float64)
-    return np.where(np.isnan(quote), floats(bars, "volume") * floats(bars, "close"), quote)
+    return np.where(quote > 0, quote, floats(bars, "volume") * floats(bars, "close"))
 
 
 def _check_fills(

@@ -38,7 +38,7 @@ def decide(P: np.ndarray, threshold: float) -> Signals:
     A row is traded if ``confidence >= threshold``, and nothing else decides: P(NEUTRAL) does not
     enter, because confidence is defined everywhere as ``P(side)/(P(LONG)+P(SHORT))``. `y_pred` is
     what the platform does on that bar (side, or NEUTRAL for staying out), so the confusion matrix,
-    balanced accuracy and F1 made from it describe exactly the decisions that were executed, not
+    balanced accuracy and F1 made from it describe exactly the decisions offered on every bar, not
     the arg-max of `P`.
 
     Parameters

@@ -21,7 +21,7 @@ def market_table(bars: Mapping[str, pa.Table], interval_us: int, lead: str) -> p
     interval_us : int
         Length of a bar.
     lead : str
-        The coin that `lead_ret` follows; on itself `lead_ret` is 0.
+        The coin that `lead_ret` follows; on itself `lead_ret` is 0, and NaN where the lead has no return.
 
     Returns
     -------
@@ -62,9 +62,7 @@ def market_table(bars: Mapping[str, pa.Table], interval_us: int, lead: str) -> p
                     "mkt_ret": mean,
                     "mkt_up": ((filled > 0) & known).sum(axis=1) / n[rows],
                     "mkt_disp": np.sqrt((spread**2).sum(axis=1) / n[rows]),
-                    "lead_ret": np.zeros(len(rows))
-                    if symbol == lead
-                    else np.where(np.isfinite(own_lead), own_lead, 0.0),
+                    "lead_ret": np.zeros(len(rows)) if symbol == lead else own_lead,
                 }
             )
         )

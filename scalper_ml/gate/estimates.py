@@ -104,16 +104,23 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """The metrics of the score, from the same draws; `r_by_block` is total R, shape (n_blocks,)."""
+    """The metrics of the score, from the same draws; `r_by_block` is total R, shape (n_blocks,).
+
+    `direction` is the mean recall of LONG and SHORT over the rows that were traded and labelled with a
+    side: 1/2 for any rule that knows nothing of direction, however well it times volatility or leans
+    with a drift. `traded_blocks` counts blocks that hold a trade: the evidence behind trade metrics.
+    """
 
     expectancy_r: Estimate
     balanced_accuracy: Estimate
+    direction: Estimate
     log_profit_factor: Estimate
     win_rate_edge: Estimate
     f1_long_excess: Estimate
     f1_short_excess: Estimate
     r_by_block: np.ndarray
     n_blocks: int
+    traded_blocks: int
 
 
 def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
@@ -131,27 +138,30 @@ def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
     sums = _block_sums(sample, n_blocks)
     weights = draw_weights(n_blocks, draws, seed)
     has_trades, has_classes = sample.r.size > 0, np.unique(sample.y).size == K
+    traded_blocks = int((sums[:, _TRADES] > 0).sum())
     half_trade = 0.5 * float(np.abs(sample.net).mean()) if has_trades else 0.0
 
-    def of(metric: _Metric, columns: slice, defined: bool) -> Estimate:
+    def of(metric: _Metric, columns: slice, defined: bool, known_blocks: int) -> Estimate:
         value, drawn = bootstrap(sums[:, columns], metric, weights)
-        return Estimate(value if defined else None, drawn, n_blocks)
+        return Estimate(value if defined else None, drawn, known_blocks)
 
     def of_classes(metric: _Metric) -> Estimate:
-        return of(lambda t: metric(t.reshape(*t.shape[:-1], K, K)), _CONFUSION, has_classes)
+        return of(lambda t: metric(t.reshape(*t.shape[:-1], K, K)), _CONFUSION, has_classes, n_blocks)
 
     def of_trades(metric: _Metric) -> Estimate:
-        return of(metric, slice(None), has_trades)
+        return of(metric, slice(None), has_trades, max(traded_blocks, 2))
 
     return Estimates(
         expectancy_r=of_trades(lambda t: _ratio(t[..., _R], t[..., _TRADES], 0.0)),
         balanced_accuracy=of_classes(balanced_accuracy),
+        direction=of_classes(_side_recall),
         log_profit_factor=of_trades(lambda t: _log_profit_factor(t, half_trade or 1.0)),
         win_rate_edge=of_trades(_win_rate_edge),
         f1_long_excess=of_classes(lambda c: _f1_excess(c, LONG)),
         f1_short_excess=of_classes(lambda c: _f1_excess(c, SHORT)),
         r_by_block=sums[:, _R],
         n_blocks=n_blocks,
+        traded_blocks=traded_blocks,
     )
 
 
@@ -185,6 +195,15 @@ def _f1_excess(confusion: np.ndarray, label: int) -> np.ndarray:
     rows = confusion.sum(axis=(-2, -1))
     score = _ratio(2.0 * confusion[..., label, label], labelled + decided, 0.0)
     return np.asarray(score - _ratio(2.0 * labelled * decided, (labelled + decided) * rows, 0.0))
+
+
+def _side_recall(confusion: np.ndarray) -> np.ndarray:
+    """Mean recall of LONG and SHORT among rows both labelled and decided with a side; 1/2 where a side is missing."""
+    recalls = [
+        _ratio(confusion[..., own, own], confusion[..., own, own] + confusion[..., own, other], 0.5)
+        for own, other in ((LONG, SHORT), (SHORT, LONG))
+    ]
+    return np.asarray(0.5 * (recalls[0] + recalls[1]))
 
 
 def _win_rate_edge(t: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ __all__ = [
     "sample_of",
 ]
 
-SCORE_VERSION: Final = "1"
+SCORE_VERSION: Final = "2"
 DRAWS: Final = 1000
 LCB_ALPHA: Final = 0.05
 GATE_ALPHA: Final = 0.01
@@ -44,6 +44,7 @@ REASONS: Final = (
     "too_few_blocks",
     "expectancy_not_significant",
     "balanced_accuracy_not_significant",
+    "direction_not_significant",
     "one_sided",
     "pnl_not_positive",
     "single_block_dominates",
@@ -130,7 +131,7 @@ def publish(raw_score: float, gates_passed: bool) -> float:
     >>> publish(40.0, True), publish(62.5, True), publish(85.0, True), publish(85.0, False)
     (50.0, 67.5, 87.5, 49.9)
     """
-    mapped = round(float(np.interp(raw_score, RAW_EDGES, PUBLISHED_EDGES)), DECIMALS)
+    mapped = math.floor(float(np.interp(raw_score, RAW_EDGES, PUBLISHED_EDGES)) * 10**DECIMALS) / 10**DECIMALS
     return mapped if gates_passed else min(mapped, FAILED_GATE_CAP)
 
 
@@ -172,8 +173,13 @@ def quality_score(sample: Sample, *, seed: int, draws: int = DRAWS) -> Score:
     bounded as its logarithm; maxDD_R is over closed trades of fixed size. Degenerate draws: see
     `scalper_ml.gate.estimates.estimate`.
 
-    Forty time blocks are required to be blocks of at least four horizons each: the count held
-    against the gate is ``min(blocks(T, h), T // (4 h))``.
+    Forty time blocks are required to be blocks of at least four horizons each, with a trade in them: the
+    count held against the gate is ``min(blocks(T, h), T // (4 h), blocks with a trade)``, and the tests of
+    trade metrics have as many degrees of freedom as blocks with a trade, less one.
+
+    Balanced accuracy alone can be bought by timing volatility: where the deadband is wide against calm
+    bars, trading the wild ones and resting in the calm ones beats 1/3 without knowing any direction. So
+    a third test asks for direction itself (`Estimates.direction` > 1/2) and is as strict as the others.
     """
     estimates = estimate(sample, seed=seed, draws=draws)
     components = _components(estimates, sample)
@@ -229,9 +235,10 @@ def _components(estimates: Estimates, sample: Sample) -> tuple[Component, ...]:
 def _gates(estimates: Estimates, sample: Sample) -> tuple[Gate, ...]:
     trades = sample.side.size
     fewer = min(int((sample.side > 0).sum()), int((sample.side < 0).sum()))
-    independent = min(estimates.n_blocks, sample.y.size // (BLOCK_HORIZONS * sample.horizon))
+    independent = min(estimates.n_blocks, estimates.traded_blocks, sample.y.size // (BLOCK_HORIZONS * sample.horizon))
     p_expectancy = estimates.expectancy_r.p_value(0.0)
     p_accuracy = estimates.balanced_accuracy.p_value(CHANCE)
+    p_direction = estimates.direction.p_value(0.5)
     total = math.fsum(estimates.r_by_block)
     largest = float(estimates.r_by_block.max()) / total if total > 0 else None
     significant = f"p <= {GATE_ALPHA}"
@@ -240,6 +247,7 @@ def _gates(estimates: Estimates, sample: Sample) -> tuple[Gate, ...]:
         Gate("too_few_blocks", independent >= MIN_TIME_BLOCKS, float(independent), f">= {MIN_TIME_BLOCKS} time blocks"),
         Gate("expectancy_not_significant", p_expectancy <= GATE_ALPHA, p_expectancy, significant),
         Gate("balanced_accuracy_not_significant", p_accuracy <= GATE_ALPHA, p_accuracy, significant),
+        Gate("direction_not_significant", p_direction <= GATE_ALPHA, p_direction, significant),
         Gate("one_sided", fewer >= MIN_TRADES_PER_SIDE, float(fewer), f">= {MIN_TRADES_PER_SIDE} trades a side"),
         Gate("pnl_not_positive", total > 0, total, "> 0 R in total"),
         Gate(

@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from scalper_ml.backtest.costs import Costs
+from scalper_ml.backtest.engine import quote_volume
 from scalper_ml.datasets.build import SIGMA_COLUMN, DatasetParams, build_dataset
 from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
@@ -53,7 +53,7 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     symbol = {"symbol": keys["symbol"]}
     return {
-        "code": code_digest("datasets", "labels", "backtest/costs", "schema", "layers/datasets"),
+        "code": code_digest("datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/datasets"),
         "bars": project.warehouse.require("bars", symbol).content,
         "features": project.warehouse.require("features", symbol).content,
         "params": dataset_params(project, int(keys["horizon"])).to_dict(),
@@ -66,12 +66,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bars = warehouse.read_table(warehouse.require("bars", symbol))
     _, warm, values, names = read_features(project, features)
     inputs = _inputs(project, keys)
-    volume = (
-        bars["quote_volume"].to_numpy()
-        if bars["quote_volume"].null_count == 0
-        else pc.multiply(bars["volume"], bars["close"]).to_numpy()
-    )
-    cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], volume)
+    cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], quote_volume(bars))
     params = dataset_params(project, int(keys["horizon"]))
     try:
         dataset = build_dataset(bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost)

@@ -67,7 +67,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bad = {name: int((~np.isfinite(block.values[warm, j])).sum()) for j, name in enumerate(fs.names)}
     bad = {name: count for name, count in bad.items() if count}
     audited = min(len(ts), max(AUDIT_ROWS, 2 * fs.warmup))
-    audit = truncation_audit(fs, X[:audited], ts[:audited], cuts=AUDIT_CUTS, seed=project.settings.splits.seed)
+    start = int(np.random.default_rng(project.settings.splits.seed).integers(len(ts) - audited + 1))
+    sample = slice(start, start + audited)
+    audit = truncation_audit(fs, X[sample], ts[sample], cuts=AUDIT_CUTS, seed=project.settings.splits.seed)
     changed = ", ".join(f"{one.feature} row {one.row} ({one.kind})" for one in audit.violations[:5])
     data = pa.table(
         {"ts_us": stamps(ts), "warm": pa.array(warm), **{name: block.values[:, j] for j, name in enumerate(fs.names)}}
@@ -88,7 +90,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
             "no_future",
             audit.ok,
             f"{audit.values_compared:,} values compared with altered futures; changed: {changed or 'none'}",
-            values={"rows": audited, "cuts": list(audit.cuts)},
+            values={"first_row": start, "rows": audited, "cuts": list(audit.cuts)},
         ),
     ]
     summary = {

@@ -132,7 +132,7 @@ def test_missing_quote_volume_is_volume_at_the_close():
 
 def test_a_signal_on_a_bar_without_volume_is_decided_but_not_filled():
     """Nothing traded on the bar: the decision counts, the order does not exist, and it is counted."""
-    market = small(np.linspace(100, 110, 8), [0.9], horizon=2, quote_volume=0.0)
+    market = small(np.linspace(100, 110, 8), [0.9], horizon=2, quote_volume=0.0, volume=0.0)
     run = replay(market, threshold=0.6)
     assert (run.trades.num_rows, run.unfillable) == (0, 1)
     assert run.signals["y_pred"].to_pylist()[0] == 2

@@ -88,7 +88,7 @@ def test_the_score_is_the_formula_worked_from_its_bounds(kind):
 
     def bound(name: str) -> float:
         metric = getattr(found, name)
-        return metric.value - stats.t.ppf(0.95, found.n_blocks - 1) * np.std(metric.draws, ddof=1)
+        return metric.value - stats.t.ppf(0.95, metric.n_blocks - 1) * np.std(metric.draws, ddof=1)
 
     def u(x: float) -> float:
         return float(np.clip(x, 0, 1))
@@ -109,7 +109,10 @@ def test_the_score_is_the_formula_worked_from_its_bounds(kind):
     assert earns
     assert score.raw_score == pytest.approx(expected, abs=1e-9)
     assert sum(component.weight for component in score.components) == pytest.approx(1.0)
-    p_value = float(stats.t.sf(found.expectancy_r.value / np.std(found.expectancy_r.draws, ddof=1), found.n_blocks - 1))
+    ids = np.arange(one.y.size) * found.n_blocks // one.y.size
+    traded = np.unique(ids[one.trade_rows]).size
+    assert (found.expectancy_r.n_blocks, found.balanced_accuracy.n_blocks) == (traded, found.n_blocks)
+    p_value = float(stats.t.sf(found.expectancy_r.value / np.std(found.expectancy_r.draws, ddof=1), traded - 1))
     observed = {gate.name: gate.observed for gate in score.gates}
     assert observed["expectancy_not_significant"] == pytest.approx(p_value, rel=1e-9)
 
@@ -241,7 +244,7 @@ def test_recomputation_is_bit_identical_and_the_seed_is_stored():
     assert canonical_json(first.to_dict()) == canonical_json(second.to_dict())
     other = without(one, r=np.nextafter(one.r, 1.0))
     assert quality_score(other, seed=7).inputs_hash != first.inputs_hash
-    assert (first.seed, first.draws, first.version) == (7, 1000, "1")
+    assert (first.seed, first.draws, first.version) == (7, 1000, "2")
 
 
 @pytest.mark.parametrize(
@@ -259,3 +262,58 @@ def test_a_broken_sample_is_refused(fields):
     """Empty rows, unknown codes, NaN results, flat sides, rows out of range and unequal sizes are contract errors."""
     with pytest.raises(ContractError, match="score:"):
         without(sample(), **fields)
+
+
+def test_timing_volatility_with_a_drift_is_not_direction() -> None:
+    """Trading wild bars with sides that know nothing but a drift beats 1/3 and earns: it is not direction."""
+    rng = np.random.default_rng(5)
+    n, horizon = 8_640, 3
+    wild = np.repeat(rng.random(n // 30) < 0.4, 30)
+    r = rng.normal(0.25, 1.0, n)
+    y = np.where(wild & (r > 0.3), 2, np.where(wild & (r < -0.3), 0, 1)).astype(np.int8)
+    side = np.where(rng.random(n) < 0.9, 1, -1)
+    y_pred = np.where(wild, 1 + side, 1).astype(np.int8)
+    rows = np.flatnonzero(wild)[:: horizon + 1]
+    result = side[rows] * r[rows]
+    one = Sample(
+        y=y,
+        y_pred=y_pred,
+        trade_rows=rows,
+        side=side[rows].astype(np.int8),
+        r=result,
+        net=result * 1e-3,
+        horizon=horizon,
+    )
+    score = quality_score(one, seed=1)
+    assert estimate(one, seed=1, draws=1000).balanced_accuracy.value > 0.45
+    assert score.reasons == ("direction_not_significant",)
+    assert score.score_0_100 <= 49.9
+    assert score.raw_score > 55
+
+
+def test_trades_in_a_handful_of_blocks_are_no_evidence() -> None:
+    """Plenty of good trades crowded into ten blocks count as ten blocks."""
+    rng = np.random.default_rng(6)
+    n = 9_600
+    rows = np.arange(0, 400, 2)
+    y = rng.integers(0, 3, n).astype(np.int8)
+    y_pred = np.ones(n, np.int8)
+    y_pred[rows] = y[rows]
+    side = np.where(y[rows] == 0, -1, 1).astype(np.int8)
+    one = Sample(
+        y=y,
+        y_pred=y_pred,
+        trade_rows=rows,
+        side=side,
+        r=np.full(rows.size, 0.5),
+        net=np.full(rows.size, 5e-4),
+        horizon=1,
+    )
+    assert quality_score(one, seed=1).reason == "too_few_blocks"
+
+
+def test_rounding_never_lifts_a_score_over_an_edge() -> None:
+    """A raw score a hair below an edge is published below it."""
+    for raw, edge in ((40.0, 50.0), (55.0, 60.0), (70.0, 75.0)):
+        assert publish(raw, gates_passed=True) == edge
+        assert publish(np.nextafter(raw, 0.0), gates_passed=True) < edge
