@@ -50,4 +50,4 @@ $(VENV)/.dev: $(VENV)/.runtime
 	@touch $@
 
 clean:
-	rm -rf warehouse/demo warehouse/majors32 ticks .dagster config/per_coin_thresholds.json config/history
+	rm -rf warehouse/demo warehouse/majors32 ticks/*_synthetic.* .dagster

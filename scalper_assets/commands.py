@@ -67,18 +67,18 @@ def run(
     try:
         project = _configure(profile, source, overrides or [])
         settings = project.settings
-        chosen_symbols = _symbols(symbols, symbols_file) or settings.symbols
-        chosen_horizons = _horizons(horizons) or settings.horizons
+        chosen_symbols = _symbols(symbols, symbols_file, settings.symbols)
+        chosen_horizons = settings.horizons if horizons is None else _horizons(horizons)
         if only is not None and only not in Only.__args__:  # type: ignore[attr-defined]
             raise SettingsError(f"--only {only!r}: expected one of {list(Only.__args__)}")  # type: ignore[attr-defined]
         initialise_home(project.folder)
         _introduce(console, project)
         phases = plan(project, symbols=chosen_symbols, horizons=chosen_horizons, only=only)  # type: ignore[arg-type]
-        outcomes = _run_with_progress(console, phases, workers or settings.workers, force)
+        outcomes = _run_with_progress(console, phases, settings.workers if workers is None else workers, force)
+        project.warehouse.refresh_views()
     except ScalperError as error:
         console.print(f"[red]error[/red] {type(error).__name__}: {error}", soft_wrap=True, highlight=False)
         raise typer.Exit(2) from None
-    project.warehouse.refresh_views()
     _conclude(console, project, outcomes, only)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
@@ -92,30 +92,45 @@ def _console() -> Console:
 
 def _configure(profile: str | None, source: str | None, overrides: list[str]) -> Project:
     """Fix this process's settings, and those of its workers, before the code location is loaded."""
-    open_project(profile, overrides)  # a wrong override is named as it was given
+    project = open_project(profile, overrides)  # a wrong override is named as it was given
+    if source:
+        if project.settings.source.kind == "synthetic":
+            raise SettingsError(
+                f"--source: profile {project.settings.profile!r} plants its own markets; choose another profile"
+            )
+        if not Path(source).is_dir():
+            raise SettingsError(f"--source {source}: not a folder")
+    elif project.settings.source.kind != "synthetic" and not project.path(project.settings.source.folder).is_dir():
+        raise SettingsError(
+            f"source.folder {project.path(project.settings.source.folder)}: not a folder; name one with --source"
+        )
     if profile:
         os.environ["SCALPER__PROFILE"] = profile
     if source:
         os.environ["SCALPER__SOURCE__FOLDER"] = json.dumps(str(Path(source).resolve()))
     for item in overrides:
         key, _, value = item.partition("=")
-        os.environ["SCALPER__" + key.strip().upper().replace(".", "__")] = value
+        os.environ["SCALPER__" + key.strip().replace(".", "__")] = value
     return location_project()
 
 
-def _symbols(symbols: str | None, file: Path | None) -> list[str]:
-    if symbols and file:
+def _symbols(symbols: str | None, file: Path | None, configured: list[str]) -> list[str]:
+    if symbols is None and file is None:
+        return configured
+    if symbols is not None and file is not None:
         raise SettingsError("--symbols and --symbols-file: give one of them")
-    if file is not None:
-        if not file.is_file():
-            raise SettingsError(f"--symbols-file {file}: not a file")
-        return [line.strip() for line in file.read_text().splitlines() if line.strip() and not line.startswith("#")]
-    return [part.strip() for part in symbols.split(",") if part.strip()] if symbols else []
+    if file is not None and not file.is_file():
+        raise SettingsError(f"--symbols-file {file}: not a file")
+    lines = file.read_text().splitlines() if file is not None else (symbols or "").split(",")
+    chosen = [name for line in lines if (name := line.split("#")[0].strip())]
+    if not chosen:
+        raise SettingsError(f"{'--symbols-file' if file else '--symbols'}: names no symbol; configured: {configured}")
+    return chosen
 
 
-def _horizons(text: str | None) -> list[int]:
+def _horizons(text: str) -> list[int]:
     try:
-        return [int(part) for part in text.split(",")] if text else []
+        return [int(part) for part in text.split(",")]
     except ValueError:
         raise SettingsError(f"--horizons {text!r}: expected whole numbers of bars, e.g. 1,3") from None
 
@@ -151,14 +166,14 @@ def _run_with_progress(console: Console, phases: list, workers: int, force: bool
 
 
 def _conclude(console: Console, project: Project, outcomes: list[Outcome], only: str | None) -> None:
-    ran = sum(len(outcome.ran) for outcome in outcomes)
+    ran, built = sum(len(outcome.ran) for outcome in outcomes), sum(outcome.built for outcome in outcomes)
     total = sum(len(outcome.step.layers) for outcome in outcomes)
     failed = sum(outcome.error is not None for outcome in outcomes)
     if ran == 0:
         console.print(f"nothing to recompute: all {total} partitions are fresh")
     else:
         console.print(
-            f"{ran - failed} of {total} partitions computed, {total - ran} were fresh"
+            f"{built} of {total} partitions computed, {total - ran} were fresh"
             + (f", [red]{failed} runs failed[/red]" if failed else "")
         )
     manifest = project.warehouse.manifest("thresholds", {})

@@ -4,6 +4,7 @@ A Dagster run cannot mix assets of different partitions, so the driver loops ove
 three shapes in the order of the graph, symbols first. What is fresh (equal inputs) is not run.
 """
 
+import fcntl
 import os
 import threading
 import time
@@ -64,6 +65,7 @@ class Outcome:
     step: Step
     ran: tuple[str, ...]
     seconds: float
+    built: int = 0
     error: str | None = None
 
 
@@ -75,18 +77,25 @@ def initialise_home(folder: Path) -> Path:
     home = dagster_home(folder)
     os.environ["DAGSTER_HOME"] = str(home)
     marker = home / ".initialised"
-    if not marker.exists():
-        home.mkdir(parents=True, exist_ok=True)
-        if not (home / "dagster.yaml").exists():
-            (home / "dagster.yaml").write_text(DAGSTER_YAML)
-        from dagster import DagsterInstance
-
-        with DagsterInstance.get() as instance:
-            instance.get_runs(limit=1)
-            instance.all_asset_keys()
-            instance.schedules_directory()
-        marker.touch()
+    home.mkdir(parents=True, exist_ok=True)
+    with open(home / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not marker.exists():
+            _create_home(home)
+            marker.touch()
     return home
+
+
+def _create_home(home: Path) -> None:
+    """Write the configuration and let Dagster create its tables."""
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").write_text(DAGSTER_YAML)
+    from dagster import DagsterInstance
+
+    with DagsterInstance.get() as instance:
+        instance.get_runs(limit=1)
+        instance.all_asset_keys()
+        instance.schedules_directory()
 
 
 def plan(
@@ -106,6 +115,7 @@ def plan(
         keys_of(settings, symbol=symbol)
     for horizon in horizons:
         keys_of(settings, horizon=horizon)
+    symbols, horizons = list(dict.fromkeys(symbols)), list(dict.fromkeys(horizons))
     wanted = STAGES[only] if only else None
     layers = [layer for layer in layers_of(settings) if wanted is None or layer.name.split("/")[0] in wanted]
     phases: list[list[Step]] = []
@@ -184,7 +194,7 @@ def execute(step: Step, force: bool) -> Outcome:
     )
     seconds = time.perf_counter() - started
     if result.success:
-        return Outcome(step, selected, seconds)
+        return Outcome(step, selected, seconds, built=len(selected))
     failures = [
         event.step_failure_data.user_failure_data.description
         if event.step_failure_data.user_failure_data
@@ -193,7 +203,8 @@ def execute(step: Step, force: bool) -> Outcome:
         if event.is_step_failure
     ]
     cause = next((text for text in failures if text), "the run failed; see it in the Dagster UI")
-    return Outcome(step, selected, seconds, error=cause)
+    built = sum(event.is_step_success for event in result.all_events)
+    return Outcome(step, selected, seconds, built=built, error=cause)
 
 
 def _die_with_parent() -> None:

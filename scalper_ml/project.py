@@ -63,4 +63,4 @@ def open_project(
     """
     path = settings_file(environment, start)
     settings = load_settings(path, profile=profile, environment=environment, overrides=overrides)
-    return Project(settings=settings, folder=path.parent.parent)
+    return Project(settings=settings, folder=path.parent.parent if path.parent.name == "config" else path.parent)

@@ -8,7 +8,8 @@ key or value names itself, the line it stands on and what is allowed.
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +17,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from scalper_ml.bars.interval import parse_interval
-from scalper_ml.errors import SettingsError
+from scalper_ml.errors import ScalperError, SettingsError
+from scalper_ml.schema import INPUT_GROUPS
 
 __all__ = [
     "Backtest",
@@ -47,6 +49,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _as_value_error(check: Callable[[], Any]) -> None:
+    """Run a check of the library; its refusal becomes one of this file's, with line and key."""
+    try:
+        check()
+    except ScalperError as error:
+        raise ValueError(str(error)) from None
+
+
 class PlantedMarket(_Section):
     """A synthetic market of METHOD 7: what is planted in it is known."""
 
@@ -69,6 +79,13 @@ class Source(_Section):
     trades_per_bar: Annotated[int, Field(ge=4)] = 30  # synthetic: mean trades in a bar
     start: str = "2026-01-01T00:00:00Z"  # synthetic: first stamp
     markets: dict[Symbol, PlantedMarket] = {}
+
+    @field_validator("start")
+    @classmethod
+    def _stamp(cls, value: str) -> str:
+        if datetime.fromisoformat(value).utcoffset() != timedelta(0):
+            raise ValueError("expected a stamp in UTC such as 2026-01-01T00:00:00Z")
+        return value
 
 
 class Bars(_Section):
@@ -94,6 +111,14 @@ class Features(_Section):
     reset_after_gap: Annotated[int, Field(ge=1)] = 240  # intervals without a bar that start the warm-up anew
     min_ticks: Annotated[int, Field(ge=0)] = 0  # a bar of fewer trades gives no decision
     lead: Symbol | None = None  # lead coin of the cross-asset family; default: the first symbol
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.families is not None or self.windows:
+            from scalper_ml.features import feature_set
+
+            _as_value_error(lambda: feature_set(INPUT_GROUPS, families=self.families, windows=self.windows))
+        return self
 
 
 class Labels(_Section):
@@ -154,9 +179,16 @@ class Drift(_Section):
 
 
 class Storage(_Section):
-    """Where the platform writes."""
+    """Where the platform writes: a local folder."""
 
     root: str
+
+    @field_validator("root")
+    @classmethod
+    def _local(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError("only local folders can be used yet, not a URL")
+        return value
 
 
 class Settings(_Section):
@@ -183,6 +215,10 @@ class Settings(_Section):
         for name, values in (("symbols", self.symbols), ("horizons", self.horizons)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} has duplicates: {values}")
+        from scalper_ml.models.registry import model_kind
+
+        for kind, params in self.training.items():
+            _as_value_error(lambda kind=kind, params=params: model_kind(kind).params.parse(params))  # type: ignore[misc]
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
         if self.features.lead and self.features.lead not in self.symbols:
@@ -239,7 +275,7 @@ def load_settings(
     layers: list[tuple[tuple[str, ...], Any, str]] = []
     for name, text in sorted((environment or {}).items()):
         if name.startswith(ENVIRONMENT_PREFIX):
-            keys = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+            keys = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT_PREFIX).split("__"))
             layers.append((keys, _parse(text, f"environment {name}"), f"environment {name}"))
     for item in overrides:
         name, sign, text = item.partition("=")
@@ -254,6 +290,7 @@ def load_settings(
         raise SettingsError(f"{path.name}: profile {chosen!r} is unknown; known profiles: {known}")
     _overlay(values, profiles[chosen] or {}, ("profiles", chosen), (), origin)
     for keys, value, source in layers:
+        keys = _spelled(values, keys)
         _assign(values, keys, value, source)
         origin = {known: where for known, where in origin.items() if known[: len(keys)] != keys} | {keys: source}
     values["profile"] = chosen
@@ -325,14 +362,22 @@ def _overlay(
             base[key] = value
 
 
+def _spelled(values: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys as the file spells them: variables cannot keep the case of a symbol."""
+    spelled, target = [], values
+    for key in keys:
+        known = {str(name).lower(): name for name in target} if isinstance(target, Mapping) else {}
+        spelled.append(str(known.get(key.lower(), key)))
+        target = target.get(spelled[-1], {}) if isinstance(target, Mapping) else {}
+    return tuple(spelled)
+
+
 def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: str) -> None:
     target = values
     for key in keys[:-1]:
         if not isinstance(target.get(key), dict):
-            raise SettingsError(
-                f"{source}: unknown section {key!r}; "
-                f"sections: {sorted(k for k in values if isinstance(values[k], dict))}"
-            )
+            known = sorted(k for k in target if isinstance(target[k], dict))
+            raise SettingsError(f"{source}: unknown section {key!r}; sections there: {known}")
         target = target[key]
     target[keys[-1]] = value
 

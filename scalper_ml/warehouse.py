@@ -9,6 +9,7 @@ beside it, and readers refuse the partition until a build passes.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -106,6 +107,15 @@ def atomic_write(path: Path, data: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One writer of a folder at a time, also between processes; a killed one lets go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _name(layer: str, keys: Keys) -> str:
@@ -257,26 +267,38 @@ class Warehouse:
                 folder / "blocked.json", canonical_json({"failed": failed, "inputs": manifest.inputs}, indent=1)
             )
             return manifest
-        for name, data in files.items():
-            target = folder / entries[name]["path"]
-            if not (target.exists() and target.stat().st_size == len(data)):
-                atomic_write(target, data)
-        atomic_write(folder / "manifest.json", canonical_json(asdict(manifest), indent=1))
-        (folder / "blocked.json").unlink(missing_ok=True)
-        self._sweep(folder, {entry["path"] for entry in entries.values()})
+        with _locked(folder):
+            for name, data in files.items():
+                target = folder / entries[name]["path"]
+                if not (target.exists() and target.read_bytes() == data):
+                    atomic_write(target, data)
+            atomic_write(folder / "manifest.json", canonical_json(asdict(manifest), indent=1))
+            (folder / "blocked.json").unlink(missing_ok=True)
+            self._sweep(folder, {entry["path"] for entry in entries.values()})
         return manifest
+
+    def block(self, layer: str, keys: Keys, reason: str) -> None:
+        """Record that the newest build of a partition failed: readers refuse it until a build passes."""
+        failed = [asdict(Check("build", False, reason)) | {"values": {}}]
+        atomic_write(
+            self.folder(layer, keys) / "blocked.json", canonical_json({"failed": failed, "inputs": {}}, indent=1)
+        )
 
     def fresh(self, layer: str, keys: Keys, inputs: Mapping[str, Any]) -> bool:
         """Whether the partition is complete, unblocked and was built from equal `inputs`."""
         if self.blocked(layer, keys):
             return False
         manifest = self.manifest(layer, keys)
-        return manifest is not None and canonical_json(manifest.inputs) == canonical_json(dict(inputs))
+        if manifest is None or canonical_json(manifest.inputs) != canonical_json(dict(inputs)):
+            return False
+        folder = self.folder(layer, keys)
+        paths = {folder / str(entry["path"]): entry["bytes"] for entry in manifest.files.values()}
+        return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
 
     def partitions(self, layer: str) -> Iterator[Manifest]:
         """Manifests of all complete partitions of a layer, in the order of their paths."""
         for path in sorted((self.root / layer).rglob("manifest.json")):
-            if "bundles" not in path.parts:  # a bundle has a manifest of its own kind
+            if "bundles" not in path.relative_to(self.root).parts:  # a bundle has a manifest of its own kind
                 yield Manifest(**json.loads(path.read_bytes()))
 
     def refresh_views(self) -> list[str]:
@@ -298,6 +320,7 @@ class Warehouse:
                     pattern = "/".join([manifest.layer, *["*"] * depth, f"{stem}-*.parquet"])
                     pointers = "/".join([manifest.layer, *["*"] * len(manifest.keys), "manifest.json"])
                     views.setdefault(view, set()).add((pattern, pointers))
+        self.root.mkdir(parents=True, exist_ok=True)
         temporary = self.root / f".scalper.duckdb.{os.getpid()}"
         temporary.unlink(missing_ok=True)
         with duckdb.connect(str(temporary)) as connection:
@@ -325,7 +348,7 @@ class Warehouse:
             nested = any(
                 (folder / Path(*relative.parts[:n]) / "manifest.json").exists() for n in range(1, len(relative.parts))
             )
-            if nested or relative.as_posix() in current or path.name in ("manifest.json", "blocked.json"):
+            if nested or relative.as_posix() in current or path.name in ("manifest.json", "blocked.json", ".lock"):
                 continue
             if path.is_file():
                 path.unlink(missing_ok=True)
@@ -344,13 +367,16 @@ class BundleStore:
     def put(self, bundle_id: str, files: Mapping[str, bytes]) -> Path:
         """Write a bundle unless it is there already; complete or not at all."""
         target = self.folder / bundle_id
-        if not target.exists():
-            temporary = self.folder / f".{bundle_id}.{os.getpid()}.tmp"
-            shutil.rmtree(temporary, ignore_errors=True)
-            for name, data in files.items():
-                atomic_write(temporary / name, data)
-            os.replace(temporary, target)
-        os.utime(target)
+        with _locked(self.folder):
+            whole = target.is_dir() and {p.name: p.read_bytes() for p in target.iterdir()} == dict(files)
+            if not whole:
+                temporary = self.folder / f".{bundle_id}.{os.getpid()}.tmp"
+                shutil.rmtree(temporary, ignore_errors=True)
+                for name, data in files.items():
+                    atomic_write(temporary / name, data)
+                shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one
+                os.replace(temporary, target)
+            os.utime(target)
         return target
 
     def prune(self, pinned: Sequence[str] = ()) -> list[str]:

@@ -45,6 +45,12 @@ def test_environment_then_command_line_win() -> None:
     assert settings.horizons == [2]
 
 
+def test_names_in_variables_need_not_keep_their_case() -> None:
+    """A variable names a section however it is spelled, also below a symbol."""
+    settings = load_settings(SHIPPED, environment={"SCALPER__SOURCE__MARKETS__EDGEUSDT__SEED": "5"})
+    assert settings.source.markets["EDGEUSDT"].seed == 5
+
+
 def test_environment_chooses_profile() -> None:
     """SCALPER__PROFILE names the profile unless one is named in the call."""
     environment = {"SCALPER__PROFILE": "majors32"}
@@ -68,6 +74,11 @@ def test_environment_chooses_profile() -> None:
         ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),
         ("{interval: 1m}", "{interval: 1m", ["line 68", "not valid YAML"]),
         ("kappa: 1.0", "k_vol: 1.0", ["stands twice", "labels.k_vol"]),
+        ("max_depth: 3", "max_dept: 3", ["unknown parameters ['max_dept']"]),
+        ("families: null", "families: [foo]", ["features", "'foo'", "momentum"]),
+        ("windows: {} ", "windows: {rsj: [3]} ", ["features", "'rsj'", "rsi"]),
+        ("2026-01-01T00:00:00Z", "soon", ["source.start", "'soon'"]),
+        ("root: warehouse/demo", "root: s3://bucket/x", ["storage.root", "local folders"]),
         ("draws: 1000", "draws: 1", ["gate.draws", "200", "found 1"]),
     ],
 )

@@ -57,7 +57,7 @@ def test_replacing_leaves_no_old_file(warehouse: Warehouse) -> None:
     warehouse.write("ticks", KEYS, {"date=1/data.parquet": table(3), "date=2/data.parquet": table(2)}, inputs={})
     manifest = warehouse.write("ticks", KEYS, {"date=2/data.parquet": table(5)}, inputs={})
     found = sorted(p.name for p in warehouse.folder("ticks", KEYS).rglob("*") if p.is_file())
-    assert found == sorted(["manifest.json", Path(manifest.files["date=2/data.parquet"]["path"]).name])
+    assert found == sorted([".lock", "manifest.json", Path(manifest.files["date=2/data.parquet"]["path"]).name])
 
 
 @pytest.mark.parametrize("fatal_call", range(1, 8))
@@ -93,7 +93,7 @@ def test_death_at_any_rename_keeps_the_last_good_partition(
         for p in warehouse.folder("ticks", KEYS).rglob("*")
         if p.is_file()
     )
-    assert files == sorted([e["path"] for e in again.files.values()] + ["manifest.json"])
+    assert files == sorted([e["path"] for e in again.files.values()] + [".lock", "manifest.json"])
 
 
 def test_failed_check_blocks_and_keeps_the_last_good(warehouse: Warehouse) -> None:
@@ -175,7 +175,7 @@ def test_bundle_is_written_once_and_old_ones_are_pruned(tmp_path: Path) -> None:
         folder = store.put(name, {"model.ubj": name.encode(), "manifest.json": b"{}"})
         os.utime(folder, ns=(number, number))
     assert store.prune(pinned=["a"]) == ["b"]
-    assert sorted(p.name for p in (tmp_path / "bundles").iterdir()) == ["a", "c", "d"]
+    assert sorted(p.name for p in (tmp_path / "bundles").iterdir()) == [".lock", "a", "c", "d"]
 
 
 def test_partition_write_leaves_bundles_alone(warehouse: Warehouse) -> None:
@@ -203,3 +203,45 @@ def test_canonical_json_refuses_nan() -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         canonical_json({"a": float("nan")})
     assert json.loads(canonical_json({"a": 1}, indent=1)) == {"a": 1}
+
+
+def test_damaged_and_lost_files_are_not_fresh_and_heal(warehouse: Warehouse) -> None:
+    """A file that is lost is not fresh; one of the same size but other bytes is written anew by the next build."""
+    manifest = warehouse.write("bars", KEYS, {"data.parquet": table(3)}, inputs={"v": 1})
+    path = warehouse.folder("bars", KEYS) / manifest.files["data.parquet"]["path"]
+    path.write_bytes(b"x" * path.stat().st_size)
+    warehouse.write("bars", KEYS, {"data.parquet": table(3)}, inputs={"v": 1})
+    assert warehouse.read_table(warehouse.require("bars", KEYS)).num_rows == 3
+    path.unlink()
+    assert not warehouse.fresh("bars", KEYS, {"v": 1})
+
+
+def test_damaged_bundle_is_replaced(tmp_path: Path) -> None:
+    """Putting a bundle whose copy on disk is damaged writes it anew."""
+    store = BundleStore(tmp_path)
+    folder = store.put("a", {"model.ubj": b"right"})
+    (folder / "model.ubj").write_bytes(b"wrong")
+    assert (store.put("a", {"model.ubj": b"right"}) / "model.ubj").read_bytes() == b"right"
+
+
+def test_writers_of_one_partition_take_turns(warehouse: Warehouse) -> None:
+    """Many writers at once leave one whole partition, whichever was last."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def write(n: int) -> None:
+        warehouse.write("bars", KEYS, {"data.parquet": table(n), "extra.parquet": table(n)}, inputs={"n": n})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(1, 40)))
+    manifest = warehouse.require("bars", KEYS)
+    sizes = {warehouse.read_table(manifest, name).num_rows for name in manifest.files}
+    assert sizes == {manifest.inputs["n"]}
+
+
+def test_failed_build_blocks_readers(warehouse: Warehouse) -> None:
+    """A build that could not read its input blocks the partition with the reason; the last good files stay."""
+    good = warehouse.write("ticks", KEYS, {"data.parquet": table(3)}, inputs={"v": 1})
+    warehouse.block("ticks", KEYS, "AAAUSDT.zip: truncated")
+    with pytest.raises(ChecksFailedError, match=r"build: AAAUSDT\.zip: truncated"):
+        warehouse.require("ticks", KEYS)
+    assert warehouse.manifest("ticks", KEYS) == good

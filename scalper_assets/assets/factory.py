@@ -23,7 +23,7 @@ from scalper_assets.metadata import describe, plain
 from scalper_assets.partitions import keys_of_run, partitions_of
 from scalper_assets.project import location_project
 from scalper_assets.resources import ProjectResource
-from scalper_ml.errors import ScalperError
+from scalper_ml.errors import ContractError, InputError, InsufficientDataError, ScalperError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer, code_digest
 
@@ -79,9 +79,11 @@ def make_asset(layer: Layer) -> AssetsDefinition:
         try:
             manifest = layer.build(opened, keys)
         except ScalperError as error:
-            blocked = opened.warehouse.blocked(layer.name, keys)
-            for record in (blocked or {}).get("failed", []):
-                yield _check(layer, record)
+            if isinstance(error, InsufficientDataError):  # the layer recorded which of its checks failed
+                records = (opened.warehouse.blocked(layer.name, keys) or {}).get("failed", [])
+                yield from (_check(layer, record) for record in records if record["name"] in layer.checks)
+            elif isinstance(error, InputError | ContractError):
+                opened.warehouse.block(layer.name, keys, str(error))
             raise Failure(description=f"{type(error).__name__}: {error}", allow_retries=False) from error
         results = [_check(layer, record) for record in manifest.checks]
         if opened.warehouse.blocked(layer.name, keys):

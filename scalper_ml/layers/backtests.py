@@ -18,7 +18,9 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse, settings = project.warehouse, project.settings
     candidate = warehouse.require("candidates", keys)
     return {
-        "code": code_digest("backtest", "gate", "validation", "layers/backtests"),
+        "code": code_digest(
+            "backtest", "gate", "validation", "reports/canonical", "schema", "kernel", "layers/backtests"
+        ),
         "bars": warehouse.require("bars", {"symbol": keys["symbol"]}).content,
         "dataset": warehouse.require("datasets", keys).content,
         "bundle_id": candidate.summary["bundle_id"],

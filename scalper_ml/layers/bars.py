@@ -24,7 +24,7 @@ CHECKS = ("schema", "ordered", "prices", "gaps", "quarantine_empty")
 
 
 def _code() -> str:
-    return code_digest("bars", "schema", "kernel", "layers/bars")
+    return code_digest("bars", "schema", "kernel", "features/engine", "features/registry", "layers/bars")
 
 
 def _tick_inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def _tick_inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 
 def _from_ticks(project: Project, keys: Keys) -> Manifest:
+    inputs = _tick_inputs(project, keys)
     warehouse, manifest = project.warehouse, project.warehouse.require("ticks", keys)
     builder = BarBuilder(project.settings.interval_us)
     closed = []
@@ -52,14 +53,16 @@ def _from_ticks(project: Project, keys: Keys) -> Manifest:
         )
     state = builder.state()
     bars = pa.concat_tables([*closed, builder.finish()])
-    return _write(project, keys, bars, {"state.bin": state}, _tick_inputs(project, keys), "ticks", 0)
+    return _write(project, keys, bars, {"state.bin": state}, inputs, "ticks", 0)
 
 
 def _kline_inputs(project: Project, keys: Keys) -> dict[str, Any]:
     source = project.settings.source
     paths = find_sources(project.path(source.folder), str(keys["symbol"]))
     return {
-        "code": code_digest("bars", "ingest", "schema", "kernel", "layers/bars"),
+        "code": code_digest(
+            "bars", "ingest", "schema", "kernel", "features/engine", "features/registry", "layers/bars"
+        ),
         "interval": project.settings.bars.interval,
         "format": source.format,
         "files": [{"name": path.name, "sha256": sha256_of(path.read_bytes())} for path in paths],
@@ -67,6 +70,7 @@ def _kline_inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 
 def _from_klines(project: Project, keys: Keys) -> Manifest:
+    inputs = _kline_inputs(project, keys)
     settings, symbol = project.settings, str(keys["symbol"])
     folder = project.path(settings.source.folder)
     paths = find_sources(folder, symbol)
@@ -76,7 +80,6 @@ def _from_klines(project: Project, keys: Keys) -> Manifest:
         )
     files: list[KlineFile] = [read_klines(path, format=settings.source.format) for path in paths]
     merged = merge_klines(files)
-    inputs = _kline_inputs(project, keys)
     quarantine = conform(merged.quarantine, QUARANTINE, f"quarantine {symbol}")
     project.warehouse.write(
         "quarantine",

@@ -7,6 +7,7 @@ settings and a digest of its code. When they equal the recorded ones, nothing ha
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +40,7 @@ class Layer:
         return project.warehouse.fresh(self.name, keys, self.inputs(project, keys))
 
 
+@cache
 def code_digest(*parts: str) -> str:
     """First 12 hex digits over the sources of modules and subpackages of ``scalper_ml``."""
     digest = hashlib.sha256()

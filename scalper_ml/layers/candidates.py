@@ -16,13 +16,14 @@ __all__ = ["CANDIDATES_LAYER"]
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
-        "code": code_digest("models/candidate", "layers/candidates"),
+        "code": code_digest("models/candidate", "validation", "schema", "layers/candidates"),
         "models": {layer.name: warehouse.require(layer.name, keys).content for layer in MODEL_LAYERS},
         "dataset": warehouse.require("datasets", keys).content,
     }
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
+    inputs = _inputs(project, keys)
     warehouse = project.warehouse
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     predictions: dict[str, pa.Table] = {}
@@ -46,7 +47,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "candidates",
         keys,
         {"candidate.json": canonical_json(candidate, indent=1)},
-        inputs=_inputs(project, keys),
+        inputs=inputs,
         summary=candidate,
         checks=checks,
     )

@@ -33,6 +33,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
+    inputs = _inputs(project, keys)
     warehouse = project.warehouse
     candidate = json.loads(warehouse.read_bytes(warehouse.require("candidates", keys), "candidate.json"))
     backtest = json.loads(warehouse.read_bytes(warehouse.require("backtests", keys), "report.json"))
@@ -63,7 +64,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         history = [*history, pointer]
     files = {"champion.json": canonical_json(pointer, indent=1), "history.json": canonical_json(history, indent=1)}
     checks = [Check("has_champion", accepted, pointer["reason"], blocking=False, values={"action": pointer["action"]})]
-    return warehouse.write("champions", keys, files, inputs=_inputs(project, keys), summary=pointer, checks=checks)
+    return warehouse.write("champions", keys, files, inputs=inputs, summary=pointer, checks=checks)
 
 
 CHAMPIONS_LAYER = Layer(

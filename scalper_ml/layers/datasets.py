@@ -53,7 +53,9 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     symbol = {"symbol": keys["symbol"]}
     return {
-        "code": code_digest("datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/datasets"),
+        "code": code_digest(
+            "datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/features", "layers/datasets"
+        ),
         "bars": project.warehouse.require("bars", symbol).content,
         "features": project.warehouse.require("features", symbol).content,
         "params": dataset_params(project, int(keys["horizon"])).to_dict(),
@@ -61,11 +63,11 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
+    inputs = _inputs(project, keys)
     warehouse, symbol = project.warehouse, {"symbol": keys["symbol"]}
     features = warehouse.require("features", symbol)
     bars = warehouse.read_table(warehouse.require("bars", symbol))
     _, warm, values, names = read_features(project, features)
-    inputs = _inputs(project, keys)
     cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], quote_volume(bars))
     params = dataset_params(project, int(keys["horizon"]))
     try:

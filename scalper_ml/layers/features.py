@@ -57,6 +57,7 @@ def engine_inputs(project: Project, bars_table: pa.Table, symbol: str, fs: Featu
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
+    inputs = _inputs(project, keys)
     warehouse, symbol = project.warehouse, str(keys["symbol"])
     bars = warehouse.require("bars", keys)
     table = warehouse.read_table(bars)
@@ -109,7 +110,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "state.bin": block.state,
         "feature_set.json": fs.to_json().encode(),
     }
-    return warehouse.write("features", keys, files, inputs=_inputs(project, keys), summary=summary, checks=checks)
+    return warehouse.write("features", keys, files, inputs=inputs, summary=summary, checks=checks)
 
 
 def read_features(project: Project, manifest: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -33,6 +33,7 @@ def _present(project: Project) -> dict[str, Manifest]:
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
+    inputs = _inputs(project, keys)
     settings, warehouse = project.settings, project.warehouse
     present = _present(project)
     bars = {symbol: warehouse.read_table(manifest, columns=["ts_us", "close"]) for symbol, manifest in present.items()}
@@ -49,7 +50,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "market",
         keys,
         {"data.parquet": parquet_bytes(table)},
-        inputs=_inputs(project, keys),
+        inputs=inputs,
         summary=summary,
         checks=checks,
     )

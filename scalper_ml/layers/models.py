@@ -31,7 +31,9 @@ def _params(project: Project, kind: str) -> ModelParams:
 def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     warehouse, settings = project.warehouse, project.settings
     return {
-        "code": code_digest("models", "validation", "datasets/splits", "datasets/scaling", "schema", "layers/models"),
+        "code": code_digest(
+            "models", "validation", "datasets/splits", "datasets/scaling", "schema", "layers/datasets", "layers/models"
+        ),
         "dataset": warehouse.require("datasets", keys).content,
         "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
         "params": _params(project, kind).to_dict(),
@@ -43,12 +45,12 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
 
 def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     warehouse, settings = project.warehouse, project.settings
+    inputs = _inputs(project, keys, kind=kind)
     layer = f"models/{kind}"
     dataset = warehouse.require("datasets", keys)
     features = warehouse.require("features", {"symbol": keys["symbol"]})
     table = warehouse.read_table(dataset)
     X, names = dataset_matrix(project, keys, us(table["ts_us"]))
-    inputs = _inputs(project, keys, kind=kind)
     lineage = {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),

@@ -3,8 +3,14 @@
 import json
 from typing import Any
 
+from scalper_ml.errors import ChecksFailedError, WarehouseError
 from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
+from scalper_ml.layers.backtests import BACKTESTS_LAYER
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.candidates import CANDIDATES_LAYER
+from scalper_ml.layers.datasets import DATASETS_LAYER
+from scalper_ml.layers.features import FEATURES_LAYER
+from scalper_ml.layers.models import MODEL_LAYERS
 from scalper_ml.project import Project
 from scalper_ml.warehouse import Check, Manifest, atomic_write, sha256_of
 
@@ -12,16 +18,26 @@ __all__ = ["THRESHOLDS_LAYER"]
 
 
 def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
-    """Backtests that are there and passed their checks, by symbol and horizon."""
+    """Backtests of what is there today: one whose data, model or settings have changed since is not a score."""
     warehouse, settings = project.warehouse, project.settings
     found = {}
     for symbol in settings.symbols:
         for horizon in settings.horizons:
             keys: Keys = {"symbol": symbol, "horizon": horizon}
             manifest = warehouse.manifest("backtests", keys)
-            if manifest is not None and not warehouse.blocked("backtests", keys):
+            if manifest is not None and _current(project, keys):
                 found[symbol, horizon] = manifest
     return found
+
+
+def _current(project: Project, keys: Keys) -> bool:
+    """Whether everything from the features to the backtest is fresh and passed its checks."""
+    try:
+        return FEATURES_LAYER.fresh(project, {"symbol": keys["symbol"]}) and all(
+            layer.fresh(project, keys) for layer in (DATASETS_LAYER, *MODEL_LAYERS, CANDIDATES_LAYER, BACKTESTS_LAYER)
+        )
+    except (WarehouseError, ChecksFailedError):  # something upstream is missing or blocked
+        return False
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -39,6 +55,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 def _build(project: Project, keys: Keys) -> Manifest:
     warehouse, settings = project.warehouse, project.settings
+    inputs = _inputs(project, keys)
     scored = _scored(project)
     reports = [json.loads(warehouse.read_bytes(manifest, "report.json")) for manifest in scored.values()]
     thresholds = build_thresholds(
@@ -73,7 +90,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "thresholds",
         keys,
         {"thresholds.json": data},
-        inputs=_inputs(project, keys),
+        inputs=inputs | {"published": sha256_of(data)},
         summary=thresholds["summary"],
         checks=checks,
     )

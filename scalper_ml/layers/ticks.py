@@ -1,6 +1,7 @@
 """ticks: every trade of a symbol, sorted and unique, one file a day; rejected rows in quarantine."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,13 +45,20 @@ def synthetic_spec(project: Project, symbol: str) -> SyntheticSpec:
     )
 
 
+def _paths(project: Project, symbol: str) -> list[Path]:
+    """Files of a symbol: of a planted market only the one that was written for it."""
+    folder = project.path(project.settings.source.folder)
+    paths = find_sources(folder, symbol)
+    planted = project.settings.source.kind == "synthetic"
+    return [path for path in paths if path.name == f"{symbol}_synthetic.csv"] if planted else paths
+
+
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     settings, symbol = project.settings, str(keys["symbol"])
-    folder = project.path(settings.source.folder)
     inputs: dict[str, Any] = {
         "code": code_digest("ingest", "schema", "layers/ticks"),
         "format": settings.source.format,
-        "files": [{"name": path.name, "sha256": sha256_of(path.read_bytes())} for path in find_sources(folder, symbol)],
+        "files": [{"name": path.name, "sha256": sha256_of(path.read_bytes())} for path in _paths(project, symbol)],
     }
     if settings.source.kind == "synthetic":
         inputs["market"] = synthetic_spec(project, symbol).hash
@@ -63,7 +71,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     if settings.source.kind == "synthetic":
         write_synthetic(folder, synthetic_spec(project, symbol))
     inputs = _inputs(project, keys)
-    paths = find_sources(folder, symbol)
+    paths = _paths(project, symbol)
     if not paths:
         raise InputError(
             f"ticks {symbol}: no file {symbol}*.csv (.csv.gz, .zip, .json.gz, .feather) in {folder}; put one there"

@@ -136,6 +136,9 @@ def test_broken_file_fails_the_run_and_keeps_the_last_good(copy: Any) -> None:
     for part in ("InputError", *parts):
         assert part in done.stderr
     assert copy.contents() == before
+    refused = copy.materialize("bars", "EDGEUSDT")
+    assert refused.returncode != 0
+    assert "failed blocking checks" in refused.stderr
 
 
 def test_bad_rows_are_quarantined_and_counted(copy: Any) -> None:
@@ -270,6 +273,33 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def test_a_score_of_other_settings_is_no_score(copy: Any) -> None:
+    """Thresholds published under other costs than the backtests' say not_scored and NO_TRADE for all of them."""
+    done = copy.scalper("run", "--only", "thresholds", "--set", "backtest.fee_bps=200")
+    assert done.returncode == 0 or "failed" in done.stdout
+    published = json.loads((copy.folder / "config" / "per_coin_thresholds.json").read_text())
+    assert {coin["reason"] for coin in published["coins"].values()} == {"not_scored"}
+    assert published["summary"]["no_trade_coins"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--symbols", ","], "names no symbol"),
+        (["--horizons", "7"], "horizon 7 is not configured"),
+        (["--workers", "0"], "expected at least 1"),
+        (["--source", "."], "plants its own markets"),
+        (["--profile", "majors32"], "name one with --source"),
+        (["--only", "everything"], "'thresholds'"),
+    ],
+)
+def test_wrong_option_is_refused(demo: Any, arguments: list[str], part: str) -> None:
+    """A wrong option ends with code 2 and says what is allowed."""
+    done = demo[0].scalper("run", *arguments)
+    assert done.returncode == 2
+    assert part in done.stdout
+
+
 def test_only_one_stage(copy: Any) -> None:
     """`--only backtest` scores the models that are there without training; an unknown stage is refused."""
     for manifest in list(copy.project().warehouse.partitions("backtests")):
@@ -279,6 +309,3 @@ def test_only_one_stage(copy: Any) -> None:
     assert [m.keys for m in copy.project().warehouse.partitions("backtests")] == [
         {"symbol": "EDGEUSDT", "horizon": "3"}
     ]
-    refused = copy.scalper("run", "--only", "everything")
-    assert refused.returncode == 2
-    assert "'thresholds'" in refused.stdout
