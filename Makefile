@@ -13,7 +13,7 @@ run: $(VENV)/.runtime
 	@$(BIN)/scalper run
 
 test: $(VENV)/.dev
-	TZ=UTC $(BIN)/python -m pytest -q -m "not verify" -n 2 --dist loadgroup
+	TZ=UTC $(BIN)/python -m pytest -q -m "not verify"
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify

@@ -71,13 +71,6 @@ def make_place(folder: Path) -> Place:
     return Place(folder)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs everything that needs the demo, so that it is run once."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("demo"))
-
-
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
     """The shipped demo, run once by ``scalper run``; and what it printed. Not to be changed by tests."""
@@ -87,9 +80,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
     return place, done.stdout
 
 
+def link_or_copy(source: str, target: str) -> None:
+    """Link what is only ever replaced whole; copy Dagster's databases, which are written in place."""
+    if "/.dagster/" in source:
+        shutil.copy2(source, target)
+    else:
+        os.link(source, target)
+
+
 @pytest.fixture
 def copy(demo: tuple[Place, str], tmp_path: Path) -> Place:
     """A copy of the demo project that a test may break."""
     folder = tmp_path / "project"
-    shutil.copytree(demo[0].folder, folder)
+    shutil.copytree(demo[0].folder, folder, copy_function=link_or_copy)
     return Place(folder)

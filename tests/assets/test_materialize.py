@@ -204,7 +204,7 @@ def test_one_class_labels_are_refused(copy: Any) -> None:
     assert "k_vol" in done.stderr
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(n, marks=pytest.mark.verify) for n in range(2, 20))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.verify) for n in range(1, 20))])
 def test_kill_9_leaves_whole_partitions(demo: Any, copy: Any, seed: int) -> None:
     """`kill -9` at a random moment of a run leaves only whole partitions, and a re-run gives the same content."""
     wanted = demo[0].contents()
@@ -230,6 +230,7 @@ def test_kill_9_leaves_whole_partitions(demo: Any, copy: Any, seed: int) -> None
     assert copy.contents() == wanted
 
 
+@pytest.mark.verify
 def test_two_workers_give_the_same_content(demo: Any, copy: Any) -> None:
     """Two processes give the content one gives, from the same seed and the same input."""
     wanted = demo[0].contents()
@@ -286,11 +287,8 @@ def test_a_score_of_other_settings_is_no_score(copy: Any) -> None:
     ("arguments", "part"),
     [
         (["--symbols", ","], "names no symbol"),
-        (["--horizons", "7"], "horizon 7 is not configured"),
-        (["--workers", "0"], "expected at least 1"),
         (["--source", "."], "plants its own markets"),
         (["--profile", "majors32"], "name one with --source"),
-        (["--only", "everything"], "'thresholds'"),
     ],
 )
 def test_wrong_option_is_refused(demo: Any, arguments: list[str], part: str) -> None:
