@@ -87,8 +87,7 @@ def run() -> list[Figure]:
     columns = composite(X[:5000])
     seconds = cpu_seconds({"ours": lambda: compute(fs, X, ts), "peer": lambda: composite(X)}, repeats=3)
     ours, peer = seconds["ours"] / BARS / len(fs.names) * 1e9, seconds["peer"] / BARS / columns * 1e9
-    stream = FeatureStream(fs)
-    stream.extend(X[:2000], ts[:2000])
+    stream = FeatureStream(fs, compute(fs, X[:2000], ts[:2000]).state)
     values, warm = np.empty((1, len(fs.names))), np.empty(1, dtype=np.bool_)
 
     def one(i: int) -> None:
