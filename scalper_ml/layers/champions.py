@@ -39,7 +39,8 @@ def _build(project: Project, keys: Keys) -> Manifest:
     backtest = json.loads(warehouse.read_bytes(warehouse.require("backtests", keys), "report.json"))
     verdict = _verdict(project, keys)
     scored = backtest["lineage"]["bundle_id"]
-    if scored != candidate["bundle_id"] or verdict["report_id"] != backtest["report_id"]:
+    published = verdict["report_id"]  # None: not scored, so there is no champion
+    if published is not None and (scored != candidate["bundle_id"] or published != backtest["report_id"]):
         raise WarehouseError(
             f"champions {dict(keys)}: the candidate is bundle {candidate['bundle_id'][:12]}, the backtest scored "
             f"{scored[:12]}; thresholds publish report {verdict['report_id']}, the backtest wrote "

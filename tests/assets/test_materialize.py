@@ -240,6 +240,7 @@ def test_two_workers_give_the_same_content(demo: Any, copy: Any) -> None:
     assert copy.contents() == wanted
 
 
+@pytest.mark.verify
 def test_killed_driver_leaves_no_worker(copy: Any) -> None:
     """When the driver is killed its workers end, too."""
     process = subprocess.Popen(
