@@ -14,13 +14,17 @@ from scalper_ml.errors import ContractError
 __all__ = [
     "BARS",
     "CLASSES",
+    "CONTEXT",
     "DATASET",
+    "GAPS",
     "INPUT_GROUPS",
     "LONG",
     "MARKET",
     "NEUTRAL",
+    "OBSERVATIONS",
     "PREDICTIONS",
     "QUARANTINE",
+    "QUOTES",
     "ROLES",
     "SHORT",
     "TICKS",
@@ -151,6 +155,59 @@ QUARANTINE: Final = pa.schema(
         pa.field("raw", pa.string(), nullable=False),
     ]
 )
+
+OBSERVATIONS: Final = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),  # name, without its folder
+        pa.field("sha256", pa.string(), nullable=False),  # of the bytes as they came, packed if packed
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("read", pa.int64(), nullable=False),  # rows
+        pa.field("accepted", pa.int64(), nullable=False),  # rows this file alone would give
+        pa.field("duplicate", pa.int64(), nullable=False),  # rows that repeat one of this file
+        pa.field("quarantined", pa.int64(), nullable=False),
+        pa.field("first_ts_us", US),  # null where no row was accepted
+        pa.field("last_ts_us", US),
+    ]
+)
+"""Source files as they were read: what came, how much of it, and which time it spans."""
+
+GAPS: Final = pa.schema(
+    [
+        pa.field("from_ts_us", US, nullable=False),  # the last trade before
+        pa.field("to_ts_us", US, nullable=False),  # the first trade after
+        pa.field("kind", pa.string(), nullable=False),  # "missing": ids jump; "silence": ids go on; "unknown": no ids
+        pa.field("last_id", pa.int64()),  # before the gap
+        pa.field("first_id", pa.int64()),  # after it
+        pa.field("missing", pa.int64()),  # trades that the ids between say are missing
+    ]
+)
+
+QUOTES: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),  # known time: when it reached us; equals event_ts_us where not recorded
+        pa.field("event_ts_us", US, nullable=False),  # the venue's time
+        pa.field("bid", pa.float64(), nullable=False),
+        pa.field("bid_qty", pa.float64(), nullable=False),
+        pa.field("ask", pa.float64(), nullable=False),
+        pa.field("ask_qty", pa.float64(), nullable=False),
+        pa.field("update_id", pa.int64()),  # null where the source has none
+        pa.field("source", pa.string(), nullable=False),
+    ]
+)
+"""Top of book, a row a change."""
+
+CONTEXT: Final = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # "funding_rate", "mark_price", "open_interest", ...
+        pa.field("event_ts_us", US, nullable=False),  # what the value is about
+        pa.field("ts_us", US, nullable=False),  # known time: no earlier moment may see it
+        pa.field("value", pa.float64(), nullable=False),
+        pa.field("revision", pa.int32(), nullable=False),  # 0 the first value for this event time, then 1, 2, ...
+        pa.field("source", pa.string(), nullable=False),
+    ]
+)
+"""Feeds beside the trades, bitemporal: a later revision is another row, and nobody before its known time sees it."""
 
 
 def conform(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:
