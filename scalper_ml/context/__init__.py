@@ -4,6 +4,26 @@ from scalper_ml.context.asof import as_of, vintage
 from scalper_ml.context.base import ContextFile
 from scalper_ml.context.feeds import merge_context
 from scalper_ml.context.kinds import KINDS
-from scalper_ml.context.read import read_context
+from scalper_ml.context.per_bar import CONTEXT_BARS, context_bars
+from scalper_ml.context.quality import Finding, context_findings, file_findings
+from scalper_ml.context.read import CONTEXT_SOURCES, read_context
+from scalper_ml.context.schedule import CONTEXT_GAPS, context_gaps, interval_changes, missing_days
 
-__all__ = ["KINDS", "ContextFile", "as_of", "merge_context", "read_context", "vintage"]
+__all__ = [
+    "CONTEXT_BARS",
+    "CONTEXT_GAPS",
+    "CONTEXT_SOURCES",
+    "KINDS",
+    "ContextFile",
+    "Finding",
+    "as_of",
+    "context_bars",
+    "context_findings",
+    "context_gaps",
+    "file_findings",
+    "interval_changes",
+    "merge_context",
+    "missing_days",
+    "read_context",
+    "vintage",
+]

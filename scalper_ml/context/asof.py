@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 from scalper_ml.context.rows import own_events, same_as_above
 from scalper_ml.schema import stamps, us
 
-__all__ = ["as_of", "newest", "vintage"]
+__all__ = ["as_of", "vintage"]
 
 
 def as_of(
@@ -47,34 +47,17 @@ def as_of(
     >>> as_of(table, np.array([0, 1, 8, 9]), "funding_rate")[0].tolist()
     [nan, 1.0, 1.0, 3.0]
     """
-    known, place = newest(context, kind)
-    values, event = _columns(context, kind)
+    known, event, value = _newest(context, kind)
     at_us = np.asarray(at_us, dtype=np.int64)
-    found = np.searchsorted(known, at_us, side="right") - 1
-    some = found >= 0
-    age = np.full(len(at_us), np.nan)
-    out = np.full(len(at_us), np.nan)
-    row = place[found[some]]
-    age[some] = at_us[some] - event[row]
-    out[some] = values[row]
+    state = np.searchsorted(known, at_us, side="right") - 1
+    some = state >= 0
+    out, age = np.full(len(at_us), np.nan), np.full(len(at_us), np.nan)
+    age[some] = at_us[some] - event[state[some]]
+    out[some] = value[state[some]]
     if max_age_us is not None:
         with np.errstate(invalid="ignore"):
             out[age > max_age_us] = np.nan
     return out, age
-
-
-def newest(context: pa.Table, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Known times of a kind's rows in order, and after each of them the row of the newest event then known.
-
-    Rows are positions among the rows of that kind, in the order of the table.
-    """
-    rows = context.filter(pc.equal(context.column("kind"), kind))
-    known, event = us(rows.column("ts_us")), us(rows.column("event_ts_us"))
-    order = np.lexsort((rows.column("revision").to_numpy(), event, known))
-    known, event = known[order], event[order]
-    newest_event = np.maximum.accumulate(event) if event.size else event
-    last = np.maximum.accumulate(np.where(event == newest_event, np.arange(len(event)), -1)) if event.size else event
-    return known, order[last]
 
 
 def vintage(context: pa.Table, at_us: int) -> pa.Table:
@@ -104,6 +87,14 @@ def vintage(context: pa.Table, at_us: int) -> pa.Table:
     return seen.take(np.sort(order.to_numpy()[~replaced]))
 
 
-def _columns(context: pa.Table, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def _newest(context: pa.Table, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Known times of a kind's rows in order; event time and value of the newest event known after each of them."""
     rows = context.filter(pc.equal(context.column("kind"), kind))
-    return rows.column("value").to_numpy(), us(rows.column("event_ts_us"))
+    known, event = us(rows.column("ts_us")), us(rows.column("event_ts_us"))
+    if known.size == 0:
+        return known, event, np.zeros(0)
+    order = np.lexsort((rows.column("revision").to_numpy(), event, known))
+    known, event, value = known[order], event[order], rows.column("value").to_numpy()[order]
+    leads = event == np.maximum.accumulate(event)
+    last = np.maximum.accumulate(np.where(leads, np.arange(len(event)), 0))
+    return known, event[last], value[last]

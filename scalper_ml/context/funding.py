@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,8 @@ class FundingStates:
     known_us : ndarray of int64
         When the state began; increasing.
     interval_h : ndarray of float64
-        Hours between the two last settlements; NaN with one.
+        Hours between settlements: the shorter of the two last steps, so that one settlement that is missing does not
+        look like a longer interval; NaN with one settlement.
     sum_24h : ndarray of float64
         Sum of the rates settled in the 24 h that end with the last settlement.
     mean_30, sd_30 : ndarray of float64
@@ -98,7 +100,8 @@ def _states(known: np.ndarray, event: np.ndarray, value: np.ndarray) -> Iterator
             continue
         day = rates[bisect_right(events, events[-1] - _DAY_US) :]
         last = np.array(rates[-_LAST:])
-        interval = (events[-1] - events[-2]) / HOUR_US if len(events) > 1 else np.nan
+        steps = [later - former for former, later in pairwise(events[-3:])]
+        interval = min(steps) / HOUR_US if steps else np.nan
         full = len(last) == _LAST
         mean, sd = (float(last.mean()), float(last.std())) if full else (np.nan, np.nan)
         yield now, interval, float(sum(day)), mean, sd
