@@ -1,7 +1,17 @@
 """Files of trades and klines to ticks and bars."""
 
-from scalper_ml.ingest.base import Counts, KlineFile, TickFile
+from scalper_ml.ingest.base import ColumnMapping, Contract, Counts, KlineFile, TickFile
 from scalper_ml.ingest.merge import merge_ticks
 from scalper_ml.ingest.sniff import find_sources, read_klines, read_ticks
 
-__all__ = ["Counts", "KlineFile", "TickFile", "find_sources", "merge_ticks", "read_klines", "read_ticks"]
+__all__ = [
+    "ColumnMapping",
+    "Contract",
+    "Counts",
+    "KlineFile",
+    "TickFile",
+    "find_sources",
+    "merge_ticks",
+    "read_klines",
+    "read_ticks",
+]

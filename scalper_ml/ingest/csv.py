@@ -1,5 +1,6 @@
 """Trades with a header, in the spellings that exchanges, data vendors and notebooks use."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,15 +11,15 @@ from scalper_ml.ingest.headers import TRADE_SPELLINGS, is_header, roles
 __all__ = ["HeaderTrades"]
 
 _NEEDED: Final = ("ts", "price", "qty")
-_FREQTRADE: Final = ("timestamp", "id", "type", "side", "price", "amount", "cost")
+_COLUMNS: Final = "named ts, price, qty and side, or as those are commonly spelled"
 
 
 class HeaderTrades:
     """Any table of trades that names a stamp, a price, a quantity and who was the aggressor."""
 
-    formats: tuple[str, ...] = ("csv", "ccxt-trades", "freqtrade-trades")
+    formats: Mapping[str, str] = {"csv": _COLUMNS, "ccxt-trades": "timestamp,symbol,id,takerOrMaker,side,price,amount"}
 
-    def layout(self, head: Head, path: Path) -> Layout | None:
+    def layout(self, head: Head, path: Path, wanted: str | None = None) -> Layout | None:
         """The columns by their names.
 
         Raises
@@ -45,6 +46,4 @@ class HeaderTrades:
 
 
 def _format(head: Head) -> str:
-    if head.typed and tuple(head.first) == _FREQTRADE:
-        return "freqtrade-trades"
     return "ccxt-trades" if head.typed and {"timestamp", "amount", "takerOrMaker"} <= set(head.first) else "csv"

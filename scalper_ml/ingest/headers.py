@@ -1,9 +1,10 @@
 """Header spellings seen in the wild, and the role each one plays."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["KLINE_SPELLINGS", "TRADE_SPELLINGS", "is_header", "roles"]
+__all__ = ["KLINE_SPELLINGS", "TRADE_SPELLINGS", "is_header", "number", "places", "plain_name", "roles"]
 
 TRADE_SPELLINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "ts": (
@@ -43,7 +44,7 @@ def roles(names: Sequence[str], spellings: Mapping[str, tuple[str, ...]]) -> dic
     >>> roles(["Trade ID", "isBuyerMaker", "Price", "quoteQty", "Qty", "Time"], TRADE_SPELLINGS)
     {'ts': 5, 'price': 2, 'qty': 4, 'maker': 1, 'id': 0}
     """
-    plain = ["".join(letter for letter in name.lower() if letter.isalnum()) for name in names]
+    plain = [plain_name(name) for name in names]
     exact = {"T": "ts", "t": ""} if {"T", "t"} <= set(names) else {}  # in Binance's raw messages T is the time, t an id
     found: dict[str, int] = {}
     for role, known in spellings.items():
@@ -54,6 +55,46 @@ def roles(names: Sequence[str], spellings: Mapping[str, tuple[str, ...]]) -> dic
         if role in found:
             found[role] = list(names).index(name)
     return found
+
+
+def plain_name(name: str) -> str:
+    """A column name without case, spaces and punctuation.
+
+    Examples
+    --------
+    >>> plain_name("is_buyer_maker") == plain_name("isBuyerMaker")
+    True
+    """
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def number(field: str) -> float | None:
+    """The number that a field is, None if it is none or not finite.
+
+    Examples
+    --------
+    >>> number("1.5"), number("buy"), number("nan")
+    (1.5, None, None)
+    """
+    try:
+        value = float(field)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def places(names: Sequence[str], columns: Mapping[str, str]) -> dict[str, int] | None:
+    """Role to position for the columns of one known header, None if any of them is not there.
+
+    Examples
+    --------
+    >>> places(["Time", "Price", "extra"], {"ts": "time", "price": "price"})
+    {'ts': 0, 'price': 1}
+    """
+    plain = [plain_name(name) for name in names]
+    if not set(columns.values()) <= set(plain):
+        return None
+    return {role: plain.index(name) for role, name in columns.items()}
 
 
 def is_header(fields: Sequence[str]) -> bool:

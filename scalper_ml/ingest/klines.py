@@ -39,9 +39,13 @@ _CONFLICT: Final = "open_time: repeated with other values than its first row"
 class Klines:
     """Klines by header name, or without a header by Binance's order."""
 
-    formats: tuple[str, ...] = ("klines-12", "klines")
+    formats: Mapping[str, str] = {
+        "klines-12": "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+        "taker_buy_quote_volume,ignore",
+        "klines": "open_time,open,high,low,close,volume",
+    }
 
-    def layout(self, head: Head, path: Path) -> Layout | None:
+    def layout(self, head: Head, path: Path, wanted: str | None = None) -> Layout | None:
         """The columns by their names; without a header, twelve as Binance orders them, or six as OHLCV.
 
         Raises

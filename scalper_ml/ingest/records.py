@@ -1,4 +1,4 @@
-"""Tables that are no text: Feather, Parquet, and JSON arrays of records as an API returns them."""
+"""Tables that are no text: Feather, Parquet, and JSON records or rows as an API returns them."""
 
 import io
 import json
@@ -12,21 +12,25 @@ import pyarrow.parquet
 
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload
+from scalper_ml.ingest.base import Head
 from scalper_ml.ingest.lines import Columns, Fault
 
-__all__ = ["is_record_file", "read_records", "record_columns", "record_texts"]
+__all__ = ["is_record_file", "read_records", "record_columns", "record_head", "record_texts"]
 
 _ARROW: Final = (b"ARROW1", b"FEA1")
 _PARQUET: Final = b"PAR1"
 
 
 def is_record_file(payload: Payload) -> bool:
-    """Whether the bytes are Feather, Parquet or a JSON array."""
-    return payload.data.startswith((*_ARROW, _PARQUET)) or payload.data[:64].lstrip().startswith(b"[")
+    """Whether the bytes are Feather, Parquet or JSON."""
+    return payload.data.startswith((*_ARROW, _PARQUET)) or payload.data[:64].lstrip().startswith((b"[", b"{"))
 
 
 def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
     """The records as a table, and those that are no records.
+
+    Of JSON, an array of objects, an array of arrays (its columns are then named ``0``, ``1``, ...), or an API's
+    answer with one such array in it.
 
     Raises
     ------
@@ -38,11 +42,11 @@ def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
             return pa.parquet.read_table(io.BytesIO(payload.data)), []
         if payload.data.startswith(_ARROW):
             return pa.feather.read_table(io.BytesIO(payload.data)), []
-        return _json_table(json.loads(payload.data), path)
+        return _json_table(_records(json.loads(payload.data), path), path)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{path}: no complete JSON array, broken at line {error.lineno} column {error.colno} ({error.msg}); "
-            "expected [{...}, ...] - download it again"
+            "expected [{...}, ...] or [[...], ...] - download it again"
         ) from error
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
@@ -60,18 +64,61 @@ def record_texts(table: pa.Table, rows: np.ndarray) -> list[str]:
     return [json.dumps(record, default=str) for record in table.take(pa.array(rows)).to_pylist()]
 
 
-def _json_table(records: Any, path: Path) -> tuple[pa.Table, list[Fault]]:
-    good = [record for record in records if isinstance(record, dict)]
-    if not good:
-        raise InputError(f"{path}: {len(records)} entries and no record in the JSON array; expected [{{...}}, ...]")
-    faults = [
-        Fault(place, "not a record", json.dumps(record))
-        for place, record in enumerate(records, 1)
-        if not isinstance(record, dict)
-    ]
-    names = [name for name, value in good[0].items() if not isinstance(value, dict | list)]
-    columns = {name: pa.array([_text(record.get(name)) for record in good], pa.string()) for name in names}
-    return pa.table(columns), faults
+def record_head(table: pa.Table, payload: Payload, count: int) -> Head:
+    """The head of a table: its names and first rows; arrays without names are as lines without a header."""
+    some = table.slice(0, count).to_pylist()
+    rows = [[_text(value) for value in record.values()] for record in some]
+    whole = table.num_rows <= count
+    if table.column_names == [str(at) for at in range(table.num_columns)]:
+        return Head(rows[0], rows[1] if len(rows) > 1 else (), rows=rows, name=payload.name, whole=whole)
+    return Head(table.column_names, typed=True, rows=rows, name=payload.name, whole=whole)
+
+
+def _records(answer: Any, path: Path) -> list[Any]:
+    """The array of records in what an API answered."""
+    if isinstance(answer, list):
+        return answer
+    found = _arrays(answer, depth=2)
+    if len(found) != 1:
+        raise InputError(
+            f"{path}: a JSON object with {len(found)} arrays of records {sorted(found)}; expected exactly one"
+        )
+    return next(iter(found.values()))
+
+
+def _arrays(answer: Any, depth: int) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for name, value in answer.items():
+        if isinstance(value, list) and any(isinstance(record, dict | list) for record in value):
+            found[name] = value
+        elif isinstance(value, dict) and depth > 0:
+            found |= {f"{name}.{inner}": array for inner, array in _arrays(value, depth - 1).items()}
+    return found
+
+
+def _json_table(records: list[Any], path: Path) -> tuple[pa.Table, list[Fault]]:
+    kind = next((type(record) for record in records if isinstance(record, dict | list) and record), None)
+    if kind is None:
+        raise InputError(
+            f"{path}: {len(records)} entries and no record in the JSON array; expected [{{...}}, ...] or [[...], ...]"
+        )
+    first: Any = next(record for record in records if isinstance(record, kind) and record)
+    width = len(first)
+    good: list[Any] = []
+    faults: list[Fault] = []
+    for place, record in enumerate(records, 1):
+        if not isinstance(record, kind):
+            faults.append(Fault(place, "not a record", json.dumps(record)))
+        elif kind is list and len(record) != width:
+            faults.append(Fault(place, f"columns: found {len(record)}, expected {width}", json.dumps(record)))
+        else:
+            good.append(record)
+    if kind is list:
+        columns = {str(at): [row[at] for row in good] for at in range(width)}
+    else:
+        names = [name for name, value in first.items() if not isinstance(value, dict | list)]
+        columns = {name: [record.get(name) for record in good] for name in names}
+    return pa.table({name: pa.array(map(_text, column), pa.string()) for name, column in columns.items()}), faults
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,7 @@
 """Read a file of trades or klines as what its own bytes say it is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -9,31 +10,82 @@ import pyarrow as pa
 
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload, open_text
-from scalper_ml.ingest.base import Adapter, Duplicates, Head, KlineFile, Layout, TickFile
-from scalper_ml.ingest.binance import BinanceTrades
+from scalper_ml.ingest.base import Adapter, ColumnMapping, Contract, Duplicates, Head, KlineFile, Layout, TickFile
+from scalper_ml.ingest.binance import BinanceCoinKlines, BinanceTrades
+from scalper_ml.ingest.bitfinex import BitfinexKlines, BitfinexTrades
+from scalper_ml.ingest.bybit import BybitTrades
+from scalper_ml.ingest.coinbase import CoinbaseTrades
 from scalper_ml.ingest.csv import HeaderTrades
+from scalper_ml.ingest.derived import base_columns, with_contract
+from scalper_ml.ingest.freqtrade import FreqtradeKlines, FreqtradeTrades
+from scalper_ml.ingest.headers import is_header
 from scalper_ml.ingest.klines import Klines, kline_file
+from scalper_ml.ingest.kraken import KrakenKlines, KrakenTrades
+from scalper_ml.ingest.lean import LeanKlines
 from scalper_ml.ingest.lines import Columns, clean_columns, fields_of, first_lines, line_texts, text_columns
-from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_texts
+from scalper_ml.ingest.mapped import mapped_layout
+from scalper_ml.ingest.nautilus import NautilusTrades
+from scalper_ml.ingest.okx import OkxTrades
+from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
+from scalper_ml.ingest.tardis import TardisTrades
 from scalper_ml.ingest.trades import tick_file
 
-__all__ = ["KLINE_ADAPTERS", "TICK_ADAPTERS", "find_sources", "read_klines", "read_ticks"]
+__all__ = [
+    "KLINE_ADAPTERS",
+    "TICK_ADAPTERS",
+    "find_sources",
+    "kline_layout",
+    "read_klines",
+    "read_ticks",
+    "text_columns_of",
+    "text_head",
+    "tick_layout",
+]
 
-TICK_ADAPTERS: Final[tuple[Adapter, ...]] = (BinanceTrades(), HeaderTrades())
-"""Asked in order; the first that knows the file reads it."""
-KLINE_ADAPTERS: Final[tuple[Adapter, ...]] = (Klines(),)
+TICK_ADAPTERS: Final[tuple[Adapter, ...]] = (
+    BinanceTrades(),
+    BybitTrades(),
+    OkxTrades(),
+    KrakenTrades(),
+    CoinbaseTrades(),
+    BitfinexTrades(),
+    TardisTrades(),
+    NautilusTrades(),
+    FreqtradeTrades(),
+    HeaderTrades(),
+)
+"""The first that knows the file reads it; the last takes any header, the others know theirs in whatever order."""
+KLINE_ADAPTERS: Final[tuple[Adapter, ...]] = (
+    BinanceCoinKlines(),
+    BitfinexKlines(),
+    KrakenKlines(),
+    LeanKlines(),
+    FreqtradeKlines(),
+    Klines(),
+)
+"""As `TICK_ADAPTERS`."""
 
+_HEAD_ROWS: Final = 256
 _SUFFIXES: Final = (".csv", ".csv.gz", ".zip", ".feather", ".parquet", ".json", ".json.gz")
 _TRUTH: Final = (".truth.json", ".truth.json.gz")
+_WORD_ROLES: Final = ("side", "maker", "maker_side", "taker", "symbol")
 _WORDS: Final = pa.dictionary(pa.int32(), pa.string())
 
 _Texts = Callable[[np.ndarray], Sequence[str]]
 
 
-def read_ticks(path: Path, *, symbol: str, format: str | None = None, duplicates: Duplicates = "keep") -> TickFile:
+def read_ticks(
+    path: Path,
+    *,
+    symbol: str,
+    format: str | None = None,
+    duplicates: Duplicates = "keep",
+    columns: ColumnMapping | None = None,
+    contract: Contract | None = None,
+) -> TickFile:
     """Trades of one file, sorted and unique; rejected rows in quarantine.
 
-    Plain, gzipped or zipped CSV, a JSON array, Feather or Parquet. Stamps may mix units: each row's is told by
+    Plain, gzipped or zipped CSV, JSON, Feather or Parquet. Stamps may mix units: each row's is told by
     its magnitude. Rows with an id that was there before are duplicates; equal rows without ids are different
     trades unless `duplicates` is ``"drop"``; a stamp alone never makes a duplicate.
 
@@ -45,6 +97,10 @@ def read_ticks(path: Path, *, symbol: str, format: str | None = None, duplicates
     format : str, optional
         One of the formats of `TICK_ADAPTERS`; by default told from the file.
     duplicates : {"keep", "drop"}
+    columns : ColumnMapping, optional
+        Which column plays which role, instead of a format.
+    contract : Contract, optional
+        What a contract is worth, for sources that count contracts.
 
     Returns
     -------
@@ -57,13 +113,20 @@ def read_ticks(path: Path, *, symbol: str, format: str | None = None, duplicates
     """
     path = Path(path)
     payload = open_text(path)
-    columns, texts, layout = _columns(payload, path, _chosen(TICK_ADAPTERS, format, path), format)
+    found, texts, layout = _columns(payload, path, lambda head: tick_layout(head, path, format, columns, contract))
     return tick_file(
-        columns, texts, path=path, symbol=symbol, source=layout.format, sha256=payload.sha256, duplicates=duplicates
+        found, texts, path=path, symbol=symbol, source=layout.format, sha256=payload.sha256, duplicates=duplicates
     )
 
 
-def read_klines(path: Path, *, interval_us: int | None = None, format: str | None = None) -> KlineFile:
+def read_klines(
+    path: Path,
+    *,
+    interval_us: int | None = None,
+    format: str | None = None,
+    columns: ColumnMapping | None = None,
+    contract: Contract | None = None,
+) -> KlineFile:
     """Bars of one kline file, sorted and unique; rejected rows in quarantine.
 
     Columns that only trades can fill are null. Intervals without a trade (volume 0) are no bars.
@@ -75,6 +138,10 @@ def read_klines(path: Path, *, interval_us: int | None = None, format: str | Non
         Length of a kline; by default told from the close times, else from the commonest step between stamps.
     format : str, optional
         One of the formats of `KLINE_ADAPTERS`.
+    columns : ColumnMapping, optional
+        Which column plays which role, instead of a format.
+    contract : Contract, optional
+        What a contract is worth, for sources that count volume in contracts.
 
     Raises
     ------
@@ -83,8 +150,81 @@ def read_klines(path: Path, *, interval_us: int | None = None, format: str | Non
     """
     path = Path(path)
     payload = open_text(path)
-    columns, texts, layout = _columns(payload, path, _chosen(KLINE_ADAPTERS, format, path), format)
-    return kline_file(columns, texts, path=path, source=layout.format, sha256=payload.sha256, interval_us=interval_us)
+    found, texts, layout = _columns(payload, path, lambda head: kline_layout(head, path, format, columns, contract))
+    return kline_file(found, texts, path=path, source=layout.format, sha256=payload.sha256, interval_us=interval_us)
+
+
+def tick_layout(
+    head: Head,
+    path: Path,
+    format: str | None = None,
+    columns: ColumnMapping | None = None,
+    contract: Contract | None = None,
+) -> Layout:
+    """The layout of a file of trades, told from its head or by the user.
+
+    Raises
+    ------
+    InputError
+        If no adapter knows it, or it is not what the user says.
+    """
+    if columns is not None:
+        _one_of(format, path)
+        return with_contract(mapped_layout(head, columns, path), contract, path)
+    return with_contract(_layout(head, path, TICK_ADAPTERS, format), contract, path)
+
+
+def kline_layout(
+    head: Head,
+    path: Path,
+    format: str | None = None,
+    columns: ColumnMapping | None = None,
+    contract: Contract | None = None,
+) -> Layout:
+    """As `tick_layout`, for klines."""
+    if columns is not None:
+        _one_of(format, path)
+        return with_contract(mapped_layout(head, columns, path, klines=True), contract, path)
+    return with_contract(_layout(head, path, KLINE_ADAPTERS, format), contract, path)
+
+
+def text_head(data: bytes, name: str = "") -> Head:
+    """The head of a delimited text, for `tick_layout` and `kline_layout`.
+
+    Parameters
+    ----------
+    data : bytes
+        The file, or its beginning.
+    name : str
+        Of the file inside an archive, else of the file.
+    """
+    found = [fields_of(line) for _, line in first_lines(data, _HEAD_ROWS + 2)]
+    rows = found[1:] if is_header(found[0]) else found
+    return Head(
+        found[0], found[1] if len(found) > 1 else (), rows=rows[:_HEAD_ROWS], name=name, whole=len(rows) <= _HEAD_ROWS
+    )
+
+
+def text_columns_of(data: bytes, skip: int, width: int, sample: Sequence[str], positions: Mapping[str, int]) -> Columns:
+    """Columns of a text by role: typed at once if all of it fits the types of its first row, else as text.
+
+    Parameters
+    ----------
+    data : bytes
+    skip : int
+        Lines before the first row.
+    width : int
+        Columns of a row.
+    sample : sequence of str
+        The first row.
+    positions : mapping
+        Role to position.
+    """
+    if len(sample) == width:
+        types = {role: (at, _type(role, sample[at])) for role, at in positions.items()}
+        if (columns := clean_columns(data, skip, width, types)) is not None:
+            return columns
+    return text_columns(data, skip, width, positions)
 
 
 def find_sources(folder: Path, symbol: str) -> list[Path]:
@@ -113,53 +253,47 @@ def _is_source(name: str, symbol: str) -> bool:
     return fits and not rest[:1].isalnum()
 
 
-def _chosen(adapters: Sequence[Adapter], format: str | None, path: Path) -> Sequence[Adapter]:
-    chosen = [adapter for adapter in adapters if format is None or format in adapter.formats]
-    if not chosen:
-        known = [name for adapter in adapters for name in adapter.formats]
-        raise InputError(f"{path}: format {format!r} is not known; expected one of {known}")
-    return chosen
-
-
-def _columns(
-    payload: Payload, path: Path, adapters: Sequence[Adapter], format: str | None
-) -> tuple[Columns, _Texts, Layout]:
-    if is_record_file(payload):
-        table, faults = read_records(payload, path)
-        layout = _layout(Head(table.column_names, typed=True), path, adapters, format)
-        if table.num_rows == 0:
-            raise InputError(f"{path}: no rows, only columns {table.column_names}; expected at least one row")
-        return record_columns(table, layout.columns, faults), lambda rows: record_texts(table, rows), layout
-    lines = first_lines(payload.data, 2)
-    first, second = fields_of(lines[0][1]), fields_of(lines[1][1]) if len(lines) > 1 else []
-    layout = _layout(Head(first, second), path, adapters, format)
-    if layout.has_header and not second:
-        raise InputError(f"{path}: only a header {first}, no rows; expected at least one row")
-    skip = lines[0][0] if layout.has_header else lines[0][0] - 1
-    sample = second if layout.has_header else first
-    columns = _text_columns(payload.data, skip, len(first), sample, layout.columns)
-    return columns, _row_texts(payload.data, columns.lines), layout
+def _one_of(format: str | None, path: Path) -> None:
+    if format is not None:
+        raise InputError(f"{path}: both format {format!r} and a column mapping; expected one of them")
 
 
 def _layout(head: Head, path: Path, adapters: Sequence[Adapter], format: str | None) -> Layout:
+    known = [name for adapter in adapters for name in adapter.formats]
+    if format is not None and not any(fnmatchcase(format, name) for name in known):
+        raise InputError(f"{path}: format {format!r} is not known; expected one of {known}")
     for adapter in adapters:
-        layout = adapter.layout(head, path)
-        if layout is not None and (format is None or layout.format == format):
-            return layout
-    raise InputError(f"{path}: line 1 {list(head.first)} is not of format {format!r}; expected its columns")
+        if format is None or any(fnmatchcase(format, name) for name in adapter.formats):
+            layout = adapter.layout(head, path, format)
+            if layout is not None and format in (None, layout.format):
+                return layout
+    columns = next(
+        text for adapter in adapters for name, text in adapter.formats.items() if fnmatchcase(format or "", name)
+    )
+    raise InputError(f"{path}: line 1 {list(head.first)} is not of format {format!r}; expected columns {columns}")
 
 
-def _text_columns(data: bytes, skip: int, width: int, sample: Sequence[str], positions: Mapping[str, int]) -> Columns:
-    """Typed at once if the whole text fits the types of its first row, else as text."""
-    if len(sample) == width:
-        types = {role: (at, _type(role, sample[at])) for role, at in positions.items()}
-        if (columns := clean_columns(data, skip, width, types)) is not None:
-            return columns
-    return text_columns(data, skip, width, positions)
+def _columns(payload: Payload, path: Path, told: Callable[[Head], Layout]) -> tuple[Columns, _Texts, Layout]:
+    if is_record_file(payload):
+        table, faults = read_records(payload, path)
+        if table.num_rows == 0:
+            raise InputError(f"{path}: no rows, only columns {table.column_names}; expected at least one row")
+        layout = told(record_head(table, payload, _HEAD_ROWS))
+        columns = base_columns(record_columns(table, layout.columns, faults), layout)
+        return columns, lambda rows: record_texts(table, rows), layout
+    lines = first_lines(payload.data, 2)
+    head = text_head(payload.data, payload.name)
+    layout = told(head)
+    if layout.has_header and not head.second:
+        raise InputError(f"{path}: only a header {list(head.first)}, no rows; expected at least one row")
+    skip = lines[0][0] if layout.has_header else lines[0][0] - 1
+    sample = head.second if layout.has_header else head.first
+    columns = text_columns_of(payload.data, skip, len(head.first), sample, layout.columns)
+    return base_columns(columns, layout), _row_texts(payload.data, columns.lines), layout
 
 
 def _type(role: str, value: str) -> pa.DataType:
-    if role in ("side", "maker", "symbol"):
+    if role in _WORD_ROLES:
         return _WORDS
     if role == "id":
         return pa.int64() if value.isdigit() else pa.string()

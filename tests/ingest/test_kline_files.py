@@ -137,7 +137,7 @@ FILE_FAULTS = {
     "no-close": (f"timestamp,open,high,low,volume\n{MS},1,1,1,1\n", r"no column for \['close'\]; found \['timestamp'"),
     "odd-shape": (f"{MS},1,1,1,1\n", "is no header and has 5 columns"),
     "header-only": (HEADER, "only a header"),
-    "since-midnight": ("0,1,1,1,1,1\n60000,1,1,1,1,1\n", "0 readable stamps"),
+    "since-midnight": ("0,1,1,1,1,1\n60000,1,1,1,1,1\n", "milliseconds since midnight, and neither .* says the day"),
 }
 
 

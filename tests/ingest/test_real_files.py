@@ -1,5 +1,8 @@
 """Real files with known answers."""
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
@@ -9,6 +12,7 @@ from realdata import real_data
 from scalper_ml.bars.builder import BarBuilder, build_bars
 from scalper_ml.errors import InputError
 from scalper_ml.ingest import read_klines, read_ticks
+from scalper_ml.ingest.base import Contract
 from scalper_ml.schema import us
 
 XRPETH = "ticks/binance_spot_XRPETH_2019-10-11"
@@ -90,7 +94,80 @@ def test_real_klines(path: str, format: str, interval_us: int, read: int, accept
     assert file.bars["gap"].to_pylist() == [0, *steps.tolist()]
 
 
-def test_minutes_since_midnight_are_not_taken_for_stamps() -> None:
-    """QuantConnect's minute files count from midnight and hold no date: they are refused."""
-    with pytest.raises(InputError, match="readable stamps"):
-        read_klines(real_data("ohlcv/lean_binance_perp_minute/adausdt_20221213_trade.zip"))
+def test_minutes_since_midnight_begin_with_the_day_in_the_name() -> None:
+    """QuantConnect's minute files count ms from midnight: 1,440 minutes of the day that the file's name says."""
+    file = read_klines(real_data("ohlcv/lean_binance_perp_minute/adausdt_20221213_trade.zip"))
+    assert (file.format, file.interval_us, file.counts.read) == ("lean-crypto-klines", 60_000_000, 1_440)
+    assert (file.counts.accepted, file.quarantine.num_rows) == (1_440, 0)
+    day_us = 1_670_889_600_000_000  # 2022-12-13
+    assert us(file.bars["open_ts_us"]).tolist() == [day_us + i * 60_000_000 for i in range(1_440)]
+    first = file.bars.slice(0, 1).to_pylist()[0]
+    assert [first[name] for name in ("open", "high", "low", "close", "volume")] == [
+        0.3067, 0.3068, 0.3066, 0.3068, 274_004.0,
+    ]  # fmt: skip
+
+
+def test_bars_of_contracts_and_of_quotes_are_not_taken_for_bars_of_trades() -> None:
+    """Coin-margined volumes need the worth of a contract, inverse ones cannot be told, quotes hold no trades."""
+    coin = real_data("ohlcv/lean_binance_perp_minute/btcusd_20221213_trade.zip")
+    with pytest.raises(InputError, match=r"lean-crypto-klines has quantities in contracts; expected contract="):
+        read_klines(coin)
+    with pytest.raises(InputError, match="inverse contracts do not say their volume in base units"):
+        read_klines(coin, contract=Contract(100.0, inverse=True))
+    assert read_klines(coin, contract=Contract(1.0)).bars["volume"][0].as_py() == 4_242.0
+    with pytest.raises(InputError, match="line 1 has 11 columns, a bid and an ask bar"):
+        read_klines(real_data("ohlcv/lean_binance_perp_minute/adausdt_20221213_quote.zip"))
+
+
+@pytest.mark.parametrize("name", ["LTCUSD_2013", "BTCUSD_2016"])
+def test_bitfinex_columns_in_their_raw_order_are_told_by_the_prices(name: str, tmp_path: Path) -> None:
+    """Raw candles without a header, ordered open, close, high, low, give the bars of the file with a header."""
+    lines = gzip.decompress(real_data(f"ohlcv/bitfinex_1m_gappy/{name}.csv.gz").read_bytes()).decode().splitlines()
+    named, raw = tmp_path / "named.csv", tmp_path / "raw.csv"
+    named.write_text("\n".join(lines[:20_001]))
+    rows = [line.split(",") for line in lines[1:20_001]]
+    raw.write_text("".join(",".join((ts, o, c, h, low, v)) + "\n" for ts, o, h, low, c, v in rows))
+    wanted, found = read_klines(named), read_klines(raw)
+    assert (wanted.format, found.format) == ("klines", "bitfinex-spot-klines")
+    assert found.bars.equals(wanted.bars)
+    assert found.counts == wanted.counts
+    forced = read_klines(raw, format="klines")
+    assert forced.counts.quarantined > 0.2 * forced.counts.read
+    assert forced.quarantine["reason"][0].as_py().startswith("high below low")
+
+
+@pytest.mark.parametrize(
+    ("path", "symbol", "format", "first", "rows"),
+    [
+        (
+            "ticks/tardis_binance-futures_BTCUSDT_2020-02-22_trades.csv.gz", "BTCUSDT",
+            "tardis-binance-futures-trades", (1_582_329_602_111_000, 9_682.0, 0.132, 1, 42_377_944), 9_999,
+        ),
+        (
+            "ticks/binance_spot_BTCUSDT_2021-01-08_trades.parquet", "BTCUSDT",
+            "nautilus-binance-trades", (1_610_064_000_278_000, 39_432.48, 0.000263, -1, 553_287_559), 2_001,
+        ),
+        (
+            "ticks/binance_ETHUSDT_2023-02-02_1000trades.csv", "ETHUSDT",
+            "freqtrade-trades", (1_675_329_600_138_000, 1_666.8, 26.062, 1, 1_206_419_187), 1_000,
+        ),
+        (
+            "ticks/binance_spot_XRPETH_2019-10-11/XRP_ETH-trades.feather", "XRPETH",
+            "freqtrade-trades", (1_570_752_011_620_000, 0.00141342, 23.0, -1, 13_519_807), 12_477,
+        ),
+        (
+            "ticks/coinbase_BTC-USD_2023-09-05T16_trades_with_dups.csv.gz", "BTC-USD",
+            "coinbase-spot-trades", (1_693_929_601_281_719, 25_741.02, 0.00371005, -1, None), 13_197,
+        ),
+    ],
+)  # fmt: skip
+def test_real_trades_are_known_as_what_they_are(
+    path: str, symbol: str, format: str, first: tuple[object, ...], rows: int
+) -> None:
+    """Each vendor's file is told by its head, and its first trade is the one of its first line, to the microsecond."""
+    file = read_ticks(real_data(path), symbol=symbol)
+    assert (file.format, file.counts.accepted) == (format, rows)
+    begin = file.ticks.slice(0, 3)
+    columns = [begin[name].to_pylist() for name in ("price", "qty", "side", "trade_id")]
+    assert first in zip(us(begin["ts_us"]).tolist(), *columns, strict=True)  # without ids, equal stamps have no order
+    assert begin["source"].unique().to_pylist() == [format]
