@@ -159,15 +159,15 @@ QUARANTINE: Final = pa.schema(
 OBSERVATIONS: Final = pa.schema(
     [
         pa.field("file", pa.string(), nullable=False),  # name, without its folder
+        pa.field("origin", pa.string(), nullable=False),  # folder or address it was read from
         pa.field("sha256", pa.string(), nullable=False),  # of the bytes as they came, packed if packed
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("format", pa.string(), nullable=False),
         pa.field("read", pa.int64(), nullable=False),  # rows
-        pa.field("accepted", pa.int64(), nullable=False),  # rows this file alone would give
-        pa.field("duplicate", pa.int64(), nullable=False),  # rows that repeat one of this file
-        pa.field("quarantined", pa.int64(), nullable=False),
-        pa.field("first_ts_us", US),  # null where no row was accepted
+        pa.field("quarantined", pa.int64(), nullable=False),  # rows that are no trades
+        pa.field("first_ts_us", US),  # null where no row is a trade
         pa.field("last_ts_us", US),
+        pa.field("replaced_by", pa.string()),  # sha256 of the file that stands in its place now; null where it counts
     ]
 )
 """Source files as they were read: what came, how much of it, and which time it spans."""

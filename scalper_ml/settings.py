@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -69,12 +69,24 @@ class PlantedMarket(_Section):
     seed: int = 7
 
 
+class ContractSize(_Section):
+    """What one contract is worth, for sources that count contracts."""
+
+    size: Positive  # base units; of an inverse contract quote units
+    inverse: bool = False
+
+
 class Source(_Section):
     """Where raw data comes from: planted markets, tick files, or klines that enter at the bar layer."""
 
     kind: Literal["synthetic", "ticks", "klines"]
-    folder: str = "ticks"  # of tick or kline files; synthetic markets are written there
+    folder: str = "ticks"  # folder, glob, web listing or object-store address; synthetic markets are written there
     format: str | None = None  # override of the sniffed format
+    columns: dict[str, str | int] | None = None  # role to column name or position, where no format fits
+    words: dict[str, Literal["buy", "sell"]] = {}  # of a mapped side column, where they are none of the usual ones
+    name: str = "mapped"  # venue, market and kind of a mapped source
+    contract: ContractSize | None = None
+    duplicates: Literal["keep", "drop"] = "keep"  # equal rows without a trade id
     days: Positive = 10  # synthetic: length of each market
     trades_per_bar: Annotated[int, Field(ge=4)] = 30  # synthetic: mean trades in a bar
     start: str = "2026-01-01T00:00:00Z"  # synthetic: first stamp
@@ -86,6 +98,29 @@ class Source(_Section):
         if datetime.fromisoformat(value).utcoffset() != timedelta(0):
             raise ValueError("expected a stamp in UTC such as 2026-01-01T00:00:00Z")
         return value
+
+
+class Listing(_Section):
+    """First and last day on which a symbol could be traded; other days without trades are not missing."""
+
+    listed: date | None = None
+    delisted: date | None = None
+
+
+class Quality(_Section):
+    """Rules over ticks; see docs/ticks.md."""
+
+    severities: dict[str, Literal["error", "warn", "ignore"]] = {}  # by rule; others keep their own
+    silence_s: Annotated[float, Field(ge=10)] | None = None  # a longer pause is a gap; null: told from each day
+    instruments: dict[Symbol, Listing] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.severities:
+            from scalper_ml.quality import severities
+
+            _as_value_error(lambda: severities(self.severities))
+        return self
 
 
 class Bars(_Section):
@@ -198,6 +233,7 @@ class Settings(_Section):
     symbols: Annotated[list[Symbol], Field(min_length=1)]
     horizons: Annotated[list[Horizon], Field(min_length=1)]
     source: Source
+    quality: Quality = Quality()
     bars: Bars
     features: Features
     labels: Labels

@@ -59,6 +59,7 @@ class Manifest:
 
     `files` maps a logical name (``data.parquet``) to its path below the partition, its sha256 and size;
     `content` is the hash over the logical names and sha256s; `inputs` is what the build depended on.
+    `beside` holds files that tell about the partition and are no part of its content.
     """
 
     layer: str
@@ -68,6 +69,7 @@ class Manifest:
     inputs: dict[str, Any]
     checks: list[dict[str, Any]]
     summary: dict[str, Any]
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def canonical_json(value: Any, *, indent: int | None = None) -> bytes:
@@ -110,10 +112,10 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path, name: str = ".lock") -> Iterator[None]:
     """One writer of a folder at a time, also between processes; a killed one lets go."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as handle:
+    with open(folder / name, "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -125,6 +127,17 @@ def _name(layer: str, keys: Keys) -> str:
 def _parts(keys: Keys) -> list[str]:
     """``symbol=S``, ``horizon=H``: in this order, whatever the order of the mapping."""
     return [f"{name}={keys[name]}" for name in sorted(keys, reverse=True)]
+
+
+def _entry(name: str, data: bytes) -> dict[str, Any]:
+    digest, path = sha256_of(data), Path(name)
+    placed = path.with_name(f"{path.stem}-{digest[:12]}{path.suffix}")
+    return {"path": placed.as_posix(), "sha256": digest, "bytes": len(data)}
+
+
+def _put(target: Path, data: bytes) -> None:
+    if not (target.exists() and target.read_bytes() == data):
+        atomic_write(target, data)
 
 
 class Warehouse:
@@ -190,11 +203,10 @@ class Warehouse:
 
     def read_bytes(self, manifest: Manifest, file: str) -> bytes:
         """One file of a partition, verified against its hash."""
-        entry = manifest.files.get(file)
+        entry = manifest.files.get(file) or manifest.beside.get(file)
         if entry is None:
-            raise WarehouseError(
-                f"{_name(manifest.layer, manifest.keys)}: no file {file!r}; it holds {sorted(manifest.files)}"
-            )
+            held = sorted({**manifest.files, **manifest.beside})
+            raise WarehouseError(f"{_name(manifest.layer, manifest.keys)}: no file {file!r}; it holds {held}")
         path = self.folder(manifest.layer, manifest.keys) / entry["path"]
         try:
             data: bytes = path.read_bytes()
@@ -228,6 +240,8 @@ class Warehouse:
         inputs: Mapping[str, Any],
         summary: Mapping[str, Any] | None = None,
         checks: Sequence[Check] = (),
+        placed: Mapping[str, Mapping[str, Any]] | None = None,
+        beside: Mapping[str, bytes] | None = None,
     ) -> Manifest:
         """Publish a partition, or block it if one of its blocking checks failed.
 
@@ -237,6 +251,10 @@ class Warehouse:
             Names may hold folders (``date=2026-01-01/data.parquet``).
         inputs : mapping
             What the build depended on; equal inputs mean that nothing has to be recomputed.
+        placed : mapping of logical name to entry
+            Files that are there already: what `place` returned, or entries of an earlier manifest.
+        beside : mapping of logical name to bytes
+            Files that tell about the partition and are no part of its content.
 
         Returns
         -------
@@ -244,12 +262,9 @@ class Warehouse:
             The manifest as published, or as it would have been if the checks had passed.
         """
         folder = self.folder(layer, keys)
-        entries: dict[str, dict[str, Any]] = {}
-        for name, data in files.items():
-            digest = sha256_of(data)
-            path = Path(name)
-            placed = path.with_name(f"{path.stem}-{digest[:12]}{path.suffix}")
-            entries[name] = {"path": placed.as_posix(), "sha256": digest, "bytes": len(data)}
+        entries = {name: dict(entry) for name, entry in (placed or {}).items()}
+        entries |= {name: _entry(name, data) for name, data in files.items()}
+        notes = {name: _entry(name, data) for name, data in (beside or {}).items()}
         content = sha256_of(canonical_json({name: entry["sha256"] for name, entry in entries.items()}))
         recorded = [{**asdict(check), "values": dict(check.values)} for check in checks]
         manifest = Manifest(
@@ -260,6 +275,7 @@ class Warehouse:
             inputs=dict(inputs),
             checks=recorded,
             summary=dict(summary or {}),
+            beside=notes,
         )
         failed = [check for check in recorded if check["blocking"] and not check["passed"]]
         if failed:
@@ -268,14 +284,24 @@ class Warehouse:
             )
             return manifest
         with _locked(folder):
-            for name, data in files.items():
-                target = folder / entries[name]["path"]
-                if not (target.exists() and target.read_bytes() == data):
-                    atomic_write(target, data)
+            for name, data in [*files.items(), *(beside or {}).items()]:
+                _put(folder / (entries | notes)[name]["path"], data)
+            if lost := [entry["path"] for entry in entries.values() if not (folder / entry["path"]).is_file()]:
+                raise WarehouseError(f"{folder}: {lost[:3]} were placed and are gone; materialise it again")
             atomic_write(folder / "manifest.json", canonical_json(asdict(manifest), indent=1))
             (folder / "blocked.json").unlink(missing_ok=True)
-            self._sweep(folder, {entry["path"] for entry in entries.values()})
+            self._sweep(folder, {entry["path"] for entry in [*entries.values(), *notes.values()]})
         return manifest
+
+    def building(self, layer: str, keys: Keys) -> contextlib.AbstractContextManager[None]:
+        """One build of a partition at a time: for builds that place files before they publish."""
+        return _locked(self.folder(layer, keys), ".building")
+
+    def place(self, layer: str, keys: Keys, name: str, data: bytes) -> dict[str, Any]:
+        """Put one file of a partition in place before it is published; give the entry to `write`."""
+        entry = _entry(name, data)
+        _put(self.folder(layer, keys) / entry["path"], data)
+        return entry
 
     def block(self, layer: str, keys: Keys, reason: str) -> None:
         """Record that the newest build of a partition failed: readers refuse it until a build passes."""
@@ -292,7 +318,8 @@ class Warehouse:
         if manifest is None or canonical_json(manifest.inputs) != canonical_json(dict(inputs)):
             return False
         folder = self.folder(layer, keys)
-        paths = {folder / str(entry["path"]): entry["bytes"] for entry in manifest.files.values()}
+        entries = [*manifest.files.values(), *manifest.beside.values()]
+        paths = {folder / str(entry["path"]): entry["bytes"] for entry in entries}
         return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
 
     def partitions(self, layer: str) -> Iterator[Manifest]:
@@ -311,15 +338,16 @@ class Warehouse:
         """
         import duckdb
 
-        views: dict[str, set[tuple[str, str]]] = {}
+        views: dict[str, set[tuple[str, str, str]]] = {}
         for manifest in self.partitions(""):
-            for name in manifest.files:
+            for held, name in [*(("files", n) for n in manifest.files), *(("beside", n) for n in manifest.beside)]:
                 if name.endswith(".parquet"):
                     stem, depth = Path(name).stem, len(manifest.keys) + len(Path(name).parts) - 1
-                    view = manifest.layer.replace("/", "_") + ("" if stem == "data" else f"_{stem}")
+                    layer = manifest.layer.replace("/", "_")
+                    view = stem if held == "beside" else layer if stem == "data" else f"{layer}_{stem}"
                     pattern = "/".join([manifest.layer, *["*"] * depth, f"{stem}-*.parquet"])
                     pointers = "/".join([manifest.layer, *["*"] * len(manifest.keys), "manifest.json"])
-                    views.setdefault(view, set()).add((pattern, pointers))
+                    views.setdefault(view, set()).add((pattern, pointers, held))
         self.root.mkdir(parents=True, exist_ok=True)
         temporary = self.root / f".scalper.duckdb.{os.getpid()}"
         temporary.unlink(missing_ok=True)
@@ -331,14 +359,15 @@ class Warehouse:
         os.replace(temporary, self.root / "scalper.duckdb")
         return sorted(views)
 
-    def _current(self, source: tuple[str, str]) -> str:
+    def _current(self, source: tuple[str, str, str]) -> str:
         """SQL over the files a manifest names; files of interrupted builds are left out."""
-        pattern, pointers = (f"{self.root.resolve()}/{part}".replace("'", "''") for part in source)
+        pattern, pointers = (f"{self.root.resolve()}/{part}".replace("'", "''") for part in source[:2])
+        held = source[2]
         return (
             f"SELECT * EXCLUDE (filename) FROM read_parquet('{pattern}', "
             "hive_partitioning=true, union_by_name=true, filename=true) "
-            "WHERE parse_filename(filename) IN (SELECT parse_filename(unnest(map_values(files)).path) FROM "
-            f"read_json('{pointers}', columns={{files: 'MAP(VARCHAR, STRUCT(path VARCHAR))'}}))"
+            f"WHERE parse_filename(filename) IN (SELECT parse_filename(unnest(map_values({held})).path) FROM "
+            f"read_json('{pointers}', columns={{{held}: 'MAP(VARCHAR, STRUCT(path VARCHAR))'}}))"
         )
 
     def _sweep(self, folder: Path, current: set[str]) -> None:
@@ -348,7 +377,11 @@ class Warehouse:
             nested = any(
                 (folder / Path(*relative.parts[:n]) / "manifest.json").exists() for n in range(1, len(relative.parts))
             )
-            if nested or relative.as_posix() in current or path.name in ("manifest.json", "blocked.json", ".lock"):
+            if (
+                nested
+                or relative.as_posix() in current
+                or path.name in ("manifest.json", "blocked.json", ".lock", ".building")
+            ):
                 continue
             if path.is_file():
                 path.unlink(missing_ok=True)

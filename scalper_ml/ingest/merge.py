@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.errors import InputError
-from scalper_ml.ingest.base import Counts, TickFile
+from scalper_ml.ingest.base import Counts, Duplicates, TickFile
 from scalper_ml.ingest.lines import Fault
-from scalper_ml.ingest.trades import Trades, in_order, quarantine_table, repeated, ticks_table
+from scalper_ml.ingest.order import Sorted, Trades, concatenate, sort_trades
+from scalper_ml.ingest.trades import CONFLICT, quarantine_table, ticks_table
 from scalper_ml.schema import us
 
-__all__ = ["merge_ticks"]
-
-_CONFLICT: Final = "trade_id: repeated in another file with other values than its first row"
+__all__ = ["join_trades", "merge_ticks", "trade_text", "trades_of"]
 
 
 def merge_ticks(files: Sequence[TickFile]) -> TickFile:
@@ -48,22 +47,44 @@ def merge_ticks(files: Sequence[TickFile]) -> TickFile:
         raise InputError(f"merge of ticks: files of {len(sources)} sources {sources}; expected one - name it")
     if len(files) == 1:
         return files[0]
-    parts = [_trades(file.ticks) for file in files]
-    trades = Trades(*(np.concatenate(columns) for columns in zip(*(_columns(part) for part in parts), strict=True)))
-    duplicate, conflict = repeated(trades, "keep")
-    duplicate |= _beyond_the_most(trades, np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
-    faults = [Fault(0, _CONFLICT, _text(trades, int(row))) for row in np.flatnonzero(conflict)]
+    parts = [trades_of(file.ticks) for file in files]
+    once, repeats = join_trades(parts)
+    every = concatenate(parts)
+    faults = [Fault(0, CONFLICT, trade_text(every, int(row))) for row in once.conflicts]
     counts = files[0].counts
     for file in files[1:]:
         counts += file.counts
-    repeats, conflicts = int(duplicate.sum()), len(faults)
-    counts = Counts(
-        counts.read, counts.accepted - repeats - conflicts, counts.duplicate + repeats, counts.quarantined + conflicts
-    )
-    ticks = ticks_table(in_order(trades.take(~(duplicate | conflict))), sources[0])
+    counts = Counts(counts.read, len(once.trades), counts.duplicate + repeats, counts.quarantined + len(faults))
+    ticks = ticks_table(once.trades, sources[0])
     quarantine = pa.concat_tables([*(file.quarantine for file in files), quarantine_table(Path("merged"), faults)])
     digest = hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
     return TickFile(ticks, quarantine, counts, sources[0], digest)
+
+
+def join_trades(parts: Sequence[Trades], duplicates: Duplicates = "keep") -> tuple[Sorted, int]:
+    """Trades of parts that may overlap, each once, and how many rows repeat another.
+
+    Equal trades without ids cannot be told apart: as many are kept as the part that has most of them holds
+    (``"keep"``), or one (``"drop"``). The rows of the answer count through the parts, one after the other.
+
+    Parameters
+    ----------
+    parts : sequence of Trades
+        Of each source file.
+    duplicates : {"keep", "drop"}
+    """
+    every = concatenate(parts)
+    if duplicates == "drop" or len(parts) == 1:
+        once = sort_trades(every, drop_unnamed=duplicates == "drop")
+        return once, once.repeats
+    extra = _beyond_the_most(every, np.repeat(np.arange(len(parts)), [len(part) for part in parts]))
+    if not extra.any():
+        once = sort_trades(every, drop_unnamed=False)
+        return once, once.repeats
+    rows = np.flatnonzero(~extra)
+    once = sort_trades(every.take(rows), drop_unnamed=False)
+    kept = rows if once.rows is None else rows[once.rows]
+    return Sorted(once.trades, kept, once.repeats, rows[once.conflicts]), once.repeats + int(extra.sum())
 
 
 def _beyond_the_most(trades: Trades, file: np.ndarray) -> np.ndarray:
@@ -93,14 +114,13 @@ def _steps(trades: Trades, order: np.ndarray, name: str) -> np.ndarray:
     return np.asarray(values[1:] == values[:-1])
 
 
-def _trades(ticks: pa.Table) -> Trades:
+def trades_of(ticks: pa.Table) -> Trades:
+    """A table of schema `TICKS` as columns."""
     price, qty, side = (ticks.column(name).to_numpy() for name in ("price", "qty", "side"))
     return Trades(us(ticks.column("ts_us")), price, qty, side, ticks.column("trade_id").fill_null(-1).to_numpy())
 
 
-def _columns(trades: Trades) -> tuple[np.ndarray, ...]:
-    return trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id
-
-
-def _text(trades: Trades, row: int) -> str:
-    return ",".join(str(column[row]) for column in _columns(trades))
+def trade_text(trades: Trades, row: int) -> str:
+    """One trade as text: stamp, price, quantity, side and id."""
+    columns = (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id)
+    return ",".join(str(column[row]) for column in columns)

@@ -20,10 +20,11 @@ import pyarrow.csv
 
 from scalper_ml.errors import SettingsError
 from scalper_ml.ingest.optimum import level_a_optimum
+from scalper_ml.ingest.order import Trades
 from scalper_ml.ingest.synthetic_hidden import HiddenParams, hidden_market
 from scalper_ml.ingest.synthetic_printing import Printed, Quotation
 from scalper_ml.ingest.synthetic_transparent import transparent_market
-from scalper_ml.ingest.trades import Trades, ticks_table
+from scalper_ml.ingest.trades import ticks_table
 from scalper_ml.schema import stamps, us
 
 __all__ = ["SyntheticMarket", "SyntheticSpec", "simulate", "write_synthetic"]

@@ -6,15 +6,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["decimals", "flags", "identifiers", "sides", "stamps_us", "to_us"]
+__all__ = ["EARLIEST", "LATEST", "decimals", "flags", "identifiers", "side_words", "sides", "stamps_us", "to_us"]
 
 _INTEGER: Final = r"^[+-]?[0-9]{1,18}$"
 _STAMP: Final = r"^[0-9]{1,19}$"
 _DECIMAL: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _ISO: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
 _ZONE: Final = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
-_EARLIEST: Final = 946_684_800_000_000  # 2000-01-01
-_LATEST: Final = 4_102_444_800_000_000  # 2100-01-01
+EARLIEST: Final = 946_684_800_000_000  # 2000-01-01
+LATEST: Final = 4_102_444_800_000_000  # 2100-01-01
 
 _SIDES: Final = {
     **dict.fromkeys(("buy", "b", "bid", "buyer", "1", "+1", "1.0", "buytaker", "takerbuy", "bidtaker", "takerbid"), 1),
@@ -73,7 +73,7 @@ def stamps_us(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         out = to_us(np.where(ok, values, 0.0))
     else:
         out, ok = _text_stamps(_clean(column))
-    return out, ok & (out >= _EARLIEST) & (out < _LATEST)
+    return out, ok & (out >= EARLIEST) & (out < LATEST)
 
 
 def _text_stamps(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -137,6 +137,11 @@ def identifiers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     values = np.full(len(text), -1, dtype=np.int64)
     values[readable] = text.filter(pa.array(readable)).cast(pa.int64()).to_numpy()
     return values, present, ~present | (readable & (values >= 0))
+
+
+def side_words(maker: bool) -> list[tuple[str, int]]:
+    """Lower-case words and the aggressor side they mean: of a maker flag, where true means that the taker sold."""
+    return [(word, -1 if flag else 1) for word, flag in _FLAGS.items()] if maker else list(_SIDES.items())
 
 
 def sides(column: pa.Array) -> np.ndarray:

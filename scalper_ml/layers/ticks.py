@@ -1,25 +1,32 @@
 """ticks: every trade of a symbol, sorted and unique, one file a day; rejected rows in quarantine."""
 
-from itertools import pairwise
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
-from scalper_ml.ingest import find_sources, merge_ticks, read_ticks
+from scalper_ml.ingest import find_sources
+from scalper_ml.ingest.base import ColumnMapping, Contract, Head, Layout
+from scalper_ml.ingest.hashes import FileHashes, SourceHash
+from scalper_ml.ingest.sniff import tick_layout
+from scalper_ml.ingest.store import Progress, StoreState, TickStore
 from scalper_ml.ingest.synthetic import SyntheticSpec, write_synthetic
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
-from scalper_ml.schema import QUARANTINE, TICKS, conform, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes, sha256_of
+from scalper_ml.quality import RULES, DayFacts, Finding, day_facts, gaps_table, judge
+from scalper_ml.quality.coverage import coverage_table
+from scalper_ml.quality.instruments import Instrument
+from scalper_ml.schema import OBSERVATIONS, QUARANTINE, TICKS
+from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes, sha256_of
 
-__all__ = ["TICKS_LAYER", "read_all_ticks", "synthetic_spec"]
+__all__ = ["TICKS_LAYER", "build_ticks", "read_all_ticks", "synthetic_spec", "tick_days", "tick_sources"]
 
-DAY_US = 86_400_000_000
+CHECKS = ("schema", "accounting", "quarantine_empty", "withdrawn", *RULES)
 
 
 def synthetic_spec(project: Project, symbol: str) -> SyntheticSpec:
@@ -45,103 +52,222 @@ def synthetic_spec(project: Project, symbol: str) -> SyntheticSpec:
     )
 
 
-def _paths(project: Project, symbol: str) -> list[Path]:
-    """Files of a symbol: of a planted market only the one that was written for it."""
-    folder = project.path(project.settings.source.folder)
-    paths = find_sources(folder, symbol)
-    planted = project.settings.source.kind == "synthetic"
-    return [path for path in paths if path.name == f"{symbol}_synthetic.csv"] if planted else paths
+def tick_sources(project: Project, symbol: str) -> list[SourceHash]:
+    """Files of a symbol with their hashes: of a planted market only the one that was written for it."""
+    paths = find_sources(project.path(project.settings.source.folder), symbol)
+    if project.settings.source.kind == "synthetic":
+        paths = [path for path in paths if path.name == f"{symbol}_synthetic.csv"]
+    return file_hashes(project, symbol).of(paths)
+
+
+def file_hashes(project: Project, symbol: str) -> FileHashes:
+    """What is remembered of the files of a symbol."""
+    return FileHashes(project.warehouse.root / ".hashes" / f"{symbol}.json")
+
+
+def _reading(project: Project) -> dict[str, Any]:
+    """What decides how a file is read: the code and the options."""
+    source = project.settings.source
+    options = source.model_dump(mode="json", include={"format", "columns", "words", "name", "contract", "duplicates"})
+    return {"code": code_digest("ingest", "schema"), **options}
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     settings, symbol = project.settings, str(keys["symbol"])
-    inputs: dict[str, Any] = {
-        "code": code_digest("ingest", "schema", "layers/ticks"),
-        "format": settings.source.format,
-        "files": [{"name": path.name, "sha256": sha256_of(path.read_bytes())} for path in _paths(project, symbol)],
+    return {
+        "reading": _reading(project),
+        "judging": {"code": code_digest("quality", "layers/ticks"), "settings": settings.fingerprint("quality")},
+        "files": sorted({one.sha256 for one in tick_sources(project, symbol)}),
+        **({"market": synthetic_spec(project, symbol).hash} if settings.source.kind == "synthetic" else {}),
     }
-    if settings.source.kind == "synthetic":
-        inputs["market"] = synthetic_spec(project, symbol).hash
-    return inputs
+
+
+def _told(project: Project) -> Callable[[Head, Path], Layout]:
+    source = project.settings.source
+    mapping = ColumnMapping(source.columns, source.words, source.name) if source.columns else None
+    contract = Contract(source.contract.size, source.contract.inverse) if source.contract else None
+    return lambda head, path: tick_layout(head, path, source.format, mapping, contract)
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
-    settings, symbol = project.settings, str(keys["symbol"])
-    folder = project.path(settings.source.folder)
-    if settings.source.kind == "synthetic":
-        write_synthetic(folder, synthetic_spec(project, symbol))
-    inputs = _inputs(project, keys)
-    paths = _paths(project, symbol)
-    if not paths:
+    return build_ticks(project, keys)
+
+
+def build_ticks(
+    project: Project, keys: Keys, *, progress: Callable[[Progress], None] | None = None, more: list[Path] | None = None
+) -> Manifest:
+    """Ingest what is new of a symbol and publish the partition.
+
+    Parameters
+    ----------
+    project : Project
+    keys : mapping
+        ``symbol``.
+    progress : callable, optional
+    more : list of Path, optional
+        Files to read instead of those the settings name; what was read before stays.
+
+    Raises
+    ------
+    InputError
+        If there is no file, or one cannot be read.
+    """
+    settings, symbol, warehouse = project.settings, str(keys["symbol"]), project.warehouse
+    if settings.source.kind == "synthetic" and more is None:
+        write_synthetic(project.path(settings.source.folder), synthetic_spec(project, symbol))
+    inputs = _inputs(project, keys) if more is None else None
+    sources = tick_sources(project, symbol) if more is None else file_hashes(project, symbol).of(more)
+    if not sources:
         raise InputError(
-            f"ticks {symbol}: no file {symbol}*.csv (.csv.gz, .zip, .json.gz, .feather) in {folder}; put one there"
+            f"ticks {symbol}: no file {symbol}*.csv (.csv.gz, .zip, .json.gz, .feather, .parquet) in "
+            f"{project.path(settings.source.folder)}; put one there"
         )
-    files = [read_ticks(path, symbol=symbol, format=settings.source.format) for path in paths]
-    merged = merge_ticks(files)
-    ticks = conform(merged.ticks, TICKS, f"ticks {symbol}")
-    counts = merged.counts
-    quarantine = conform(merged.quarantine, QUARANTINE, f"quarantine {symbol}")
-    project.warehouse.write(
-        "quarantine",
-        keys,
-        {"data.parquet": parquet_bytes(quarantine)},
-        inputs=inputs,
-        summary={"rows": quarantine.num_rows},
+    with warehouse.building("ticks", keys):
+        published = warehouse.manifest("ticks", keys)
+        if inputs is None:
+            known = set(published.inputs["files"]) if published else set()
+            inputs = {**_inputs(project, keys), "files": sorted(known | {one.sha256 for one in sources})}
+        store = TickStore(
+            warehouse,
+            symbol,
+            version=sha256_of(canonical_json(inputs["reading"]))[:16],
+            told=_told(project),
+            duplicates=settings.source.duplicates,
+            progress=progress,
+        )
+        state = store.ingest(sources, published)
+        return _publish(project, keys, state, inputs, sources)
+
+
+def _publish(
+    project: Project, keys: Keys, state: StoreState, inputs: dict[str, Any], sources: list[SourceHash]
+) -> Manifest:
+    symbol = str(keys["symbol"])
+    facts = _facts(project, keys, state)
+    observations = pa.Table.from_pylist(
+        [_observation(file) for file in [*state.files, *state.replaced]], schema=OBSERVATIONS
     )
-    ts = us(ticks["ts_us"])
-    days = ts // DAY_US
-    starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1)) if len(ts) else np.empty(0, np.int64)
-    bounds = [*starts.tolist(), len(ts)]
-    parts = {
-        f"date={iso(int(days[a]) * DAY_US)[:10]}/data.parquet": parquet_bytes(ticks.slice(a, b - a))
-        for a, b in pairwise(bounds)
+    rejected = state.quarantine()
+    quarantine = pa.Table.from_pylist(
+        [dict(zip(QUARANTINE.names, row, strict=True)) for row in rejected], schema=QUARANTINE
+    )
+    reasons: dict[str, int] = {}
+    for _, _, reason, _ in rejected:
+        reasons[reason] = reasons.get(reason, 0) + 1
+    listing = project.settings.quality.instruments.get(symbol)
+    instrument = Instrument(symbol, listing.listed, listing.delisted) if listing else Instrument(symbol)
+    findings = judge(
+        facts,
+        reasons,
+        observations,
+        project.settings.quality.severities,
+        instrument=instrument,
+        now_us=time.time_ns() // 1000,
+        written_us={one.path.name: one.modified_ns // 1000 for one in sources},
+    )
+    first = min((one.first_ts_us for one in facts.values()), default=None)
+    last = max((one.last_ts_us for one in facts.values()), default=None)
+    summary = {
+        "rows": state.rows,
+        "days": len(state.days),
+        "files": len(state.files),
+        "format": state.files[0].format if state.files else None,
+        "read": state.read,
+        "duplicate": state.repeats,
+        "quarantined": len(rejected),
+        "first": None if first is None else iso(first),
+        "last": None if last is None else iso(last),
+        "listed": instrument.listed.isoformat() if instrument.listed else None,
+        "delisted": instrument.delisted.isoformat() if instrument.delisted else None,
     }
-    reasons = {r["values"]: r["counts"] for r in pc.value_counts(quarantine["reason"]).to_pylist()}
-    checks = [
-        Check(
-            "schema",
-            ticks.num_rows > 0,
-            f"{ticks.num_rows} trades with the columns {TICKS.names}",
-            values={"rows": ticks.num_rows},
-        ),
-        Check("sorted", bool(np.all(np.diff(ts) >= 0)), "stamps never decrease"),
+    tables = {
+        "quarantine": quarantine,
+        "observations": observations,
+        "gaps": gaps_table(facts),
+        "coverage": coverage_table({symbol: facts}, {symbol: instrument}),
+    }
+    return project.warehouse.write(
+        "ticks",
+        keys,
+        {},
+        placed={f"date={day}/data.parquet": one.entry for day, one in state.days.items()},
+        beside={
+            **{f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()},
+            "state.json": state.to_json(),
+        },
+        inputs=inputs,
+        summary=summary,
+        checks=[*_own_checks(state, len(rejected), reasons), *(_as_check(one) for one in findings)],
+    )
+
+
+def _facts(project: Project, keys: Keys, state: StoreState) -> dict[str, DayFacts]:
+    """Facts of every day; of days that have not changed as they were."""
+    folder, silence_s = project.warehouse.folder("ticks", keys), project.settings.quality.silence_s
+    version = f"{code_digest('quality')} {silence_s}"
+    out = {}
+    for name, day in state.days.items():
+        if day.facts is None or day.facts["version"] != version:
+            table = pa.parquet.read_table(folder / day.entry["path"]).cast(TICKS)
+            day.facts = {"version": version, "facts": day_facts(table, silence_s=silence_s).to_json()}
+        out[name] = DayFacts.from_json(day.facts["facts"])
+    return out
+
+
+def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> list[Check]:
+    stored = sum(one["rows"] for one in (day.facts["facts"] for day in state.days.values() if day.facts))
+    return [
+        Check("schema", stored > 0, f"{stored} trades with the columns {TICKS.names}", values={"rows": stored}),
         Check(
             "accounting",
-            counts.accepted + counts.duplicate + counts.quarantined == counts.read,
-            f"{counts.accepted} accepted + {counts.duplicate} duplicate + {counts.quarantined} quarantined "
-            f"= {counts.read} read",
+            stored + state.repeats + rejected == state.read or bool(state.unwithdrawn),
+            f"{stored} accepted + {state.repeats} duplicate + {rejected} quarantined = {state.read} read",
         ),
         Check(
             "quarantine_empty",
-            counts.quarantined == 0,
-            f"{counts.quarantined} rows in quarantine: {reasons}" if reasons else "no row was rejected",
+            rejected == 0,
+            f"{rejected} rows in quarantine: {reasons}" if reasons else "no row was rejected",
             blocking=False,
-            values={str(k): int(v) for k, v in reasons.items()},
+            values=reasons,
+        ),
+        Check(
+            "withdrawn",
+            not state.unwithdrawn,
+            f"days whose earlier rows could not be withdrawn, for want of the file: {state.unwithdrawn}"
+            if state.unwithdrawn
+            else "no replaced file left rows behind",
+            blocking=False,
+            values={"days": len(state.unwithdrawn)},
         ),
     ]
-    summary = {
-        "rows": ticks.num_rows,
-        "days": len(parts),
-        "files": [
-            {"name": path.name, "format": file.format, "read": file.counts.read}
-            for path, file in zip(paths, files, strict=True)
-        ],
-        "read": counts.read,
-        "duplicate": counts.duplicate,
-        "quarantined": counts.quarantined,
-        "first": iso(int(ts[0])) if len(ts) else None,
-        "last": iso(int(ts[-1])) if len(ts) else None,
-        "buyer_share": float(pc.mean(pc.greater(ticks["side"], 0)).as_py()) if len(ts) else None,
-    }
-    return project.warehouse.write("ticks", keys, parts, inputs=inputs, summary=summary, checks=checks)
+
+
+def _as_check(finding: Finding) -> Check:
+    where = f": {', '.join(finding.examples)}" if finding.examples else ""
+    return Check(
+        finding.rule,
+        finding.passed,
+        f"{finding.description}{where}",
+        blocking=finding.severity == "error",
+        values={"count": finding.count, **{name: value for name, value in finding.values.items()}},
+    )
+
+
+def _observation(file: Any) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(file, name) for name in OBSERVATIONS.names}
+    return row
+
+
+def tick_days(project: Project, manifest: Manifest) -> Iterator[tuple[str, pa.Table]]:
+    """Days of a ticks partition in order: name and trades."""
+    for name in sorted(manifest.files):
+        day = name.removeprefix("date=").removesuffix("/data.parquet")
+        yield day, project.warehouse.read_table(manifest, name).cast(TICKS)
 
 
 def read_all_ticks(project: Project, manifest: Manifest) -> pa.Table:
     """All days of a ticks partition as one table."""
-    empty = pa.table({f.name: pa.array([], f.type) for f in TICKS})
-    return pa.concat_tables(
-        [empty, *(project.warehouse.read_table(manifest, name) for name in sorted(manifest.files))]
-    ).cast(TICKS)
+    return pa.concat_tables([TICKS.empty_table(), *(table for _, table in tick_days(project, manifest))])
 
 
-TICKS_LAYER = Layer("ticks", "symbol", (), ("schema", "sorted", "accounting", "quarantine_empty"), _inputs, _build)
+TICKS_LAYER = Layer("ticks", "symbol", (), CHECKS, _inputs, _build)

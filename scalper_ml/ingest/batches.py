@@ -1,0 +1,204 @@
+"""Trades of a file in batches: memory does not grow with the file, and no row is lost on the way."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from scalper_ml.errors import InputError
+from scalper_ml.ingest.archive import Payload
+from scalper_ml.ingest.base import Head, Layout
+from scalper_ml.ingest.derived import base_columns
+from scalper_ml.ingest.lines import Columns, Fault, first_lines, line_texts, text_columns
+from scalper_ml.ingest.order import Trades, concatenate
+from scalper_ml.ingest.parse import FAST_ROLES, LineParser
+from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
+from scalper_ml.ingest.sniff import text_columns_of, text_head
+from scalper_ml.ingest.trades import REASONS, check_symbol, parse_trades, plain_symbol
+from scalper_ml.ingest.unpack import Unpacked
+
+__all__ = ["Batch", "TradeFile"]
+
+_BLOCK: Final = 8 << 20
+_BOM: Final = b"\xef\xbb\xbf"
+_HEAD_ROWS: Final = 256
+_TOO_MANY_LEFT: Final = 0.2  # share of rows left by the fast parser that says: not made for this text
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a file: the trades, the line of each, and the rows that are no trades.
+
+    The arrays may be overwritten when the next batch is asked for.
+    """
+
+    trades: Trades
+    lines: np.ndarray
+    faults: Sequence[Fault]
+
+    @property
+    def read(self) -> int:
+        """Rows of the file in this batch."""
+        return len(self.trades) + len(self.faults)
+
+
+class TradeFile:
+    """A file of trades, read in batches.
+
+    Parameters
+    ----------
+    path : Path
+        Delimited text, a JSON array, Feather or Parquet; plain, gzipped or zipped.
+    symbol : str
+        Whose trades these are; a file that names another symbol is refused.
+    told : callable
+        Gives the layout for a head: `scalper_ml.ingest.sniff.tick_layout` with the user's wishes.
+
+    Attributes
+    ----------
+    format : str
+        After the first batch.
+    bytes_read, bytes_packed : int
+        Of the file on disk, for progress.
+
+    Raises
+    ------
+    InputError
+        From `batches`: if the file as a whole cannot be read as trades.
+    """
+
+    def __init__(self, path: Path, *, symbol: str, told: Callable[[Head], Layout]) -> None:
+        self.path = path
+        self.symbol = symbol
+        self.format = ""
+        self.bytes_read = 0
+        self.bytes_packed = 0
+        self._told = told
+        self._layout = Layout("", {}, False)
+        self._parser: LineParser | None = None
+        self._sample: Sequence[str] = ()
+        self._width = 0
+        self._named = False  # whether ids are known to be numbers
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows of the file, in the order of the file as far as that matters: a line stands beside each."""
+        with Unpacked(self.path, hashed=False) as file:
+            self.bytes_packed = file.packed_bytes
+            buffer = bytearray(_BLOCK)
+            size = file.read_into(memoryview(buffer))
+            begin = len(_BOM) if buffer.startswith(_BOM) else 0
+            if is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
+                yield self._records(bytes(buffer[:size]) + file.read_all(), file)
+            else:
+                yield from self._text(file, buffer, begin, size)
+
+    def _records(self, data: bytes, file: Unpacked) -> Batch:
+        payload = Payload(data, file.name, "")
+        table, faults = read_records(payload, self.path)
+        if table.num_rows == 0:
+            raise InputError(f"{self.path}: no rows, only columns {table.column_names}; expected at least one row")
+        self._layout = self._told(record_head(table, payload, _HEAD_ROWS))
+        self.format = self._layout.format
+        self.bytes_read = file.position
+        columns = base_columns(record_columns(table, self._layout.columns, faults), self._layout)
+        return self._batch(columns, lambda rows: record_texts(table, rows))
+
+    def _text(self, file: Unpacked, buffer: bytearray, begin: int, size: int) -> Iterator[Batch]:
+        view = memoryview(buffer)
+        line, begun = 1, False
+        while True:
+            last = size < len(buffer)
+            if last and size and buffer[size - 1] != 10:
+                buffer[size] = 10
+                size += 1
+            end = buffer.rfind(b"\n", begin, size) + 1
+            if end == 0 and size > begin:
+                raise InputError(f"{self.path}: line {line} is longer than {_BLOCK} bytes; expected a row a line")
+            if not begun and end > begin:
+                skipped, line = self._begin(bytes(view[begin:end]), file.name, last)
+                begin += skipped
+                begun = True
+            if end > begin:
+                batch, lines = self._block(buffer, begin, end, line)
+                line += lines
+                self.bytes_read = file.position
+                yield batch
+            if last:
+                break
+            rest = size - max(end, begin)
+            view[:rest] = bytes(view[size - rest : size])
+            begin, size = 0, rest + file.read_into(view[rest:])
+        if not begun:
+            raise InputError(f"{self.path}: no rows in it; expected rows of trades")
+
+    def _begin(self, data: bytes, name: str, whole: bool) -> tuple[int, int]:
+        """Tell the layout; return the bytes and the line to begin at, behind a header."""
+        lines = first_lines(data, 2)
+        if not lines:
+            raise InputError(f"{self.path}: no rows in it; expected rows of trades")
+        head = text_head(data, name)
+        layout = self._told(head)
+        if layout.has_header and not head.second and whole:
+            raise InputError(f"{self.path}: only a header {list(head.first)}, no rows; expected at least one row")
+        self._layout, self.format = layout, layout.format
+        self._width = len(head.first)
+        self._sample = head.second if layout.has_header else head.first
+        at = layout.columns.get("symbol")
+        named = self._sample[at] if at is not None and at < len(self._sample) else ""
+        fitting = at is None or (named and plain_symbol(named) == plain_symbol(self.symbol))
+        if layout.plain and set(layout.columns) <= set(FAST_ROLES) and fitting:
+            self._parser = LineParser(layout.columns, self._width, named.encode())
+        before = lines[0][0] if layout.has_header else lines[0][0] - 1
+        skipped = 0
+        for _ in range(before):
+            skipped = data.index(b"\n", skipped) + 1
+        return skipped, before + 1
+
+    def _block(self, buffer: bytearray, begin: int, end: int, line: int) -> tuple[Batch, int]:
+        if self._parser is not None:
+            parsed, lines = self._parser.parse(buffer, line, begin, end)
+            left = parsed.left
+            trades = Trades(parsed.ts_us, parsed.price, parsed.qty, parsed.side, parsed.trade_id)
+            if len(left) <= _TOO_MANY_LEFT * (len(left) + len(trades)):
+                self._named |= bool("id" in self._layout.columns and len(trades))
+                if len(left) == 0:
+                    return Batch(trades, parsed.lines, ()), lines
+                few = self._careful(b"".join(bytes(buffer[a:b]) for a, b, _ in left.tolist()), left[:, 2])
+                every = np.concatenate([parsed.lines, few.lines])
+                return Batch(concatenate([trades, few.trades]), every, few.faults), lines
+            self._parser = None
+        lines = buffer.count(b"\n", begin, end)
+        return self._careful(bytes(buffer[begin:end]), np.arange(line, line + lines)), lines
+
+    def _careful(self, data: bytes, lines: np.ndarray) -> Batch:
+        """Rows of a text whose line numbers are known, one after the other, with their faults named."""
+        if len(lines) > 1:
+            columns = text_columns_of(data, 0, self._width, self._sample, self._layout.columns)
+        else:
+            columns = text_columns(data, 0, self._width, self._layout.columns)
+        own = columns.lines
+        faults = [Fault(int(lines[fault.line - 1]), fault.reason, fault.raw) for fault in columns.faults]
+        columns = base_columns(Columns(columns.values, lines[own - 1], faults), self._layout)
+
+        def texts(rows: np.ndarray) -> list[str]:
+            found = line_texts(data, own[rows].tolist())
+            return [found[number] for number in own[rows].tolist()]
+
+        return self._batch(columns, texts)
+
+    def _batch(self, columns: Columns, texts: Callable[[np.ndarray], Sequence[str]]) -> Batch:
+        if "symbol" in columns.values:
+            check_symbol(columns, self.symbol, self.path)
+        trades, reasons = parse_trades(columns.values, named=self._named)
+        self._named |= bool(np.any(trades.trade_id >= 0))
+        bad = np.flatnonzero(reasons)
+        raw = texts(bad) if len(bad) else []
+        faults = [
+            Fault(int(columns.lines[row]), REASONS[reasons[row]], text) for row, text in zip(bad, raw, strict=True)
+        ]
+        good = reasons == 0
+        return Batch(
+            trades.take(good), columns.lines[good], sorted([*faults, *columns.faults], key=lambda fault: fault.line)
+        )

@@ -1,0 +1,88 @@
+"""sha256 of source files, remembered by size and modification time: unchanged files are not read again."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scalper_ml.errors import InputError
+from scalper_ml.warehouse import atomic_write, canonical_json
+
+__all__ = ["FileHashes", "SourceHash"]
+
+_CHUNK: Final = 1 << 22
+_SETTLED_NS: Final = 2_000_000_000  # a file younger than this when hashed may change without a new stamp
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHash:
+    """A file and what it was when it was looked at."""
+
+    path: Path
+    sha256: str
+    size: int
+    modified_ns: int
+
+    def unchanged(self) -> bool:
+        """Whether the file on disk has the size and modification time it had."""
+        try:
+            now = self.path.stat()
+        except FileNotFoundError:
+            return False
+        return (now.st_size, now.st_mtime_ns) == (self.size, self.modified_ns)
+
+
+class FileHashes:
+    """Hashes of files, kept in one small JSON file.
+
+    Parameters
+    ----------
+    memory : Path
+        Where they are remembered; a damaged one is forgotten, which costs time and nothing else.
+    """
+
+    def __init__(self, memory: Path) -> None:
+        self._memory = memory
+        try:
+            self._known: dict[str, list[int | str]] = json.loads(memory.read_bytes())
+        except (FileNotFoundError, ValueError):
+            self._known = {}
+
+    def of(self, paths: Sequence[Path]) -> list[SourceHash]:
+        """The hash of each file; only new and changed ones are read.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read.
+        """
+        found = [self._one(path) for path in paths]
+        known: dict[str, list[int | str]] = {
+            str(one.path.resolve()): [one.size, one.modified_ns, one.sha256] for one in found if _settled(one)
+        }
+        merged = {**self._known, **known}
+        if merged != self._known:
+            self._known = merged
+            atomic_write(self._memory, canonical_json(merged, indent=0))
+        return found
+
+    def _one(self, path: Path) -> SourceHash:
+        try:
+            state = path.stat()
+            known = self._known.get(str(path.resolve()))
+            if known and known[:2] == [state.st_size, state.st_mtime_ns]:
+                return SourceHash(path, str(known[2]), state.st_size, state.st_mtime_ns)
+            digest = hashlib.sha256()
+            with open(path, "rb", buffering=0) as file:
+                while chunk := file.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
+        return SourceHash(path, digest.hexdigest(), state.st_size, state.st_mtime_ns)
+
+
+def _settled(one: SourceHash) -> bool:
+    return time.time_ns() - one.modified_ns > _SETTLED_NS

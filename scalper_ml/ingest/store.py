@@ -1,0 +1,403 @@
+"""The tick store of one symbol: source files in, one file a day out, whatever came first.
+
+What a day holds is a function of the rows of all files that reach into it, not of their order: rows with an id
+are one trade if the id is the same, equal rows without ids as many as the file with most of them holds. So a new
+file is joined with the days it touches and nothing else is read again. A day is made anew from its files only
+where joining could not tell: a file was replaced, or rows of one id contradict each other.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from scalper_ml.errors import InputError
+from scalper_ml.ingest.base import Duplicates, Head, Layout
+from scalper_ml.ingest.batches import Batch, TradeFile
+from scalper_ml.ingest.days import DAY_US, DayBuffer, day_bytes, day_name, day_trades
+from scalper_ml.ingest.hashes import SourceHash
+from scalper_ml.ingest.merge import join_trades, trade_text
+from scalper_ml.ingest.order import Trades, concatenate, sort_trades
+from scalper_ml.ingest.trades import CONFLICT
+from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json
+
+__all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore"]
+
+_BUFFER_ROWS: Final = 1 << 20
+_SAVE_EVERY_S: Final = 5.0
+_STAGING: Final = ".staging.json"
+_LAYER: Final = "ticks"
+_STORED: Final = "(stored)"
+
+Rejected = tuple[str, int, str, str]
+"""File, line, reason and text of a row in quarantine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A source file as it was read; fields as the columns of `scalper_ml.schema.OBSERVATIONS`."""
+
+    file: str
+    origin: str
+    sha256: str
+    bytes: int
+    format: str
+    read: int
+    quarantined: int
+    first_ts_us: int | None
+    last_ts_us: int | None
+    replaced_by: str | None = None
+
+    def days(self) -> range:
+        """Days since the epoch that its trades reach into, or might."""
+        if self.first_ts_us is None or self.last_ts_us is None:
+            return range(0)
+        return range(self.first_ts_us // DAY_US, self.last_ts_us // DAY_US + 1)
+
+    def day_names(self) -> set[str]:
+        """Names of `days`."""
+        return {day_name(day * DAY_US) for day in self.days()}
+
+
+@dataclass(slots=True)
+class Day:
+    """One stored day: its file, and what became of the rows that were offered for it."""
+
+    entry: dict[str, Any]
+    rows: int
+    repeats: int
+    conflicts: list[Rejected] = field(default_factory=list)
+    facts: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class StoreState:
+    """Everything the store knows about a symbol.
+
+    Attributes
+    ----------
+    version : str
+        Of the code and the options that read the files.
+    days : dict
+        By name, such as ``2024-01-01``.
+    files : list of Observation
+        By sha256: the same bytes under two names are one file.
+    replaced : list of Observation
+        Files whose place holds other bytes now; what they gave is withdrawn.
+    rejected : list of (file, line, reason, text)
+        Rows that are no trades; conflicts stand with their day.
+    unwithdrawn : list of str
+        Files that were replaced, whose old rows could not be taken back because another file of the day is gone.
+    """
+
+    version: str = ""
+    days: dict[str, Day] = field(default_factory=dict)
+    files: list[Observation] = field(default_factory=list)
+    replaced: list[Observation] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    unwithdrawn: list[str] = field(default_factory=list)
+
+    def to_json(self) -> bytes:
+        """As canonical JSON."""
+        return canonical_json(asdict(self), indent=0)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "StoreState":
+        """What `to_json` gave."""
+        found = json.loads(data)
+        return cls(
+            version=found["version"],
+            days={name: Day(**_rows(day)) for name, day in found["days"].items()},
+            files=[Observation(**file) for file in found["files"]],
+            replaced=[Observation(**file) for file in found["replaced"]],
+            rejected=[(row[0], row[1], row[2], row[3]) for row in found["rejected"]],
+            unwithdrawn=found["unwithdrawn"],
+        )
+
+    @property
+    def read(self) -> int:
+        """Rows read of all files."""
+        return sum(file.read for file in self.files)
+
+    @property
+    def rows(self) -> int:
+        """Trades stored."""
+        return sum(day.rows for day in self.days.values())
+
+    @property
+    def repeats(self) -> int:
+        """Rows that repeat a stored trade."""
+        return sum(day.repeats for day in self.days.values())
+
+    def quarantine(self) -> list[Rejected]:
+        """Every row that was rejected, by file and line."""
+        conflicts = [row for day in self.days.values() for row in day.conflicts]
+        return sorted([*self.rejected, *conflicts])
+
+
+def _rows(day: dict[str, Any]) -> dict[str, Any]:
+    return day | {"conflicts": [(row[0], row[1], row[2], row[3]) for row in day["conflicts"]]}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an ingest has come."""
+
+    file: str
+    rows: int
+    bytes_read: int
+    bytes_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of one file in one day."""
+
+    file: str
+    trades: Trades
+    lines: np.ndarray
+
+
+class TickStore:
+    """Ingest of one symbol.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    symbol : str
+    version : str
+        Of the code and the options; another one than the stored means that files are read again.
+    told : callable
+        Gives the layout of a file: its head and its path.
+    duplicates : {"keep", "drop"}
+        What equal rows without ids are.
+    progress : callable, optional
+        Called between batches.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        symbol: str,
+        *,
+        version: str,
+        told: Callable[[Head, Path], Layout],
+        duplicates: Duplicates = "keep",
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._warehouse = warehouse
+        self._symbol = symbol
+        self._keys = {"symbol": symbol}
+        self._version = version
+        self._told = told
+        self._duplicates = duplicates
+        self._progress = progress or (lambda _: None)
+        self._staging = warehouse.folder(_LAYER, self._keys) / _STAGING
+        self._state = StoreState(version=version)
+        self._total = self._before = self._rows = 0
+
+    def ingest(self, sources: Sequence[SourceHash], published: Manifest | None) -> StoreState:
+        """The state after reading what is new in `sources`; days are put in place, nothing is published.
+
+        A file that is known by its hash is not read again. A file whose place now holds other bytes is replaced:
+        what it gave is withdrawn. A file that is gone stays what it gave.
+
+        Parameters
+        ----------
+        sources : sequence of SourceHash
+        published : Manifest or None
+            The partition as it is.
+
+        Raises
+        ------
+        InputError
+            If a file cannot be read as trades, is of another source than the others, or changes while it is read.
+        """
+        there = {one.sha256: one for one in sorted(sources, key=lambda one: (one.path.name, str(one.path)))[::-1]}
+        again = self._load(published, there)
+        again |= self._withdraw(there)
+        known = {file.sha256 for file in self._state.files}
+        new = sorted((one for sha, one in there.items() if sha not in known), key=lambda one: one.path.name)
+        self._total = sum(one.size for one in new)
+        saved = time.monotonic()
+        for one in new:
+            again |= self._read(one, again)
+            if time.monotonic() - saved > _SAVE_EVERY_S and not again:
+                atomic_write(self._staging, self._state.to_json())
+                saved = time.monotonic()
+        self._rebuild(sorted(again), there)
+        self._state.files.sort(key=lambda file: (file.file, file.sha256))
+        self._state.days = dict(sorted(self._state.days.items()))
+        return self._state
+
+    def _load(self, published: Manifest | None, there: dict[str, SourceHash]) -> set[str]:
+        """Start from what was published, or from where a killed ingest had come; return days to make anew."""
+        if published is None or "state.json" not in published.beside:
+            stored = StoreState(version=self._version)
+        else:
+            stored = StoreState.from_json(self._warehouse.read_bytes(published, "state.json"))
+        if self._staging.exists():
+            staged = StoreState.from_json(self._staging.read_bytes())
+            if staged.version == self._version and {f.sha256 for f in stored.files} <= {f.sha256 for f in staged.files}:
+                stored = staged
+        self._state = stored
+        if stored.version == self._version:
+            return set()
+        if {file.sha256 for file in stored.files} <= set(there):
+            self._state = StoreState(version=self._version)
+            return set()
+        stored.version = self._version
+        self._forget([file for file in stored.files if file.sha256 in there])
+        return set(stored.days)
+
+    def _withdraw(self, there: dict[str, SourceHash]) -> set[str]:
+        """Forget files whose place holds other bytes now; return the days they reached into."""
+        here = {(str(one.path.parent), one.path.name): sha for sha, one in there.items()}
+        gone = [
+            file
+            for file in self._state.files
+            if here.get((file.origin, file.file), file.sha256) != file.sha256 and file.sha256 not in there
+        ]
+        self._forget(gone)
+        self._state.replaced += [replace(file, replaced_by=here[file.origin, file.file]) for file in gone]
+        return {day for file in gone for day in file.day_names()} & self._state.days.keys()
+
+    def _forget(self, files: Sequence[Observation]) -> None:
+        names = {file.file for file in files}
+        self._state.files = [file for file in self._state.files if file not in files]
+        self._state.rejected = [row for row in self._state.rejected if row[0] not in names]
+
+    def _read(self, one: SourceHash, again: set[str]) -> set[str]:
+        """Read a file into the days it reaches into; return the days that must be made anew."""
+        file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path))
+        buffer = DayBuffer(_BUFFER_ROWS)
+        doubtful: set[str] = set()
+        seen: set[str] = set()
+        read, faults = 0, list[Rejected]()
+        first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+
+        def store(everything: bool) -> None:
+            for day, trades, lines in buffer.take(everything=everything):
+                if day not in again and not self._join(day, trades, lines, one.path.name, file.format, day in seen):
+                    doubtful.add(day)
+                seen.add(day)
+
+        for batch in file.batches():
+            self._one_source(file.format, one.path)
+            read += batch.read
+            faults += [(one.path.name, fault.line, fault.reason, fault.raw) for fault in batch.faults]
+            if len(batch.trades):
+                first = min(first, int(batch.trades.ts_us.min()))
+                last = max(last, int(batch.trades.ts_us.max()))
+            buffer.append(batch)
+            if buffer.full:
+                store(everything=False)
+            self._progress(Progress(one.path.name, self._rows + read, self._before + file.bytes_read, self._total))
+        store(everything=True)
+        self._rows += read
+        self._before += one.size
+        self._unchanged(one)
+        self._state.files.append(
+            Observation(
+                one.path.name, str(one.path.parent), one.sha256, one.size, file.format, read, len(faults),
+                *((first, last) if read > len(faults) else (None, None)),
+            )
+        )  # fmt: skip
+        self._state.rejected += faults
+        return doubtful
+
+    def _one_source(self, format: str, path: Path) -> None:
+        others = sorted({file.format for file in self._state.files} - {format})
+        if others:
+            raise InputError(
+                f"{path}: {format} trades, but those of {self._symbol} are {others} so far; expected files of one "
+                "source - trades and aggregate trades of a venue would count twice; keep one of them in the folder"
+            )
+
+    def _join(self, day: str, trades: Trades, lines: np.ndarray, name: str, format: str, late: bool) -> bool:
+        """Join rows of one file with a stored day; False if the day must be made anew from its files."""
+        once = sort_trades(trades, drop_unnamed=self._duplicates == "drop")
+        conflicts = [(name, int(lines[row]), CONFLICT, trade_text(trades, row)) for row in once.conflicts.tolist()]
+        stored = self._state.days.get(day)
+        if stored is None:
+            self._put(day, once.trades, once.repeats, conflicts, format)
+            return True
+        unnamed = late and self._duplicates == "keep" and bool(np.any(trades.trade_id < 0))
+        if conflicts or stored.conflicts or unnamed:
+            return False
+        parts = [self._stored_trades(stored), once.trades]
+        joined, repeats = join_trades(parts, self._duplicates)
+        if len(joined.conflicts):
+            return False
+        self._put(day, joined.trades, stored.repeats + once.repeats + repeats, [], format)
+        return True
+
+    def _rebuild(self, days: Sequence[str], there: dict[str, SourceHash]) -> None:
+        """Make days anew from all files that reach into them, a few days at a time."""
+        for some in self._groups(days):
+            parts: dict[str, list[_Part]] = {day: [] for day in some}
+            for file in self._state.files:
+                reached = parts.keys() & file.day_names()
+                if file.sha256 in there and reached:
+                    self._collect(there[file.sha256], parts)
+                for day in reached if file.sha256 not in there else ():
+                    self._state.unwithdrawn = sorted({*self._state.unwithdrawn, f"{day} {file.file}"})
+                    if day in self._state.days and not any(part.file == _STORED for part in parts[day]):
+                        trades = self._stored_trades(self._state.days[day])
+                        parts[day].append(_Part(_STORED, trades, np.zeros(len(trades), dtype=np.int64)))
+            for day, found in parts.items():
+                self._state.days.pop(day, None)
+                if found:
+                    self._make(day, found)
+
+    def _groups(self, days: Sequence[str]) -> list[list[str]]:
+        """Days in groups whose rows fit into memory."""
+        groups: list[list[str]] = []
+        rows = _BUFFER_ROWS
+        for day in days:
+            more = self._state.days[day].rows if day in self._state.days else _BUFFER_ROWS
+            if rows + more > _BUFFER_ROWS:
+                groups.append([])
+                rows = 0
+            groups[-1].append(day)
+            rows += more
+        return groups
+
+    def _collect(self, one: SourceHash, parts: dict[str, list["_Part"]]) -> None:
+        """Add the rows of a file to the days that are made anew."""
+        file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path))
+        buffer = DayBuffer(_BUFFER_ROWS)
+        for batch in file.batches():
+            days = batch.trades.ts_us // DAY_US
+            wanted = np.isin(days, [day for day in np.unique(days).tolist() if day_name(day * DAY_US) in parts])
+            buffer.append(Batch(batch.trades.take(wanted), batch.lines[wanted], ()))
+        for day, trades, lines in buffer.take(everything=True):
+            parts[day].append(_Part(one.path.name, trades.copy(), lines.copy()))
+        self._unchanged(one)
+
+    def _make(self, day: str, parts: Sequence["_Part"]) -> None:
+        every = concatenate([part.trades for part in parts])
+        owner = np.repeat(np.arange(len(parts)), [len(part.trades) for part in parts])
+        lines = np.concatenate([part.lines for part in parts])
+        joined, repeats = join_trades([part.trades for part in parts], self._duplicates)
+        conflicts = [
+            (parts[owner[row]].file, int(lines[row]), CONFLICT, trade_text(every, row))
+            for row in joined.conflicts.tolist()
+        ]
+        self._put(day, joined.trades, repeats, conflicts, self._state.files[0].format)
+
+    def _unchanged(self, one: SourceHash) -> None:
+        if not one.unchanged():
+            raise InputError(f"{one.path}: changed while it was read; expected a file that is complete - run it again")
+
+    def _put(self, day: str, trades: Trades, repeats: int, conflicts: list[Rejected], format: str) -> None:
+        entry = self._warehouse.place(_LAYER, self._keys, f"date={day}/data.parquet", day_bytes(trades, format))
+        self._state.days[day] = Day(entry, len(trades), repeats, sorted(conflicts))
+
+    def _stored_trades(self, day: Day) -> Trades:
+        path = self._warehouse.folder(_LAYER, self._keys) / day.entry["path"]
+        return day_trades(path.read_bytes())
