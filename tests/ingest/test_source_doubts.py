@@ -213,3 +213,14 @@ def test_tardis_amounts_of_contract_venues_need_their_worth(tmp_path: Path) -> N
     both = write(tmp_path, header + row + row.replace("bitmex", "kraken"), "y.csv")
     with pytest.raises(InputError, match=r"column exchange: found \['bitmex', 'kraken'\]; expected one venue"):
         read_ticks(both, symbol="XBTUSD")
+
+
+def test_json_rows_of_freqtrade(tmp_path: Path) -> None:
+    """Its older files are arrays without names: trades with a missing id or type, and candles in the common order."""
+    rows = [[MS, "11", None, "buy", 100.5, 0.25, 25.125], [MS + 5, None, None, "sell", 100.25, 2.0, 200.5]]
+    file = read_ticks(write(tmp_path, json.dumps(rows), "BTC_USDT-trades.json"), symbol="BTC/USDT")
+    assert (file.format, quantities(file)) == ("freqtrade-trades", [(0.25, 1), (2.0, -1)])
+    assert file.ticks["trade_id"].to_pylist() == [11, None]
+    candles = [[MS, 10, 12, 9, 11, 8], [MS + MINUTE, 11, 11, 11, 11, 2]]
+    bars = read_klines(write(tmp_path, json.dumps(candles), "BTC_USDT-1m.json")).bars
+    assert [bars[name][0].as_py() for name in ("open", "high", "low", "close")] == [10.0, 12.0, 9.0, 11.0]
