@@ -152,7 +152,7 @@ class BinanceLiquidations:
         )
         fault = np.select(tests, texts, "")
         order = [stamp, side, *(decimals(columns.values[role])[0] for role in ("ordered", "price"))]
-        repeats = _shown_again(order, np.where(fault == "", filled, -1.0)) & (fault == "")
+        repeats = _shown_again(order, np.where(fault == "", filled, -1.0), average) & (fault == "")
         known = known_us(stamp, stamp, request.delay(_LIQUIDATION_DELAY_US))
         values = [
             Values(kind, rows, stamp[rows], known[rows], value[rows], fault[rows], repeats[rows])
@@ -187,9 +187,9 @@ def _start_labelled(stamp: np.ndarray, stamped: np.ndarray) -> np.ndarray:
     return begins
 
 
-def _shown_again(order: Sequence[np.ndarray], filled: np.ndarray) -> np.ndarray:
-    """Rows of an order of which another row shows more filled, or an earlier row as much."""
-    places = np.lexsort((-np.arange(len(filled)), filled, *order))
+def _shown_again(order: Sequence[np.ndarray], filled: np.ndarray, average: np.ndarray) -> np.ndarray:
+    """Rows of an order of which another row shows more filled, or as much (then the highest average price counts)."""
+    places = np.lexsort((average, filled, *order))
     same = np.logical_and.reduce([column[places[1:]] == column[places[:-1]] for column in order])
     again = np.zeros(len(filled), dtype=bool)
     again[places[:-1]] = same

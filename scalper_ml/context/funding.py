@@ -26,7 +26,7 @@ class FundingStates:
     Attributes
     ----------
     known_us : ndarray of int64
-        When the state began; increasing.
+        When the state began, in order; of several at one time the last counts.
     interval_h : ndarray of float64
         Hours between settlements: the shorter of the two last steps, so that one settlement that is missing does not
         look like a longer interval; NaN with one settlement.
@@ -89,15 +89,13 @@ def next_settlement_us(at_us: np.ndarray, event_us: np.ndarray, interval_h: np.n
 def _states(known: np.ndarray, event: np.ndarray, value: np.ndarray) -> Iterator[tuple[float, ...]]:
     events: list[int] = []
     rates: list[float] = []
-    for i, (now, when, rate) in enumerate(zip(known.tolist(), event.tolist(), value.tolist(), strict=True)):
+    for now, when, rate in zip(known.tolist(), event.tolist(), value.tolist(), strict=True):
         place = bisect_left(events, when)
         if place < len(events) and events[place] == when:
             rates[place] = rate
         else:
             events.insert(place, when)
             rates.insert(place, rate)
-        if i + 1 < len(known) and known[i + 1] == now:
-            continue
         day = rates[bisect_right(events, events[-1] - _DAY_US) :]
         last = np.array(rates[-_LAST:])
         steps = [later - former for former, later in pairwise(events[-3:])]

@@ -147,6 +147,15 @@ def test_an_order_shown_thrice_is_liquidated_once() -> None:
     assert (file.counts.read, file.counts.duplicate) == (5, 2)
 
 
+def test_of_an_order_shown_twice_alike_the_row_kept_does_not_depend_on_their_order(tmp_path: Path) -> None:
+    """As much filled at two average prices: the higher counts, whichever row comes first."""
+    header, *_ = (FIXTURES / "binance-liquidations.csv").read_text().splitlines()
+    pair = [f"1709251200500,SELL,LIMIT,IOC,7,61000,{average},FILLED,7,7" for average in (61500, 61600)]
+    for rows in (pair, pair[::-1]):
+        file = read_context(written(tmp_path, "x.csv", "\n".join([header, *rows]) + "\n"), symbol="DEMOUSDT")
+        assert [value for *_, value in rows_of(file, "liquidated_long")] == [7 * 61600.0]
+
+
 @pytest.mark.parametrize(("symbol", "face"), [("BTCUSD_PERP", 100.0), ("ETHUSD_PERP", 10.0)])
 def test_coin_margined_contracts_have_a_face_value(symbol: str, face: float) -> None:
     """Contracts of COIN-M are worth 100 USD of BTC and 10 USD of others, whatever the price."""

@@ -59,6 +59,8 @@ def test_a_rate_in_percent_fails_and_a_wild_market_does_not() -> None:
     """Rates that rise eightfold and fall back over days are a market; a hundredfold from one to the next is a unit."""
     rise = np.concatenate([np.full(40, 1e-4), np.geomspace(1e-4, 9e-4, 20), np.geomspace(9e-4, 1e-4, 20)])
     assert findings(level("funding_rate", rise.tolist(), step=8 * HOUR))["rate_unit.funding_rate"].passed
+    mixed = ([1e-6] * 7 + [1e-4] * 3) * 3 + ([1e-6] * 3 + [1e-4] * 7) * 3
+    assert findings(level("funding_rate", mixed, step=8 * HOUR))["rate_unit.funding_rate"].passed
 
 
 def test_interval_changes_and_revisions_are_told_and_no_fault() -> None:

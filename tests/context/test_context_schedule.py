@@ -24,6 +24,7 @@ def funding(hours: list[float]) -> list[Row]:
         ([0, 8, 16, 40, 48], [], [(16, 40, 2)]),  # 24 h is an interval, but not repeated
         ([0, 8, 24, 40, 48, 56], [], [(8, 24, 1), (24, 40, 1)]),  # 16 h is no interval of any venue
         ([0, 16, 24, 32], [], [(0, 16, 1)]),  # a hole at the very start
+        ([0, 8, 12, 16, 20], [], [(0, 8, 1)]),  # the same, as long as an interval of venues
         ([0, 8, 16, 24, 48, 72, 96], [(48, 8, 24)], []),
         ([0, 8], [], []),
     ],
@@ -42,7 +43,7 @@ def test_changes_and_holes_of_funding(
 
 @given(st.integers(4, 40), st.sets(st.integers(2, 37)), st.sampled_from([1, 4, 8]))
 def test_every_settlement_taken_out_is_found_missing(n: int, out: set[int], step: int) -> None:
-    """Of a regular schedule without changes, as many are missing as were taken out, unless holes look like a schedule."""
+    """Of a regular schedule as many are missing as were taken out, unless holes look regular."""
     out = {i for i in out if i < n - 2}
     kept = [i for i in range(n) if i not in out]
     steps = np.diff(kept)
