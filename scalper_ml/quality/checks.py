@@ -91,17 +91,17 @@ def off_market_prints(evidence: Evidence) -> Outcome:
 def decimal_slips(evidence: Evidence) -> Outcome:
     """Prints, and levels within and between days, that are away by a power of ten."""
     slips = sum(facts.slips for facts in evidence.facts.values())
-    shifts = [f"{f.day}: {f.level_shifts} within the day" for f in evidence.facts.values() if f.level_shifts]
-    shifts += [
+    within = [facts for facts in evidence.facts.values() if facts.level_shifts]
+    between = [
         f"{later.day}: from {earlier.close_level:g} to {later.open_level:g}"
         for earlier, later in pairwise(evidence.facts.values())
         if level_shift(earlier.close_level, later.open_level)
     ]
-    prints = [_shown(one) for facts in evidence.facts.values() for one in facts.slip_prints]
-    count = slips + sum(f.level_shifts or 1 for f in evidence.facts.values() if f.level_shifts)
-    count += len(shifts) - sum(1 for f in evidence.facts.values() if f.level_shifts)
-    text = f"{slips} prints and {count - slips} price levels are away by a power of ten"
-    return Outcome(count, text, {"prints": slips, "levels": count - slips}, _examples([*prints, *shifts]))
+    levels = sum(facts.level_shifts for facts in within) + len(between)
+    places = [_shown(one) for facts in evidence.facts.values() for one in facts.slip_prints]
+    places += [f"{facts.day}: {facts.level_shifts} within the day" for facts in within] + between
+    text = f"{slips} prints and {levels} price levels are away by a power of ten"
+    return Outcome(slips + levels, text, {"prints": slips, "levels": levels}, _examples(places))
 
 
 def zero_negative_nan(evidence: Evidence) -> Outcome:

@@ -20,6 +20,7 @@ _EXAMPLES: Final = 5
 _LEVEL: Final = 25  # prices whose median is the level at an end of the day
 _SILENCE_US: Final = 60_000_000
 _TIMES: Final = 10  # the pause a random moment falls into
+_HALTS: Final = 3  # longest pauses that say nothing of what is usual
 _SECOND_US: Final = 1_000_000
 _MINUTE_US: Final = 60_000_000
 _HOUR_US: Final = 3_600_000_000
@@ -69,8 +70,7 @@ def day_facts(
     sources = _sources(table.column("source"))
     ids, named = _ids(table, sources)
     if not named.all():
-        order = _tie_order(step, price, qty, side)
-        price, qty, side = price[order], qty[order], side[order]
+        price, qty, side = _ties_in_order(ts_us, step, price, qty, side)
     limit_us = silence_limit(step) if silence_s is None else _given(silence_s)
     found = id_facts(ts_us, ids) if named.all() else id_facts(ts_us[named], ids[named])
     gaps = silences(ts_us, step, limit_us, ids if named.all() else None, found)
@@ -119,7 +119,8 @@ def silence_limit(step: np.ndarray) -> int:
     """The longest pause, in microseconds, that is usual in a day: 10 times the one a random moment falls into.
 
     Half of the day's time lies in pauses up to that one (the median of pauses weighted by their length), so a thin
-    market has long ones and a hole in a busy market, up to half of the day, changes nothing. At least 60 s.
+    market has long ones. Of at least 50 pauses the three longest are left out of it: a halt is no measure of what is
+    usual, however short the rest of the day. At least 60 s.
 
     Parameters
     ----------
@@ -130,17 +131,18 @@ def silence_limit(step: np.ndarray) -> int:
     --------
     >>> silence_limit(np.full(1000, 250_000)) // 1_000_000
     60
-    >>> silence_limit(np.concatenate((np.full(1000, 20_000_000), [7_200_000_000]))) // 1_000_000
+    >>> silence_limit(np.concatenate((np.full(100, 20_000_000), [7_200_000_000]))) // 1_000_000
     200
     """
-    pauses = step[step > _SILENCE_US // _TIMES]
-    total = int(step.sum())
-    if 2 * int(pauses.sum()) <= total:
+    long = np.sort(step[step > _SILENCE_US // _TIMES])
+    total, halts = int(step.sum()), _HALTS if step.size >= 50 else 0
+    usual = long[: max(long.size - halts, 0)]
+    total -= int(long[usual.size :].sum())
+    short = total - int(usual.sum())
+    if 2 * short >= total:
         return _SILENCE_US
-    pauses = np.sort(pauses)
-    short = total - int(pauses.sum())
-    at = int(np.searchsorted(2 * (short + np.cumsum(pauses)), total))
-    return max(_SILENCE_US, _TIMES * int(pauses[at]))
+    at = int(np.searchsorted(2 * (short + np.cumsum(usual)), total))
+    return max(_SILENCE_US, _TIMES * int(usual[at]))
 
 
 def _given(silence_s: float) -> int:
@@ -166,15 +168,15 @@ def _ids(table: pa.Table, sources: tuple[str, ...]) -> tuple[np.ndarray, np.ndar
     return column.fill_null(-1).to_numpy(), column.is_valid().to_numpy()
 
 
-def _tie_order(step: np.ndarray, *keys: np.ndarray) -> np.ndarray:
-    """Order in which rows of one stamp stand by their values: without ids they have no other."""
-    n = step.size + 1
-    order = np.arange(n)
+def _ties_in_order(ts_us: np.ndarray, step: np.ndarray, *columns: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Columns with the rows of each stamp ordered by their values: without ids they have no other order."""
     same = step == 0
-    tied = np.flatnonzero(np.concatenate((same, [False])) | np.concatenate(([False], same)))
-    group = np.cumsum(np.concatenate(([True], ~same)))[tied]
-    order[tied] = tied[np.lexsort((*(key[tied] for key in reversed(keys)), group))]
-    return order
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    order = tied[np.lexsort((*(column[tied] for column in reversed(columns)), ts_us[tied]))]
+    out = tuple(column.copy() for column in columns)
+    for ordered, column in zip(out, columns, strict=True):
+        ordered[tied] = column[order]
+    return out
 
 
 def _stamp_fields(ts_us: np.ndarray, starts: np.ndarray) -> dict[str, int]:

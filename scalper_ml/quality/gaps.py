@@ -96,7 +96,8 @@ def gaps_of(facts_by_day: Mapping[str, DayFacts]) -> tuple[Gap, ...]:
 def gaps_table(facts_by_day: Mapping[str, DayFacts]) -> pa.Table:
     """Gaps of all days and between them as a table of schema `GAPS`; see `gaps_of`.
 
-    `missing` sums to the ids that no row has. Where a day has more than 200 id jumps, the closest are one row.
+    `missing` sums to the ids that no row has. Where a day has more than 200 id jumps, short ones close to each other
+    are one row.
     """
     rows = [asdict(gap) for gap in gaps_of(facts_by_day)]
     columns = {name: [row[name] for row in rows] for name in GAPS.names}
@@ -132,11 +133,13 @@ def _late(ts_us: np.ndarray, ids: np.ndarray) -> tuple[int, int, int | None]:
 
 
 def _together(from_us: np.ndarray, to_us: np.ndarray, last: np.ndarray, first: np.ndarray) -> tuple[Gap, ...]:
-    """Holes by their start as gaps, at most 200: the closest neighbours become one, so no missing trade is lost."""
+    """Holes by their start as gaps, at most 200: short neighbours become one first, so no missing trade is lost."""
     n = from_us.size
     if n == 0:
         return ()
-    apart = np.argsort(np.maximum.accumulate(to_us)[:-1] - from_us[1:], kind="stable")[: _MOST - 1] + 1
+    long, between = to_us - from_us, from_us[1:] - np.maximum.accumulate(to_us)[:-1]
+    worth = between + np.maximum(long[:-1], long[1:])
+    apart = np.argsort(-worth, kind="stable")[: _MOST - 1] + 1
     starts = np.concatenate(([0], np.sort(apart)))
     ends = np.concatenate((starts[1:], [n]))
     missing = np.add.reduceat(first - last - 1, starts)

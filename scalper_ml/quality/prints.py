@@ -35,9 +35,9 @@ def off_market(price: np.ndarray, *, k: float, least: float) -> OffMarket:
 
     A row is off the market if its log distance from the median of the 25 rows before and 25 after exceeds `k` robust
     standard deviations of these neighbours around their median, and `least`, while the medians of the rows before
-    and after agree within half of that distance: a price that moves and stays is a move. `least` is raised
-    to 3 times the day's 99 % move (at most to 1), so that a wide spread is no fault. Only rows within 12 of a jump beyond it are
-    looked at, so a day costs one pass. A print away by a factor of 10, 100, ... (within 15 %) is a slip of the
+    and after agree within half of that distance: a price that moves and stays is a move. `least` is raised to 3 times
+    the day's 99 % move (at most to 1), so that a wide spread is no fault. Only rows within 12 of a jump beyond it
+    are looked at, so a day costs one pass. A print away by a factor of 10, 100, ... (within 15 %) is a slip of the
     decimal point, also at the ends of a day where there is no return to be seen.
 
     Parameters
