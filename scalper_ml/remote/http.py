@@ -1,7 +1,9 @@
 """Files on a web server: index pages, S3 listings, checksum files, and downloads that go on where they broke."""
 
 import email.utils
+import functools
 import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -18,7 +20,6 @@ from scalper_ml.remote.transfer import Delivery, Resume
 
 __all__ = ["HttpOrigin"]
 
-_CHUNK: Final = 1 << 18
 _LISTING_BYTES: Final = 64 << 20
 _CHECKSUM_BYTES: Final = 1 << 16
 _PAGES: Final = 10_000
@@ -48,7 +49,8 @@ class HttpOrigin:
         """An origin with its own connection, closed at the end."""
         timeout = httpx.Timeout(policy.stall_timeout_s, connect=policy.connect_timeout_s)
         headers = {"Accept-Encoding": "identity", "User-Agent": "scalper-ml"}
-        with quiet_logs(_LOGGERS), httpx.Client(timeout=timeout, headers=headers, follow_redirects=True) as client:
+        client = httpx.Client(timeout=timeout, headers=headers, follow_redirects=True, verify=_authorities())
+        with quiet_logs(_LOGGERS), client:
             yield cls(location, policy=policy, pace=pace, client=client)
 
     def listing(self, symbol: str) -> list[Published]:
@@ -157,7 +159,7 @@ class HttpOrigin:
 
     def _chunks(self, response: httpx.Response) -> Iterator[bytes]:
         with self._translated(str(response.url)):
-            yield from response.iter_raw(_CHUNK)
+            yield from response.iter_raw()  # as read: chunks of a fixed size would lose the last one at a break
 
     @contextmanager
     def _translated(self, url: str) -> Iterator[None]:
@@ -173,6 +175,12 @@ class HttpOrigin:
 
 class _NotThereError(InputError):
     """The server says that there is no such file, or that nobody may see it."""
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """Whom to trust; reading their certificates takes a third of a second, so it is done once."""
+    return httpx.create_ssl_context()
 
 
 def _is_html(text: str) -> bool:
