@@ -63,7 +63,7 @@ def coverage_plot(table: pa.Table, *, title: str = "share of minutes with trades
     Parameters
     ----------
     table : pyarrow.Table
-        Schema `COVERAGE`.
+        Schema `COVERAGE`, every symbol on every day, in any order.
     """
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -150,6 +150,7 @@ def _gap_seconds(gaps: tuple[Gap, ...], days: list[date]) -> dict[date, float]:
 
 def _matrix(table: pa.Table) -> tuple[list[str], list[str], np.ndarray]:
     """Symbols, first days of the columns, and shares (symbols, columns), NaN where not listed."""
+    table = table.sort_by([("symbol", "ascending"), ("day", "ascending")])
     symbols, days = sorted(set(table.column("symbol").to_pylist())), sorted(set(table.column("day").to_pylist()))
     if not symbols:
         return [], [], np.empty((0, 0))

@@ -88,6 +88,12 @@ def test_the_heat_map_is_a_small_png(symbols: int, days: int) -> None:
     assert png == coverage_plot(table)
 
 
+def test_rows_of_the_table_may_stand_in_any_order() -> None:
+    """The picture is of the days and symbols that rows name, not of where they stand."""
+    table = big(6, 30)
+    assert coverage_plot(table.take(np.random.default_rng(1).permutation(table.num_rows))) == coverage_plot(table)
+
+
 def test_importing_coverage_does_not_import_matplotlib() -> None:
     """Hot paths stay light: matplotlib is loaded when something is drawn."""
     code = "import sys\nimport scalper_ml.quality.coverage\nprint('matplotlib' in sys.modules)"
