@@ -6,11 +6,12 @@ far the recorder's clock is off; a known offset can be passed to the readers and
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from scalper_ml.book.capture_rows import Rows, file_sha256, raw_lines
@@ -21,13 +22,23 @@ from scalper_ml.book.framing import Frame, capture_lines, cryptofeed_frames, exc
 from scalper_ml.book.quote_rows import QuoteColumns, QuoteFile, quote_file
 from scalper_ml.book.rebuild import rebuilt, top_changes
 from scalper_ml.errors import InputError
-from scalper_ml.ingest.base import Duplicates, TickFile
-from scalper_ml.ingest.lines import Columns, Fault
-from scalper_ml.ingest.trades import plain_symbol, tick_file
+from scalper_ml.ingest.base import Counts, Duplicates, TickFile
+from scalper_ml.ingest.lines import Fault
+from scalper_ml.ingest.order import sort_trades
+from scalper_ml.ingest.trades import (
+    CONFLICT,
+    REASONS,
+    parse_trades,
+    plain_symbol,
+    quarantine_table,
+    ticks_table,
+    trade_text,
+)
 
 __all__ = ["capture_events", "capture_frames", "read_capture_quotes", "read_capture_trades", "read_events"]
 
 _HEADERLESS: Final = "BINANCE"
+_CALIBRATED: Final = 1_000
 
 
 def capture_frames(path: Path, exchange: str | None = None) -> Iterator[tuple[Frame | Damage, str]]:
@@ -82,7 +93,7 @@ def capture_events(
             yield frame
             continue
         if dialect is None:
-            dialect = DIALECTS[said](Arrivals(clock_offset_us))
+            dialect = DIALECTS[said](Arrivals(clock_offset_us, _ahead_us(path, exchange, clock_offset_us)))
         for event in read_events(dialect, frame):
             if event.symbol not in belongs:
                 belongs[event.symbol] = wanted is None or plain_symbol(event.symbol) == wanted
@@ -91,6 +102,17 @@ def capture_events(
                 yield damage(frame, "depth", "", f"snapshot without a symbol in a capture of several, such as {names}")
             elif belongs[event.symbol]:
                 yield event
+
+
+def _ahead_us(path: Path, exchange: str | None, offset_us: int) -> int:
+    """The most that a stamp of the first messages is ahead of the recorder; it only makes known times later."""
+    arrivals = Arrivals(offset_us)
+    dialect: Dialect | None = None
+    for frame, said in islice(capture_frames(path, exchange), _CALIBRATED):
+        if isinstance(frame, Frame):
+            dialect = dialect or DIALECTS[said](arrivals)
+            read_events(dialect, frame)
+    return arrivals.ahead_us
 
 
 def read_events(dialect: Dialect, frame: Frame) -> tuple[Event, ...]:
@@ -148,18 +170,23 @@ def read_capture_trades(
     _check_seen(path, symbol, sources, faults)
     source = _one_format(path, symbol, sorted(rows) or sorted(sources), format)
     chosen = rows.get(source) or Rows(ts="q", line="q", id="q", side="b", price="d", qty="d")
-    ids, lines = chosen["id"], chosen["line"]
-    values = {name: pa.array(chosen[name]) for name in ("ts", "price", "qty", "side")}
-    values["id"] = pa.array(ids, mask=ids < 0)
-    return tick_file(
-        Columns(values, lines, faults),
-        lambda bad: raw_lines(path, lines[bad]),
-        path=path,
-        symbol=symbol,
-        source=source,
-        sha256=file_sha256(path),
-        duplicates=duplicates,
-    )
+    return _tick_file(path, chosen, faults, source, duplicates)
+
+
+def _tick_file(path: Path, rows: Rows, faults: list[Fault], source: str, duplicates: Duplicates) -> TickFile:
+    ids, lines = rows["id"], rows["line"]
+    values = {name: pa.array(rows[name]) for name in ("ts", "price", "qty", "side")}
+    trades, reasons = parse_trades(values | {"id": pa.array(ids, mask=ids < 0)}, named=True)
+    bad, good = np.flatnonzero(reasons), np.flatnonzero(reasons == 0)
+    raw = raw_lines(path, lines[bad]) if len(bad) else []
+    found = [Fault(int(lines[row]), REASONS[reasons[row]], text) for row, text in zip(bad, raw, strict=True)]
+    kept = trades.take(good)
+    once = sort_trades(kept, drop_unnamed=duplicates == "drop")
+    conflicts = [Fault(int(lines[good[row]]), CONFLICT, trade_text(kept, row)) for row in once.conflicts.tolist()]
+    every = sorted([*faults, *found, *conflicts], key=lambda fault: fault.line)
+    counts = Counts(len(ids) + len(faults), len(once.trades), once.repeats, len(every))
+    ticks = ticks_table(once.trades, source)
+    return TickFile(ticks, quarantine_table(path, every), counts, source, file_sha256(path))
 
 
 def read_capture_quotes(
@@ -193,16 +220,18 @@ def read_capture_quotes(
     rows: dict[str, Rows] = {}
     faults: list[Fault] = []
     sources: set[str] = set()
+    damaged = False
     for event in capture_events(path, symbol, exchange=exchange, clock_offset_us=clock_offset_us):
         if isinstance(event, Damage):
             _add_fault(faults, event, "quote")
+            damaged = damaged or event.kind == "quote"
             continue
         sources |= {event.source.removesuffix("-agg")} if event.symbol else set()
         if isinstance(event, BookTicker):
             _add_quote(rows, event.source, event)
     _check_seen(path, symbol, sources, faults)
     market = _one_format(path, symbol, sorted(sources), format.removesuffix("-book") if format else None)
-    if (format is None and market not in rows) or (format is not None and format.endswith("-book")):
+    if (market not in rows and not damaged) or (format or "").endswith("-book"):
         return _book_quotes(path, symbol, market, exchange, clock_offset_us)
     return _quote_file(path, rows.get(market) or _quote_rows(), faults, market)
 

@@ -1,8 +1,8 @@
 """What a venue says in a capture, as typed events with event time and known time."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 __all__ = [
     "BookTicker",
@@ -13,13 +13,16 @@ __all__ = [
     "Level",
     "Liquidation",
     "Measure",
+    "Price",
+    "Quantity",
     "Snapshot",
     "Trade",
-    "damaged_levels",
     "micros",
 ]
 
-Level = tuple[float, float]
+Price = Annotated[float, Meta(gt=0, lt=1e300)]
+Quantity = Annotated[float, Meta(ge=0, lt=1e300)]
+Level = tuple[Price, Quantity]
 """Price and the quantity that rests there; quantity 0 removes the price."""
 
 DamageKind = Literal["line", "trade", "quote", "depth", "measure"]
@@ -28,7 +31,7 @@ _EARLIEST: Final = 946_684_800_000_000  # 2000-01-01
 _LATEST: Final = 4_102_444_800_000_000  # 2100-01-01
 
 
-class _Event(Struct, frozen=True):
+class _Event(Struct, frozen=True, gc=False):
     """Head of every event.
 
     Attributes
@@ -52,7 +55,7 @@ class _Event(Struct, frozen=True):
     event_us: int
 
 
-class Trade(_Event, frozen=True):
+class Trade(_Event, frozen=True, gc=False):
     """A trade; `side` is the aggressor's, +1 buyer, -1 seller; `trade_id` is -1 where there is none."""
 
     price: float
@@ -61,7 +64,7 @@ class Trade(_Event, frozen=True):
     trade_id: int = -1
 
 
-class BookTicker(_Event, frozen=True):
+class BookTicker(_Event, frozen=True, gc=False):
     """Top of book; `update_id` is -1 where there is none."""
 
     bid: float
@@ -71,7 +74,7 @@ class BookTicker(_Event, frozen=True):
     update_id: int = -1
 
 
-class DepthDiff(_Event, frozen=True):
+class DepthDiff(_Event, frozen=True, gc=False):
     """Changed levels that carry a book at `prev_id` (or any id up to `last_id`) to `last_id`."""
 
     prev_id: int
@@ -80,7 +83,7 @@ class DepthDiff(_Event, frozen=True):
     asks: list[Level]
 
 
-class Snapshot(_Event, frozen=True):
+class Snapshot(_Event, frozen=True, gc=False):
     """All levels at `last_id`.
 
     Attributes
@@ -98,14 +101,14 @@ class Snapshot(_Event, frozen=True):
     whole: bool = False
 
 
-class Measure(_Event, frozen=True):
+class Measure(_Event, frozen=True, gc=False):
     """One value beside the trades: ``funding_rate``, ``mark_price``, ``index_price``, ``open_interest``."""
 
     kind: str
     value: float
 
 
-class Liquidation(_Event, frozen=True):
+class Liquidation(_Event, frozen=True, gc=False):
     """A forced order; `side` is the order's: -1 sells a long position, +1 buys back a short one."""
 
     price: float
@@ -113,7 +116,7 @@ class Liquidation(_Event, frozen=True):
     side: int
 
 
-class Damage(Struct, frozen=True):
+class Damage(Struct, frozen=True, gc=False):
     """Something that cannot be read as what it claims to be; `symbol` is empty where it cannot be told."""
 
     line: int
@@ -148,17 +151,3 @@ def micros(stamp: int) -> int:
     if not _EARLIEST <= us < _LATEST:
         raise ValueError(f"stamp: found {stamp}, expected one of the years 2000 to 2099 in s, ms, us or ns")
     return us
-
-
-def damaged_levels(levels: list[Level]) -> str:
-    """What is wrong with some levels, or an empty text.
-
-    Examples
-    --------
-    >>> damaged_levels([(61800.2, 0.0)]), damaged_levels([(61800.2, -1.0)])
-    ('', 'level: found [61800.2, -1.0], expected a price above 0 and a quantity of at least 0, both finite')
-    """
-    for price, qty in levels:
-        if not (0 < price < float("inf") and 0 <= qty < float("inf")):
-            return f"level: found [{price}, {qty}], expected a price above 0 and a quantity of at least 0, both finite"
-    return ""

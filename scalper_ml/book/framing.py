@@ -22,7 +22,7 @@ _LONGEST: Final = 1 << 26
 """Bytes of a line that are held at once; a longer one is cut, and its pieces are damaged lines."""
 
 
-class Frame(Struct, frozen=True):
+class Frame(Struct, frozen=True, gc=False):
     """A message as it arrived.
 
     Attributes

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-import msgspec
-
 from scalper_ml.book.events import Damage, DamageKind, Event, micros
 from scalper_ml.book.framing import Frame
 
@@ -26,11 +24,13 @@ class Arrivals:
     ----------
     offset_us : int
         Added to every stamp of the recorder.
+    ahead_us : int
+        The most that a stamp is known to be ahead of the recorder, for messages that come before any stamp.
     """
 
-    def __init__(self, offset_us: int = 0) -> None:
+    def __init__(self, offset_us: int = 0, ahead_us: int = 0) -> None:
         self.offset_us = offset_us
-        self._ahead_us = 0
+        self.ahead_us = ahead_us
         self._last: dict[str, int] = {}
 
     def known_us(self, frame: Frame, *stamps: int) -> tuple[int, int]:
@@ -50,9 +50,9 @@ class Arrivals:
         ahead = latest - local
         if ahead > _AHEAD_US:
             raise ValueError(f"stamp: {ahead / 1e6:,.0f} s ahead of the local clock; expected 600 at most")
-        if ahead > self._ahead_us:
-            self._ahead_us = ahead
-        known = max(local, latest, last) if latest else max(local + self._ahead_us, last)
+        if ahead > self.ahead_us:
+            self.ahead_us = ahead
+        known = max(local, latest, last) if latest else max(local + self.ahead_us, last)
         self._last[frame.connection] = known
         return known, event_us or known
 
@@ -77,11 +77,3 @@ def damage(frame: Frame, kind: DamageKind, symbol: str, reason: str) -> Damage:
     """A readable message with something in it that cannot be."""
     text = frame.text if isinstance(frame.text, str) else frame.text.decode("utf-8", errors="replace")
     return Damage(frame.line, kind, symbol, reason, text)
-
-
-def levels(raw: msgspec.Raw) -> list[tuple[float, float]]:
-    """Levels ``[[price, qty, ...], ...]``, numbers or text, with whatever follows left out."""
-    return [(level[0], level[1]) for level in _WIDE.decode(raw)]
-
-
-_WIDE: Final = msgspec.json.Decoder(list[list[float]], strict=False)

@@ -21,7 +21,6 @@ from scalper_ml.book.events import (
     Measure,
     Snapshot,
     Trade,
-    damaged_levels,
 )
 from scalper_ml.book.framing import Frame
 
@@ -40,7 +39,7 @@ class _Order(Struct):
     stamp: int = field(name="T")
 
 
-class _Message(Struct):
+class _Message(Struct, gc=False):
     event: str = field(name="e", default="")
     sent: int = field(name="E", default=0)
     stamp: int = field(name="T", default=0)
@@ -63,7 +62,7 @@ class _Message(Struct):
     order: _Order | None = field(name="o", default=None)
 
 
-class _Line(_Message):
+class _Line(_Message, gc=False):
     """A message in its stream's envelope, or bare, or the answer of a depth request."""
 
     stream: str = ""
@@ -147,8 +146,6 @@ class Binance:
         bids, asks = message.bid, message.ask
         if not isinstance(bids, list) or not isinstance(asks, list) or message.first is None or message.last is None:
             return [damage(frame, "depth", message.symbol, "depthUpdate: lacks one of U, u, b, a; expected all")]
-        if wrong := damaged_levels(bids) or damaged_levels(asks):
-            return [damage(frame, "depth", message.symbol, wrong)]
         known, event_us = self._arrivals.known_us(frame, message.stamp or message.sent, message.sent)
         prev = message.first - 1 if message.prev is None else message.prev
         source = self._source(message)
@@ -157,8 +154,8 @@ class Binance:
     def _snapshot(self, frame: Frame, line: _Line) -> Sequence[Event]:
         asked = _DEPTH_URL.search(frame.address)
         symbol = line.named or (asked.group(1) if asked else "")
-        if line.last_update is None or (wrong := damaged_levels(line.bids) or damaged_levels(line.asks)):
-            return [damage(frame, "depth", symbol, wrong)]
+        if line.last_update is None:
+            return ()
         known, event_us = self._arrivals.known_us(frame, line.stamp or line.sent, line.sent)
         source = _source(symbol, spot=not line.stamp)
         return [Snapshot(frame.line, source, symbol, known, event_us, line.last_update, line.bids, line.asks)]

@@ -17,7 +17,6 @@ from scalper_ml.book.events import (
     Measure,
     Snapshot,
     Trade,
-    damaged_levels,
 )
 from scalper_ml.book.framing import Frame
 
@@ -117,8 +116,6 @@ class Bybit:
 
     def _book(self, frame: Frame, message: _Message, source: str) -> Sequence[Event]:
         book = _BOOK.decode(message.data)
-        if wrong := damaged_levels(book.bids) or damaged_levels(book.asks):
-            return [damage(frame, "depth", book.symbol, wrong)]
         known, event_us = self._arrivals.known_us(frame, message.cts or message.ts, message.ts)
         head = (frame.line, source, book.symbol, known, event_us)
         if message.type == "snapshot":

@@ -7,14 +7,14 @@ import msgspec
 from msgspec import Raw, Struct, field
 
 from scalper_ml.book.dialects.base import Arrivals, damage
-from scalper_ml.book.events import BookTicker, DepthDiff, Event, Measure, Snapshot, Trade, damaged_levels
+from scalper_ml.book.events import BookTicker, DepthDiff, Event, Measure, Price, Quantity, Snapshot, Trade
 from scalper_ml.book.framing import Frame
 
 __all__ = ["Deribit"]
 
 _SOURCE: Final = "deribit-capture"
 _SIDES: Final = {"buy": 1, "sell": -1}
-_Change = tuple[Literal["new", "change", "delete"], float, float]
+_Change = tuple[Literal["new", "change", "delete"], Price, Quantity]
 
 
 class _Parameters(Struct):
@@ -111,8 +111,6 @@ class Deribit:
     def _book(self, frame: Frame, book: _Book) -> Event:
         bids = [(price, 0.0 if change == "delete" else qty) for change, price, qty in book.bids]
         asks = [(price, 0.0 if change == "delete" else qty) for change, price, qty in book.asks]
-        if wrong := damaged_levels(bids) or damaged_levels(asks):
-            return damage(frame, "depth", book.symbol, wrong)
         known, event_us = self._arrivals.known_us(frame, book.timestamp)
         head = (frame.line, _SOURCE, book.symbol, known, event_us)
         if book.type == "snapshot":

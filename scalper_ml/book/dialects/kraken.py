@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from scalper_ml.book.dialects.base import Arrivals, damage
-from scalper_ml.book.events import BookTicker, DepthDiff, Event, Measure, Snapshot, Trade, damaged_levels
+from scalper_ml.book.events import BookTicker, DepthDiff, Event, Measure, Price, Quantity, Snapshot, Trade
 from scalper_ml.book.framing import Frame
 
 __all__ = ["KrakenFutures"]
@@ -18,8 +18,8 @@ _ON_MARKET: Final = ("fill", "liquidation")
 
 
 class _Level(Struct):
-    price: float
-    qty: float
+    price: Price
+    qty: Quantity
 
 
 class _Trade(Struct):
@@ -40,8 +40,8 @@ class _Message(Struct):
     time: int = 0
     seq: int | None = None
     side: str = ""
-    price: float | None = None
-    qty: float | None = None
+    price: Price | None = None
+    qty: Quantity | None = None
     bids: list[_Level] = []
     asks: list[_Level] = []
     trades: list[_Trade] = []
@@ -97,8 +97,6 @@ class KrakenFutures:
             if message.price is None or message.qty is None or message.side not in _SIDES:
                 return damage(frame, "depth", symbol, "book: lacks one of price, qty, side")
             (bids if message.side == "buy" else asks).append((message.price, message.qty))
-        if wrong := damaged_levels(bids) or damaged_levels(asks):
-            return damage(frame, "depth", symbol, wrong)
         known, event_us = self._arrivals.known_us(frame, message.timestamp)
         if message.feed == "book_snapshot":
             return Snapshot(frame.line, _SOURCE, symbol, known, event_us, seq, bids, asks, reset=True, whole=True)

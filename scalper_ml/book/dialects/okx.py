@@ -6,12 +6,13 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct, field
 
-from scalper_ml.book.dialects.base import Arrivals, damage, levels
-from scalper_ml.book.events import BookTicker, DepthDiff, Event, Snapshot, Trade, damaged_levels
+from scalper_ml.book.dialects.base import Arrivals, damage
+from scalper_ml.book.events import BookTicker, DepthDiff, Event, Price, Quantity, Snapshot, Trade
 from scalper_ml.book.framing import Frame
 
 __all__ = ["Okx"]
 
+_Level = tuple[Price, Quantity, str, str]
 _SIDES: Final = {"buy": 1, "sell": -1}
 
 
@@ -46,8 +47,8 @@ class _Ticker(Struct):
 
 
 class _Book(Struct):
-    bids: Raw
-    asks: Raw
+    bids: list[_Level]
+    asks: list[_Level]
     ts: int
     sequence: int | None = field(name="seqId", default=None)
     previous: int | None = field(name="prevSeqId", default=None)
@@ -97,9 +98,7 @@ class Okx:
         return BookTicker(*head, bid, bid_qty, ask, ask_qty)
 
     def _book(self, frame: Frame, symbol: str, book: _Book, fresh: bool) -> Event:
-        bids, asks = levels(book.bids), levels(book.asks)
-        if wrong := damaged_levels(bids) or damaged_levels(asks):
-            return damage(frame, "depth", symbol, wrong)
+        bids, asks = ([(level[0], level[1]) for level in side] for side in (book.bids, book.asks))
         known, event_us = self._arrivals.known_us(frame, book.ts)
         head = (frame.line, "okx-capture", symbol, known, event_us)
         last = book.sequence or 0
