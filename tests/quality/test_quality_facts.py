@@ -13,7 +13,6 @@ from realdata import real_data
 
 from scalper_ml.errors import ContractError
 from scalper_ml.ingest.synthetic import SyntheticSpec, simulate
-from scalper_ml.ingest.trades import Trades, in_order, ticks_table
 from scalper_ml.quality import DayFacts, day_facts, judge
 from scalper_ml.quality.facts import DAY_US, FlowSums
 from scalper_ml.quality.fold import silence_limit
@@ -29,17 +28,23 @@ rows = st.lists(
 
 
 def stored(trades: list[tuple[int, int, int, int]], ids: list[int]) -> pa.Table:
-    """Trades of (seconds, price, qty, side) as the store keeps them."""
+    """Trades of (0.7 seconds, price, qty, side) as the store keeps them: by stamp, then id, then as they came."""
     ts, price, qty, side = (np.array(column) for column in zip(*trades, strict=True))
-    return ticks_table(
-        in_order(
-            Trades(DAY + ts * 700_000, price / 7, qty / 3, side.astype(np.int8), np.array(ids, dtype=np.int64)),
-        ),
-        "test",
-    )
+    order = np.lexsort((ids, ts))
+    columns = {
+        "ts_us": stamps(DAY + ts * 700_000), "price": price / 7, "qty": qty / 3, "side": pa.array(side, pa.int8()),
+        "trade_id": pa.array([one if one >= 0 else None for one in ids], pa.int64()), "source": ["test"] * len(ids),
+    }  # fmt: skip
+    return pa.table(columns, schema=TICKS).take(order)
 
 
-@given(rows, st.randoms(use_true_random=False), st.booleans())
+crowded = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(90, 110), st.integers(1, 5), st.sampled_from([-1, 1])),
+    min_size=30, max_size=60,
+)  # fmt: skip
+
+
+@given(rows | crowded, st.randoms(use_true_random=False), st.booleans())
 def test_the_order_in_which_rows_came_does_not_matter(trades: list, random: object, named: bool) -> None:
     """Shuffled before they are stored, with ids or without, the same trades have the same facts to the bit."""
     numbered = list(zip(trades, range(len(trades)) if named else [-1] * len(trades), strict=True))

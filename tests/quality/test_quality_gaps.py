@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scalper_ml.quality import day_facts, gaps_table
 from scalper_ml.quality.facts import DAY_US
 from scalper_ml.quality.gaps import gaps_of
-from scalper_ml.schema import GAPS, us
+from scalper_ml.schema import GAPS, TICKS, stamps, us
 
 DAY = 19_723 * DAY_US  # 2024-01-01
 SECOND = 1_000_000
@@ -144,14 +144,14 @@ def ids_of(row: tuple[int, int]) -> int:
 )  # fmt: skip
 def test_missing_trades_add_up_over_days(days: list[list[tuple[int, int]]]) -> None:
     """Over any days with rising ids the gaps hold exactly the ids that no row has, each once."""
-    from scalper_ml.ingest.trades import Trades, in_order, ticks_table
-
     facts, ids = {}, []
     for k, pairs in enumerate(days):
         ts = np.array([DAY + k * DAY_US + s * SECOND for s, _ in pairs], dtype=np.int64)
         mine = np.array([100 * k + i for _, i in pairs], dtype=np.int64)
-        ones = np.ones(len(pairs))
-        found = day_facts(ticks_table(in_order(Trades(ts, ones, ones, ones.astype(np.int8), mine)), "test"))
+        order = np.lexsort((mine, ts))
+        ones = [1] * len(pairs)
+        columns = [stamps(ts[order]), ones, ones, ones, mine[order], ["test"] * len(pairs)]
+        found = day_facts(pa.table(dict(zip(TICKS.names, columns, strict=True)), schema=TICKS))
         facts[found.day] = found
         ids += mine.tolist()
     gaps = gaps_of(facts)

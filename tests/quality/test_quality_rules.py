@@ -293,10 +293,11 @@ def test_a_crash_is_no_off_market_print(tape: Tape) -> None:
     assert failed(findings(by_day(table))) == set()
 
 
-def test_a_jump_that_stays_is_no_off_market_print(tape: Tape) -> None:
-    """A move of 8 % from one trade to the next that the price does not return from is the market."""
+@pytest.mark.parametrize("row", [5, 1_000, 1_992])
+def test_a_jump_that_stays_is_no_off_market_print(tape: Tape, row: int) -> None:
+    """A move of 8 % from one trade to the next that the price does not return from is the market, at midnight too."""
     table = tape(ids=range(2_000))
-    table = changed(table, "price", slice(1_000, None), table.column("price").to_numpy()[1_000:] * 1.08)
+    table = changed(table, "price", slice(row, None), table.column("price").to_numpy()[row:] * 1.08)
     assert failed(findings(by_day(table))) == set()
 
 
