@@ -40,7 +40,7 @@ class FaultyServer(ThreadingHTTPServer):
 
     A fault is ``(kind, number)``: ``truncate`` and ``stall`` after that many bytes, ``status`` that number,
     ``reupload`` before and ``reupload-midway`` after that many bytes, ``ignore-range``, ``corrupt`` the byte there,
-    ``late-etag`` (206 without one), ``no-length``.
+    ``no-length``, ``other-range`` (the rest of a new version, whatever ``If-Range`` says), ``blind-range``.
     """
 
     daemon_threads = True
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault, number = self.server.faults.pop(0) if self.server.faults else ("", 0)
         if fault == "status":
             return self._send(asked, number, b"busy", dict(self.server.headers))
-        if fault == "reupload":
+        if fault in ("reupload", "other-range", "blind-range"):
             self._reupload(path)
         content = self.server.files[path]
         validators = {"ETag": content.etag, "Last-Modified": content.last_modified}
@@ -115,14 +115,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(asked, 304, b"", headers)
         status, start, wanted = 200, 0, self.headers.get("Range", "")
         current = self.headers.get("If-Range") in (content.etag, content.last_modified)
-        if wanted and current and fault != "ignore-range":
+        if wanted and (current or fault in ("other-range", "blind-range")) and fault != "ignore-range":
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(content.data):
                 return self._send(asked, 416, b"", {"Content-Range": f"bytes */{len(content.data)}"})
             status = 206
+            if fault == "blind-range":
+                headers.clear()
             headers["Content-Range"] = f"bytes {start}-{len(content.data) - 1}/{len(content.data)}"
-            if fault == "late-etag":
-                headers.pop("ETag", None)
         body = bytearray(content.data[start:])
         if fault == "corrupt" and body:
             body[number % len(body)] ^= 0xFF
