@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from realdata import real_data
 
 from scalper_ml.book.captures import capture_events
-from scalper_ml.book.events import BookTicker, Damage, DepthDiff, Level, Snapshot
+from scalper_ml.book.events import BookTicker, Damage, DepthDiff, Level, Snapshot, Trade
 from scalper_ml.book.rebuild import OrderBook, Side, Top, rebuilt, top_changes
 from scalper_ml.errors import ContractError
 
@@ -23,29 +23,33 @@ START = snapshot(100, [(99.0, 1.0), (98.0, 2.0)], [(101.0, 3.0), (102.0, 4.0)])
 
 
 @pytest.mark.parametrize(
-    ("name", "shared"),
+    ("name", "shared", "trades"),
     [
-        ("usdm/btcusdt_20240808.gz", 629),
-        ("usdm/ethusdt_20240808.gz", 551),
-        ("cm/btcusd_perp_20240808.gz", 1_124),
-        ("spot/btcusdt_20240808.gz", 564),
-        ("spot/ethusdt_20240808.gz", 577),
+        ("usdm/btcusdt_20240808.gz", 629, 21_313),
+        ("usdm/ethusdt_20240808.gz", 551, 14_076),
+        ("cm/btcusd_perp_20240808.gz", 1_124, 2_286),
+        ("spot/btcusdt_20240808.gz", 564, 9_757),
+        ("spot/ethusdt_20240808.gz", 577, 6_106),
     ],
 )
-def test_the_rebuilt_book_equals_the_venue_s_top_at_every_shared_update_id(name: str, shared: int) -> None:
-    """Best prices and quantities are equal to the bit wherever both speak of the same update, without a gap."""
+def test_the_rebuilt_book_equals_the_venue_s_top_at_every_shared_update_id(name: str, shared: int, trades: int) -> None:
+    """Best prices and quantities are equal to the bit wherever both speak of the same update; trade ids have no gap."""
     tickers: dict[int, Top] = {}
     books: dict[int, Top] = {}
-    book = OrderBook()
+    book, ids = OrderBook(), []
     for event in capture_events(real_data(f"feeds/binance/{name}")):
+        assert not isinstance(event, Damage)
         if isinstance(event, BookTicker):
             tickers[event.update_id] = Top(event.bid, event.bid_qty, event.ask, event.ask_qty)
+        elif isinstance(event, Trade):
+            ids.append(event.trade_id)
         elif isinstance(event, Snapshot | DepthDiff):
             assert book.apply(event) != "gap"
             if book.synced:
                 books[book.last_id] = book.top()
     both = set(tickers) & set(books)
     assert len(both) == shared
+    assert ids == list(range(ids[0], ids[0] + trades))
     assert all(tickers[update] == books[update] for update in both)
     assert book.gaps == 0
 
