@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scalper_ml.bars.interval import origin_us
 from scalper_ml.errors import ContractError
 from scalper_ml.kernel import kernel
 from scalper_ml.schema import BARS, conform, stamps, us
@@ -33,7 +34,8 @@ def resample(bars: pa.Table, from_us: int, to_us: int) -> pa.Table:
     bars : pyarrow.Table
         Schema `BARS`, in time order, one length, on the grid of `from_us`.
     from_us, to_us : int
-        Interval lengths in microseconds; `to_us` a multiple of `from_us`.
+        Interval lengths in microseconds; `to_us` a multiple of `from_us`. Days are UTC days and weeks start on
+        Monday 00:00 UTC (see `interval.origin_us`).
 
     Returns
     -------
@@ -45,7 +47,7 @@ def resample(bars: pa.Table, from_us: int, to_us: int) -> pa.Table:
     Raises
     ------
     ContractError
-        If the intervals do not fit, or bars are unsorted, repeated or off the grid.
+        If the intervals or their grids do not fit, or bars are unsorted, repeated or off the grid.
 
     Notes
     -----
@@ -53,16 +55,21 @@ def resample(bars: pa.Table, from_us: int, to_us: int) -> pa.Table:
     """
     if from_us <= 0 or to_us < from_us or to_us % from_us:
         raise ContractError(f"resample: from {from_us} us to {to_us} us; expected a whole multiple")
+    if (origin_us(to_us) - origin_us(from_us)) % from_us:
+        raise ContractError(
+            f"resample: weeks start on Monday, inside a bar of {from_us} us; expected bars that end there, such as 1h"
+        )
     bars = conform(bars, BARS, "bars").combine_chunks()
     if bars.num_rows == 0:
         return bars
     start = _checked_starts(bars, from_us)
-    bucket = start // to_us
+    origin = origin_us(to_us)
+    bucket = (start - origin) // to_us
     first = np.concatenate(([0], np.flatnonzero(np.diff(bucket)) + 1, [len(start)]))
-    if start[-1] + from_us != (bucket[-1] + 1) * to_us:
+    if start[-1] + from_us != (bucket[-1] + 1) * to_us + origin:
         first = first[:-1]
     begin, last = first[:-1], first[1:] - 1
-    opens = bucket[begin] * to_us
+    opens = bucket[begin] * to_us + origin
     volume, quote = _summed(bars, "volume", first), _summed(bars, "quote_volume", first)
     columns = {
         "open_ts_us": stamps(opens),
@@ -80,7 +87,7 @@ def resample(bars: pa.Table, from_us: int, to_us: int) -> pa.Table:
         "vwap": pc.divide(quote, volume),
         "first_trade_id": bars.column("first_trade_id").take(begin),
         "last_trade_id": bars.column("last_trade_id").take(last),
-        "gap": np.diff(opens // to_us, prepend=opens[:1] // to_us - 1).astype(np.int32) - 1,
+        "gap": np.diff(bucket[begin], prepend=bucket[:1] - 1).astype(np.int32) - 1,
         "revision": _reduced(np.maximum, bars, "revision", first),
     }
     return pa.table({name: columns[name] for name in BARS.names}).cast(BARS)
@@ -88,7 +95,7 @@ def resample(bars: pa.Table, from_us: int, to_us: int) -> pa.Table:
 
 def _checked_starts(bars: pa.Table, from_us: int) -> np.ndarray:
     start = us(bars.column("open_ts_us"))
-    off = np.flatnonzero((start % from_us != 0) | (us(bars.column("ts_us")) != start + from_us))
+    off = np.flatnonzero(((start - origin_us(from_us)) % from_us != 0) | (us(bars.column("ts_us")) != start + from_us))
     if off.size:
         raise ContractError(
             f"resample: bar {off[0]}, open at {start[off[0]]} us, is no bar of {from_us} us; expected all on that grid"

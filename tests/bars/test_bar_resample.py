@@ -101,6 +101,57 @@ def test_to_the_same_interval_changes_nothing() -> None:
     assert resample(bars, MINUTE, MINUTE).equals(bars)
 
 
+DAY = 1_440 * MINUTE
+WEEK = 7 * DAY
+
+
+@pytest.mark.parametrize(("unit", "to_us"), [("day", DAY), ("week", WEEK)])
+def test_days_and_weeks_are_those_of_duckdb(unit: str, to_us: int) -> None:
+    """Half a year over a leap day gives the UTC days and Monday weeks that `date_trunc` finds in the file itself."""
+    path = real_data("ohlcv/binance_spot_5m_2024H1/BTCUSDT.csv.gz")
+    bars = resample(read_klines(path).bars, FIVE, to_us)
+    con = duckdb.connect()
+    con.sql("SET TimeZone='UTC'")
+    found = con.sql(
+        f"""SELECT epoch_us(date_trunc('{unit}', to_timestamp(timestamp / 1000))) AS start, arg_min(open, timestamp),
+                   max(high), min(low), arg_max(close, timestamp), list(volume ORDER BY timestamp), max(timestamp)
+            FROM read_csv('{path}') WHERE volume > 0 GROUP BY start ORDER BY start"""
+    ).fetchall()
+    found = [row for row in found if row[-1] * 1000 + FIVE <= row[0] + to_us]
+    if found[-1][-1] * 1000 + FIVE != found[-1][0] + to_us:
+        found.pop()  # nobody knows whether the last week is complete
+    start, opened, high, low, close, volumes, _ = zip(*found, strict=True)
+    assert us(bars["open_ts_us"]).tolist() == list(start)
+    assert us(bars["ts_us"]).tolist() == [stamp + to_us for stamp in start]
+    for name, column in (("open", opened), ("high", high), ("low", low), ("close", close)):
+        assert bars[name].to_pylist() == list(column), name
+    assert np.allclose(bars["volume"].to_numpy(), [math.fsum(parts) for parts in volumes], rtol=1e-12, atol=0)
+    assert bars["gap"].to_pylist() == [0] * bars.num_rows
+    assert {row % 7 for row in (us(bars["open_ts_us"]) // DAY).tolist()} == (set(range(7)) if unit == "day" else {4})
+
+
+@pytest.mark.parametrize("to_us", [DAY, WEEK, 2 * WEEK])
+def test_long_bars_of_the_trades_and_of_their_minutes_agree(to_us: int) -> None:
+    """Trades of 60 days over a leap day and a year end give the same days and weeks directly and by way of 1h bars."""
+    rng = np.random.default_rng(6)
+    n, first = 4_000, 1_703_203_200_000_000  # Friday, 2023-12-22
+    ts_us = first + np.sort(rng.integers(0, 75 * DAY, n))
+    columns = (ts_us, 100 + rng.integers(-40, 40, n) / 4, rng.integers(1, 50, n).astype(float),
+               rng.choice(np.array([-1, 1], np.int8), n), np.arange(n))  # fmt: skip
+    direct, hours = bars_of(columns, to_us), bars_of(columns, 60 * MINUTE)
+    resampled = resample(hours, 60 * MINUTE, to_us)
+    assert resampled.num_rows >= direct.num_rows - 1 > 3
+    assert resampled.equals(direct.slice(0, resampled.num_rows))
+    if to_us == WEEK:
+        assert resample(resample(hours, 60 * MINUTE, DAY), DAY, WEEK).equals(resampled)
+
+
+def test_bars_that_lie_across_monday_make_no_weeks() -> None:
+    """24 bars of 7h are a week long, but Monday 00:00 lies inside one of them: refused."""
+    with pytest.raises(ContractError, match="weeks start on Monday"):
+        resample(BARS.empty_table(), 7 * 60 * MINUTE, WEEK)
+
+
 def test_intervals_and_bars_that_do_not_fit_are_refused() -> None:
     """Not a multiple, another grid, unsorted and repeated bars are contract errors that say where."""
     bars = bars_of(tape(60, 4), MINUTE)
