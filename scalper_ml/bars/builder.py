@@ -1,4 +1,4 @@
-"""Trades to time bars: one kernel over carried state, driven by batches, by single trades, or resumed."""
+"""Trades to bars: kernels over carried state, driven by batches, by single trades, or resumed."""
 
 import struct
 from typing import Any, Final
@@ -6,107 +6,50 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from scalper_ml.bars.fold import BAR_FLOATS, BAR_INTS, STATE_FLOATS, STATE_INTS, fold_events, fold_time
+from scalper_ml.bars.interval import origin_us
+from scalper_ml.bars.spec import KINDS, BarSpec
+from scalper_ml.bars.table import BarBuffer, bar_dict, bars_table
 from scalper_ml.errors import ContractError
-from scalper_ml.kernel import kernel
-from scalper_ml.schema import BARS, TICKS, conform, stamps, us
+from scalper_ml.schema import BARS, TICKS, conform, us
 
-__all__ = ["BarBuilder", "bars_table", "build_bars"]
+__all__ = ["BarBuilder", "build_bars"]
 
-_BLOCK: Final = 1 << 16
-_HEADER: Final = struct.Struct("<8sq")
-_MAGIC: Final = b"BARSv1\0\0"
-
-# Carried state, integers: is a bar open; its start; trades; buys; first and last id; has a bar closed; its start.
-_STATE_INTS: Final = 8
-# Carried state, floats: open, high, low, close, volume, quote volume, buy volume, sell volume.
-_STATE_FLOATS: Final = 8
-# A closed bar, integers: start, trades, buys, first id, last id, gap; floats as in the state.
-_BAR_INTS: Final = 6
-
-
-@kernel
-def _fold(
-    ts_us: Any,
-    price: Any,
-    qty: Any,
-    side: Any,
-    trade_id: Any,
-    interval: int,
-    ints: Any,
-    floats: Any,
-    out_ints: Any,
-    out_floats: Any,
-) -> Any:
-    """Add trades to the open bar; return (bars closed, row of the first refused trade or -1)."""
-    is_open, start = ints[0], ints[1]
-    trades, buys, first_id, last_id = ints[2], ints[3], ints[4], ints[5]
-    has_prev, prev = ints[6], ints[7]
-    open_, high, low, close = floats[0], floats[1], floats[2], floats[3]
-    volume, quote, buy_volume, sell_volume = floats[4], floats[5], floats[6], floats[7]
-    end = start + interval
-    closed = 0
-    n = ts_us.shape[0]
-    i = 0
-    while i < n:
-        t = ts_us[i]
-        if is_open == 0 or t < start or t >= end:
-            floor = start if is_open else prev + interval
-            if t < floor and (is_open or has_prev):
-                return closed, i
-            if is_open:
-                out_ints[closed, 0], out_ints[closed, 1], out_ints[closed, 2] = start, trades, buys
-                out_ints[closed, 3], out_ints[closed, 4] = first_id, last_id
-                out_ints[closed, 5] = (start - prev) // interval - 1 if has_prev else 0
-                out_floats[closed, 0], out_floats[closed, 1] = open_, high
-                out_floats[closed, 2], out_floats[closed, 3] = low, close
-                out_floats[closed, 4], out_floats[closed, 5] = volume, quote
-                out_floats[closed, 6], out_floats[closed, 7] = buy_volume, sell_volume
-                closed += 1
-                has_prev, prev = 1, start
-            is_open, start = 1, t // interval * interval
-            end = start + interval
-            open_, high, low = price[i], price[i], price[i]
-            volume, quote, buy_volume, sell_volume = 0.0, 0.0, 0.0, 0.0
-            trades, buys, first_id = 0, 0, trade_id[i]
-        begin = i
-        while i < n and start <= ts_us[i] < end:
-            p, q, s = price[i], qty[i], side[i]
-            if not (0.0 < p < np.inf and 0.0 < q < np.inf and s * s == 1):
-                return closed, i
-            high = p if p > high else high
-            low = p if p < low else low
-            bought = q * (s == 1)  # q or 0, without a branch that guesses the side wrong half the time
-            volume += q
-            quote += p * q
-            buy_volume += bought
-            sell_volume += q - bought
-            buys += s == 1
-            i += 1
-        trades += i - begin
-        close, last_id = price[i - 1], trade_id[i - 1]
-    ints[0], ints[1] = is_open, start
-    ints[2], ints[3], ints[4], ints[5] = trades, buys, first_id, last_id
-    ints[6], ints[7] = has_prev, prev
-    floats[0], floats[1], floats[2], floats[3] = open_, high, low, close
-    floats[4], floats[5], floats[6], floats[7] = volume, quote, buy_volume, sell_volume
-    return closed, -1
+_HEADER: Final = struct.Struct("<8sqd")
+_MAGIC: Final = b"BARSv2\0\0"
+_UNITS: Final = {"tick": 0, "volume": 1, "dollar": 2}
+_DTYPES: Final = (np.int64, np.float64, np.float64, np.int8, np.int64)
 
 
 class BarBuilder:
-    """Bars of fixed length from trades, the same to the last bit for any chunking of the stream.
+    """Bars from trades, the same to the last bit for any chunking of the stream.
 
-    A bar covers ``[start, start + interval)`` with `start` a multiple of the interval since the epoch.
-    An interval without a trade has no bar; the next bar counts it in ``gap``. Sums run in trade order.
+    A time bar covers ``[start, start + interval)``, on the UTC grid of `interval.origin_us`: days start at midnight,
+    weeks on Monday. An interval without a trade has no bar; the next bar counts it in ``gap``.
+
+    An event bar (see `BarSpec`) covers whole trades: ``open_ts_us`` is the stamp of its first, ``ts_us`` the stamp of
+    its last, at which it became known. Bars that end within one microsecond share a stamp, and row order is their
+    order. ``gap`` is 0.
+
+    Sums run in trade order.
 
     Parameters
     ----------
-    interval_us : int
-        Length of a bar in microseconds, positive.
+    spec : BarSpec or int
+        What ends a bar; a number is the length of a time bar in microseconds.
+
+    Raises
+    ------
+    ContractError
+        See `BarSpec`.
 
     Notes
     -----
-    No look-ahead: a bar is returned only once a trade of a later interval has been seen
-    (or `finish` was called), and holds only trades stamped before its close.
+    No look-ahead. A time bar is returned once a trade of a later interval has been seen (or `finish` was called), and
+    holds only trades stamped before its close. An event bar is returned with the trade that ends it.
+
+    Within a time bar trades may come in any order, and are added as they come. Event bars refuse a trade older than
+    the one before.
 
     Examples
     --------
@@ -118,23 +61,25 @@ class BarBuilder:
     (60000000, 101.0, 3.0, 1.0)
     >>> builder.finish().column("gap").to_pylist()
     [2]
+    >>> builder = BarBuilder(BarSpec("volume", 2.5))
+    >>> builder.push_one(0, 100.0, 1.0, 1)
+    >>> bar = builder.push_one(7, 101.0, 2.0, -1)
+    >>> bar["open_ts_us"], bar["ts_us"], bar["volume"]
+    (0, 7, 3.0)
     """
 
-    __slots__ = ("_floats", "_id", "_ints", "_one_floats", "_one_ints", "_price", "_qty", "_side", "_ts", "interval_us")
+    __slots__ = ("_floats", "_ints", "_one", "_one_out", "_one_values", "_origin", "_signed", "_unit", "spec")
 
-    def __init__(self, interval_us: int) -> None:
-        if interval_us <= 0:
-            raise ContractError(f"bar interval: found {interval_us} us, expected a positive number of microseconds")
-        self.interval_us = int(interval_us)
-        self._ints = np.zeros(_STATE_INTS, dtype=np.int64)
-        self._floats = np.zeros(_STATE_FLOATS, dtype=np.float64)
-        self._one_ints = np.zeros((1, _BAR_INTS), dtype=np.int64)
-        self._one_floats = np.zeros((1, _STATE_FLOATS), dtype=np.float64)
-        self._ts = np.zeros(1, dtype=np.int64)
-        self._price = np.zeros(1, dtype=np.float64)
-        self._qty = np.zeros(1, dtype=np.float64)
-        self._side = np.zeros(1, dtype=np.int8)
-        self._id = np.zeros(1, dtype=np.int64)
+    def __init__(self, spec: BarSpec | int) -> None:
+        self.spec = spec if isinstance(spec, BarSpec) else BarSpec("time", spec)
+        self._origin = origin_us(int(self.spec.size))
+        self._unit = _UNITS.get(self.spec.kind.removesuffix("_imbalance"), 0)
+        self._signed = self.spec.kind.endswith("_imbalance")
+        self._ints = np.zeros(STATE_INTS, dtype=np.int64)
+        self._floats = np.zeros(STATE_FLOATS, dtype=np.float64)
+        self._one_values = tuple(np.zeros(1, dtype=dtype) for dtype in _DTYPES)
+        self._one = tuple(_readable(value, dtype) for value, dtype in zip(self._one_values, _DTYPES, strict=True))
+        self._one_out = np.zeros((BAR_INTS, 1), dtype=np.int64), np.zeros((BAR_FLOATS, 1), dtype=np.float64)
 
     def push(
         self,
@@ -146,10 +91,12 @@ class BarBuilder:
     ) -> pa.Table:
         """Add trades in time order; return the bars they closed.
 
+        Contiguous arrays of the types below are read in place, others are converted once.
+
         Parameters
         ----------
         ts_us : ndarray of int64, shape (n,)
-            Stamps in microseconds; none older than the start of the bar then open.
+            Stamps in microseconds; none older than the start of the open time bar, or than the trade before.
         price, qty : ndarray of float64, shape (n,)
             Positive and finite; quote per base, and base units.
         side : ndarray of int8, shape (n,)
@@ -160,7 +107,7 @@ class BarBuilder:
         Returns
         -------
         pyarrow.Table
-            Schema `BARS`, possibly empty. The last bar stays open.
+            Schema `BARS`, possibly empty. A bar that has not ended stays open.
 
         Raises
         ------
@@ -169,33 +116,32 @@ class BarBuilder:
         """
         n = len(ts_us)
         trade_id = np.full(n, -1, dtype=np.int64) if trade_id is None else trade_id
-        lengths = [len(column) for column in (ts_us, price, qty, side, trade_id)]
+        given = (ts_us, price, qty, side, trade_id)
+        lengths = [len(column) for column in given]
         if len(set(lengths)) != 1:
             raise ContractError(f"trades: columns of {lengths} rows; expected one length for ts, price, qty, side, id")
+        columns = tuple(_readable(column, dtype) for column, dtype in zip(given, _DTYPES, strict=True))
         saved = self._ints.copy(), self._floats.copy()
-        ints: list[np.ndarray] = []
-        floats: list[np.ndarray] = []
-        for begin in range(0, n, _BLOCK):
-            block = slice(begin, min(begin + _BLOCK, n))
-            # copies: one writable, contiguous layout means one compiled kernel
-            columns = (
-                np.array(ts_us[block], dtype=np.int64),
-                np.array(price[block], dtype=np.float64),
-                np.array(qty[block], dtype=np.float64),
-                np.array(side[block], dtype=np.int8),
-                np.array(trade_id[block], dtype=np.int64),
-            )
-            out_ints, out_floats = self._room(columns[0])
-            closed, fault = _fold(*columns, self.interval_us, self._ints, self._floats, out_ints, out_floats)
-            if fault >= 0:
+        buffer = BarBuffer(self._room(columns[0]))
+        row = 0
+        while row < n:
+            buffer.bars, row = self._fold(columns, row, buffer.grown(), buffer.bars)
+            if row < n and not buffer.full():
                 self._ints, self._floats = saved
-                values = [column[fault].item() for column in columns]
-                raise ContractError(self._refusal(begin + fault, *values))
-            ints.append(out_ints[:closed])
-            floats.append(out_floats[:closed])
-        if not ints:
-            return BARS.empty_table()
-        return bars_table(np.concatenate(ints), np.concatenate(floats), self.interval_us)
+                raise ContractError(self._refusal(row, columns))
+        return buffer.table()
+
+    def push_ticks(self, ticks: pa.Table) -> pa.Table:
+        """`push` for a table of schema `TICKS`.
+
+        Raises
+        ------
+        ContractError
+            If `ticks` breaks its schema, or as `push`.
+        """
+        ticks = conform(ticks, TICKS, "ticks")
+        price, qty, side = (ticks.column(name).to_numpy() for name in ("price", "qty", "side"))
+        return self.push(us(ticks.column("ts_us")), price, qty, side, ticks.column("trade_id").fill_null(-1).to_numpy())
 
     def push_one(self, ts_us: int, price: float, qty: float, side: int, trade_id: int = -1) -> dict[str, Any] | None:
         """Add one trade; return the bar it closed, or None.
@@ -210,77 +156,105 @@ class BarBuilder:
         ContractError
             As `push`.
         """
-        self._ts[0], self._price[0], self._qty[0], self._side[0], self._id[0] = ts_us, price, qty, side, trade_id
-        closed, fault = _fold(
-            self._ts, self._price, self._qty, self._side, self._id, self.interval_us,
-            self._ints, self._floats, self._one_ints, self._one_floats,
-        )  # fmt: skip
-        if fault >= 0:
-            raise ContractError(self._refusal(0, ts_us, price, qty, side, trade_id))
-        return _bar_dict(self._one_ints[0], self._one_floats[0], self.interval_us) if closed else None
+        stamp, price_, qty_, side_, id_ = self._one_values
+        stamp[0], price_[0], qty_[0], side_[0], id_[0] = ts_us, price, qty, side, trade_id
+        closed, row = self._fold(self._one, 0, self._one_out, 0)
+        if row < 1:
+            raise ContractError(self._refusal(0, self._one))
+        return bar_dict(self._one_out[0][:, 0], self._one_out[1][:, 0]) if closed else None
 
     def finish(self) -> pa.Table:
         """Close the open bar and return it; an empty table if no bar is open.
 
-        Later trades must belong to a later interval.
+        An event bar closed so is short of its size. Later trades must belong to a later time bar.
         """
-        ints, floats = self._ints, self._floats
-        if not ints[0]:
+        is_open, start, trades, buys, first_id, last_id, has_prev, prev = self._ints.tolist()
+        if not is_open:
             return BARS.empty_table()
-        gap = (ints[1] - ints[7]) // self.interval_us - 1 if ints[6] else 0
-        bar = np.array([[ints[1], ints[2], ints[3], ints[4], ints[5], gap]], dtype=np.int64)
-        ints[0], ints[6], ints[7] = 0, 1, ints[1]
-        return bars_table(bar, floats[None, :].copy(), self.interval_us)
+        end, gap = prev, 0
+        if self.spec.kind == "time":
+            interval = int(self.spec.size)
+            end, gap = start + interval, (start - prev) // interval - 1 if has_prev else 0
+            prev = start
+        bar = bars_table(
+            np.array([[start], [end], [trades], [buys], [first_id], [last_id], [gap]]),
+            self._floats[:BAR_FLOATS, None].copy(),
+        )
+        self._ints[:] = (0, 0, 0, 0, 0, 0, 1, prev)
+        self._floats[:] = 0.0
+        return bar
 
     def state(self) -> bytes:
-        """The carried state: a fixed 144 bytes, little-endian, the same for the same trades."""
-        ints, floats = self._ints.astype("<i8"), self._floats.astype("<f8")
-        return _HEADER.pack(_MAGIC, self.interval_us) + ints.tobytes() + floats.tobytes()
+        """The carried state: a fixed 160 bytes, little-endian, the same for the same trades."""
+        head = _HEADER.pack(_MAGIC, KINDS.index(self.spec.kind), self.spec.size)
+        return head + self._ints.astype("<i8").tobytes() + self._floats.astype("<f8").tobytes()
 
     @classmethod
-    def from_state(cls, interval_us: int, state: bytes) -> "BarBuilder":
+    def from_state(cls, spec: BarSpec | int, state: bytes) -> "BarBuilder":
         """A builder that goes on where the one that gave `state` stopped.
 
         Raises
         ------
         ContractError
-            If `state` is not a bar state, or one of another interval.
+            If `state` is not a bar state, or one of other bars.
         """
-        size = _HEADER.size + 8 * (_STATE_INTS + _STATE_FLOATS)
+        builder = cls(spec)
+        size = _HEADER.size + 8 * (STATE_INTS + STATE_FLOATS)
         if len(state) != size or not state.startswith(_MAGIC):
             raise ContractError(f"bar state: {len(state)} bytes from {state[:8]!r}; expected {size} from {_MAGIC!r}")
-        found = _HEADER.unpack_from(state)[1]
-        if found != interval_us:
-            raise ContractError(f"bar state: of bars of {found} us, expected {interval_us} us - rebuild from ticks")
-        builder = cls(interval_us)
-        builder._ints[:] = np.frombuffer(state, dtype="<i8", count=_STATE_INTS, offset=_HEADER.size)
-        builder._floats[:] = np.frombuffer(state, dtype="<f8", offset=_HEADER.size + 8 * _STATE_INTS)
+        kind, found = _HEADER.unpack_from(state)[1:]
+        if (kind, found) != (KINDS.index(builder.spec.kind), builder.spec.size):
+            name = KINDS[kind] if 0 <= kind < len(KINDS) else kind
+            raise ContractError(
+                f"bar state: of {name} bars of {found:.16g}, expected {builder.spec.kind} bars of "
+                f"{builder.spec.size:.16g} - rebuild from ticks"
+            )
+        builder._ints[:] = np.frombuffer(state, dtype="<i8", count=STATE_INTS, offset=_HEADER.size)
+        builder._floats[:] = np.frombuffer(state, dtype="<f8", offset=_HEADER.size + 8 * STATE_INTS)
         return builder
 
-    def _room(self, ts_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        first = min(int(ts_us.min()), int(self._ints[1])) if self._ints[0] else int(ts_us.min())
-        bars = min(len(ts_us), (int(ts_us.max()) - first) // self.interval_us + 1)
-        return np.empty((bars, _BAR_INTS), dtype=np.int64), np.empty((bars, _STATE_FLOATS), dtype=np.float64)
+    def _fold(
+        self, columns: tuple[np.ndarray, ...], row: int, out: tuple[np.ndarray, np.ndarray], bars: int
+    ) -> tuple[int, int]:
+        """Bars in `out`, and the first row not taken: there is no room, or it is refused."""
+        carried = self._ints, self._floats
+        if self.spec.kind == "time":
+            bars, row = fold_time(*columns, row, int(self.spec.size), self._origin, *carried, *out, bars)
+        else:
+            bars, row = fold_events(*columns, row, self.spec.size, self._unit, self._signed, *carried, *out, bars)
+        return int(bars), int(row)
 
-    def _refusal(self, row: int, ts_us: int, price: float, qty: float, side: int, trade_id: int) -> str:
+    def _room(self, ts_us: np.ndarray) -> int:
+        """A guess at the bars of a push; too small a one costs copies, too large a one address space."""
+        n = len(ts_us)
+        if self.spec.kind == "tick":
+            return n // int(self.spec.size) + 1
+        if self.spec.kind != "time" or n == 0:
+            return n // 64
+        first = self._ints[1] if self._ints[0] else ts_us[0]
+        return min(n, max(0, int(ts_us[-1] - first)) // int(self.spec.size) + 2)
+
+    def _refusal(self, row: int, columns: tuple[np.ndarray, ...]) -> str:
+        ts_us, price, qty, side, trade_id = (column[row].item() for column in columns)
         trade = f"trade {row} (id {trade_id}, ts_us {ts_us})"
         if not (0.0 < price < np.inf and 0.0 < qty < np.inf):
             return f"{trade}: price {price}, qty {qty}; expected both positive and finite - read it through ingest"
         if side not in (1, -1):
             return f"{trade}: side {side}; expected +1 (buyer aggressor) or -1 (seller aggressor)"
         floor = "the start of the open bar" if self._ints[0] else "the end of the last closed bar"
+        floor = floor if self.spec.kind == "time" else "the trade before"
         return f"{trade}: older than {floor}; expected trades in time order - sort them, or read them through ingest"
 
 
-def build_bars(ticks: pa.Table, interval_us: int, state: bytes | None = None) -> tuple[pa.Table, bytes]:
+def build_bars(ticks: pa.Table, spec: BarSpec | int, state: bytes | None = None) -> tuple[pa.Table, bytes]:
     """Bars closed by `ticks`, and the state that holds the still open one.
 
     Parameters
     ----------
     ticks : pyarrow.Table
         Schema `TICKS`, in time order.
-    interval_us : int
-        Length of a bar in microseconds.
+    spec : BarSpec or int
+        What ends a bar; a number is the length of a time bar in microseconds.
     state : bytes, optional
         What an earlier call returned: the stream goes on from there.
 
@@ -289,60 +263,19 @@ def build_bars(ticks: pa.Table, interval_us: int, state: bytes | None = None) ->
     bars : pyarrow.Table
         Schema `BARS`.
     state : bytes
-        Give it to the next call, or ``BarBuilder.from_state(interval_us, state).finish()`` for the last bar.
+        Give it to the next call, or ``BarBuilder.from_state(spec, state).finish()`` for the last bar.
 
     Raises
     ------
     ContractError
         If `ticks` breaks its schema, or a trade is refused (see `BarBuilder.push`).
     """
-    ticks = conform(ticks, TICKS, "ticks")
-    builder = BarBuilder(interval_us) if state is None else BarBuilder.from_state(interval_us, state)
-    price, qty, side = (ticks.column(name).to_numpy() for name in ("price", "qty", "side"))
-    trade_id = ticks.column("trade_id").fill_null(-1).to_numpy()
-    bars = builder.push(us(ticks.column("ts_us")), price, qty, side, trade_id)
-    return bars, builder.state()
+    builder = BarBuilder(spec) if state is None else BarBuilder.from_state(spec, state)
+    return builder.push_ticks(ticks), builder.state()
 
 
-def bars_table(ints: np.ndarray, floats: np.ndarray, interval_us: int) -> pa.Table:
-    """Kernel output as a table of schema `BARS`; ids of -1 become null."""
-    start, trades, buys, first_id, last_id, gap = (np.ascontiguousarray(column) for column in ints.T)
-    names = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "sell_volume")
-    values = {name: np.ascontiguousarray(column) for name, column in zip(names, floats.T, strict=True)}
-    columns = {
-        "open_ts_us": stamps(start),
-        "ts_us": stamps(start + interval_us),
-        **values,
-        "trades": trades,
-        "buy_trades": buys,
-        "vwap": values["quote_volume"] / values["volume"],
-        "first_trade_id": pa.array(first_id, mask=first_id == -1),
-        "last_trade_id": pa.array(last_id, mask=last_id == -1),
-        "gap": gap.astype(np.int32),
-        "revision": np.zeros(len(start), dtype=np.int32),
-    }
-    return pa.table({name: columns[name] for name in BARS.names}, schema=BARS)
-
-
-def _bar_dict(ints: np.ndarray, floats: np.ndarray, interval_us: int) -> dict[str, Any]:
-    start, trades, buys, first_id, last_id, gap = ints.tolist()
-    open_, high, low, close, volume, quote, buy_volume, sell_volume = floats.tolist()
-    return {
-        "open_ts_us": start,
-        "ts_us": start + interval_us,
-        "open": open_,
-        "high": high,
-        "low": low,
-        "close": close,
-        "volume": volume,
-        "quote_volume": quote,
-        "trades": trades,
-        "buy_trades": buys,
-        "buy_volume": buy_volume,
-        "sell_volume": sell_volume,
-        "vwap": quote / volume,
-        "first_trade_id": None if first_id == -1 else first_id,
-        "last_trade_id": None if last_id == -1 else last_id,
-        "gap": gap,
-        "revision": 0,
-    }
+def _readable(column: np.ndarray, dtype: type) -> np.ndarray:
+    """The column, contiguous and of its type, as a read-only view: the one form the kernels are compiled for."""
+    view: np.ndarray = np.ascontiguousarray(column, dtype=dtype).view()
+    view.flags.writeable = False
+    return view
