@@ -9,17 +9,26 @@ import numpy as np
 
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload
-from scalper_ml.ingest.base import Head, Layout
+from scalper_ml.ingest.base import ColumnMapping, Contract, Counts, Duplicates, Head, Layout, TickFile
 from scalper_ml.ingest.derived import base_columns
 from scalper_ml.ingest.lines import Columns, Fault, first_lines, line_texts, text_columns
-from scalper_ml.ingest.order import Trades, concatenate
+from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.parse import FAST_ROLES, LineParser
 from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
-from scalper_ml.ingest.sniff import text_columns_of, text_head
-from scalper_ml.ingest.trades import REASONS, check_symbol, parse_trades, plain_symbol
+from scalper_ml.ingest.sniff import text_columns_of, text_head, tick_layout
+from scalper_ml.ingest.trades import (
+    CONFLICT,
+    REASONS,
+    check_symbol,
+    parse_trades,
+    plain_symbol,
+    quarantine_table,
+    ticks_table,
+    trade_text,
+)
 from scalper_ml.ingest.unpack import Unpacked
 
-__all__ = ["Batch", "TradeFile"]
+__all__ = ["Batch", "TradeFile", "read_ticks"]
 
 _BLOCK: Final = 8 << 20
 _BOM: Final = b"\xef\xbb\xbf"
@@ -55,11 +64,15 @@ class TradeFile:
         Whose trades these are; a file that names another symbol is refused.
     told : callable
         Gives the layout for a head: `scalper_ml.ingest.sniff.tick_layout` with the user's wishes.
+    hashed : bool
+        Whether the sha256 is wanted.
 
     Attributes
     ----------
     format : str
         After the first batch.
+    sha256 : str
+        Of the bytes on disk, after the last batch.
     bytes_read, bytes_packed : int
         Of the file on disk, for progress.
 
@@ -69,8 +82,10 @@ class TradeFile:
         From `batches`: if the file as a whole cannot be read as trades.
     """
 
-    def __init__(self, path: Path, *, symbol: str, told: Callable[[Head], Layout]) -> None:
+    def __init__(self, path: Path, *, symbol: str, told: Callable[[Head], Layout], hashed: bool = True) -> None:
         self.path = path
+        self._hashed = hashed
+        self.sha256 = ""
         self.symbol = symbol
         self.format = ""
         self.bytes_read = 0
@@ -84,7 +99,7 @@ class TradeFile:
 
     def batches(self) -> Iterator[Batch]:
         """The rows of the file, in the order of the file as far as that matters: a line stands beside each."""
-        with Unpacked(self.path, hashed=False) as file:
+        with Unpacked(self.path, hashed=self._hashed) as file:
             self.bytes_packed = file.packed_bytes
             buffer = bytearray(_BLOCK)
             size = file.read_into(memoryview(buffer))
@@ -93,6 +108,7 @@ class TradeFile:
                 yield self._records(bytes(buffer[:size]) + file.read_all(), file)
             else:
                 yield from self._text(file, buffer, begin, size)
+            self.sha256 = file.sha256() if self._hashed else ""
 
     def _records(self, data: bytes, file: Unpacked) -> Batch:
         payload = Payload(data, file.name, "")
@@ -202,3 +218,59 @@ class TradeFile:
         return Batch(
             trades.take(good), columns.lines[good], sorted([*faults, *columns.faults], key=lambda fault: fault.line)
         )
+
+
+def read_ticks(
+    path: Path,
+    *,
+    symbol: str,
+    format: str | None = None,
+    duplicates: Duplicates = "keep",
+    columns: ColumnMapping | None = None,
+    contract: Contract | None = None,
+) -> TickFile:
+    """Trades of one file, sorted and unique; rejected rows in quarantine.
+
+    Plain, gzipped or zipped CSV, JSON, Feather or Parquet. Stamps may mix units: each row's is told by
+    its magnitude. Rows with an id that was there before are duplicates; equal rows without ids are different
+    trades unless `duplicates` is ``"drop"``; a stamp alone never makes a duplicate.
+
+    Parameters
+    ----------
+    path : Path
+    symbol : str
+        Whose trades these are; a file that names another symbol is refused.
+    format : str, optional
+        One of the formats of `TICK_ADAPTERS`; by default told from the file.
+    duplicates : {"keep", "drop"}
+    columns : ColumnMapping, optional
+        Which column plays which role, instead of a format.
+    contract : Contract, optional
+        What a contract is worth, for sources that count contracts.
+
+    Returns
+    -------
+    TickFile
+
+    Raises
+    ------
+    InputError
+        If the file as a whole cannot be read as trades: names the file, the line, what was found and expected.
+    """
+    path = Path(path)
+    file = TradeFile(path, symbol=symbol, told=lambda head: tick_layout(head, path, format, columns, contract))
+    parts: list[Trades] = []
+    lines: list[np.ndarray] = []
+    faults: list[Fault] = []
+    for batch in file.batches():
+        parts.append(batch.trades.copy())
+        lines.append(batch.lines.copy())
+        faults += batch.faults
+    trades, numbers = concatenate(parts), np.concatenate(lines)
+    once = sort_trades(trades, drop_unnamed=duplicates == "drop")
+    read = len(trades) + len(faults)
+    faults += [Fault(int(numbers[row]), CONFLICT, trade_text(trades, row)) for row in once.conflicts.tolist()]
+    faults.sort(key=lambda fault: fault.line)
+    counts = Counts(read, len(once.trades), once.repeats, len(faults))
+    quarantine = quarantine_table(path, faults)
+    return TickFile(ticks_table(once.trades, file.format), quarantine, counts, file.format, file.sha256)

@@ -99,7 +99,8 @@ def text_columns(data: bytes, skip: int, width: int, positions: Mapping[str, int
     rows &= ~_mask(pc.match_substring_regex(lines, r"^[\s]*$"))
     lines, numbers = lines.filter(pa.array(rows)), numbers[rows]
     bad: dict[int, str] = {}
-    commas = pc.count_substring(lines, ",").to_numpy(zero_copy_only=False)
+    bare = pc.replace_substring_regex(lines, r'"[^"]*"', "")  # a comma inside quotes parts no fields
+    commas = pc.count_substring(bare, ",").to_numpy(zero_copy_only=False)
     for i in np.flatnonzero(commas != width - 1):
         bad[int(i)] = f"columns: found {commas[i] + 1}, expected {width}"
     for i in np.flatnonzero(~_mask(pc.match_substring_regex(lines, _QUOTED))):

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload, open_text
-from scalper_ml.ingest.base import Adapter, ColumnMapping, Contract, Duplicates, Head, KlineFile, Layout, TickFile
+from scalper_ml.ingest.base import Adapter, ColumnMapping, Contract, Head, KlineFile, Layout
 from scalper_ml.ingest.binance import BinanceCoinKlines, BinanceTrades
 from scalper_ml.ingest.bitfinex import BitfinexKlines, BitfinexTrades
 from scalper_ml.ingest.bybit import BybitTrades
@@ -28,7 +28,6 @@ from scalper_ml.ingest.nautilus import NautilusTrades
 from scalper_ml.ingest.okx import OkxTrades
 from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
 from scalper_ml.ingest.tardis import TardisTrades
-from scalper_ml.ingest.trades import tick_file
 
 __all__ = [
     "KLINE_ADAPTERS",
@@ -36,7 +35,6 @@ __all__ = [
     "find_sources",
     "kline_layout",
     "read_klines",
-    "read_ticks",
     "text_columns_of",
     "text_head",
     "tick_layout",
@@ -72,51 +70,6 @@ _WORD_ROLES: Final = ("side", "maker", "maker_side", "taker", "symbol")
 _WORDS: Final = pa.dictionary(pa.int32(), pa.string())
 
 _Texts = Callable[[np.ndarray], Sequence[str]]
-
-
-def read_ticks(
-    path: Path,
-    *,
-    symbol: str,
-    format: str | None = None,
-    duplicates: Duplicates = "keep",
-    columns: ColumnMapping | None = None,
-    contract: Contract | None = None,
-) -> TickFile:
-    """Trades of one file, sorted and unique; rejected rows in quarantine.
-
-    Plain, gzipped or zipped CSV, JSON, Feather or Parquet. Stamps may mix units: each row's is told by
-    its magnitude. Rows with an id that was there before are duplicates; equal rows without ids are different
-    trades unless `duplicates` is ``"drop"``; a stamp alone never makes a duplicate.
-
-    Parameters
-    ----------
-    path : Path
-    symbol : str
-        Whose trades these are; a file that names another symbol is refused.
-    format : str, optional
-        One of the formats of `TICK_ADAPTERS`; by default told from the file.
-    duplicates : {"keep", "drop"}
-    columns : ColumnMapping, optional
-        Which column plays which role, instead of a format.
-    contract : Contract, optional
-        What a contract is worth, for sources that count contracts.
-
-    Returns
-    -------
-    TickFile
-
-    Raises
-    ------
-    InputError
-        If the file as a whole cannot be read as trades: names the file, the line, what was found and expected.
-    """
-    path = Path(path)
-    payload = open_text(path)
-    found, texts, layout = _columns(payload, path, lambda head: tick_layout(head, path, format, columns, contract))
-    return tick_file(
-        found, texts, path=path, symbol=symbol, source=layout.format, sha256=payload.sha256, duplicates=duplicates
-    )
 
 
 def read_klines(

@@ -20,9 +20,9 @@ from scalper_ml.ingest.base import Duplicates, Head, Layout
 from scalper_ml.ingest.batches import Batch, TradeFile
 from scalper_ml.ingest.days import DAY_US, DayBuffer, day_bytes, day_name, day_trades
 from scalper_ml.ingest.hashes import SourceHash
-from scalper_ml.ingest.merge import join_trades, trade_text
+from scalper_ml.ingest.merge import join_trades
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
-from scalper_ml.ingest.trades import CONFLICT
+from scalper_ml.ingest.trades import CONFLICT, trade_text
 from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json
 
 __all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore"]
@@ -273,7 +273,7 @@ class TickStore:
 
     def _read(self, one: SourceHash, again: set[str]) -> set[str]:
         """Read a file into the days it reaches into; return the days that must be made anew."""
-        file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path))
+        file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path), hashed=False)
         buffer = DayBuffer(_BUFFER_ROWS)
         doubtful: set[str] = set()
         seen: set[str] = set()
@@ -369,7 +369,7 @@ class TickStore:
 
     def _collect(self, one: SourceHash, parts: dict[str, list["_Part"]]) -> None:
         """Add the rows of a file to the days that are made anew."""
-        file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path))
+        file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path), hashed=False)
         buffer = DayBuffer(_BUFFER_ROWS)
         for batch in file.batches():
             days = batch.trades.ts_us // DAY_US

@@ -1,6 +1,6 @@
 """Columns of trades to sorted, unique ticks, with every other row in quarantine or counted as a duplicate."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -8,13 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.errors import InputError
-from scalper_ml.ingest.base import Counts, Duplicates, TickFile
 from scalper_ml.ingest.lines import Columns, Fault
-from scalper_ml.ingest.order import Trades, sort_trades
+from scalper_ml.ingest.order import Trades
 from scalper_ml.ingest.values import decimals, flags, identifiers, sides, stamps_us
 from scalper_ml.schema import QUARANTINE, TICKS, stamps
 
-__all__ = ["CONFLICT", "REASONS", "check_symbol", "parse_trades", "quarantine_table", "tick_file", "ticks_table"]
+__all__ = [
+    "CONFLICT",
+    "REASONS",
+    "check_symbol",
+    "parse_trades",
+    "plain_symbol",
+    "quarantine_table",
+    "ticks_table",
+    "trade_text",
+]
 
 REASONS: Final = (
     "",
@@ -27,52 +35,6 @@ REASONS: Final = (
     "trade_id: not a whole number from 0 to 10^18",
 )
 CONFLICT: Final = "trade_id: repeated with other values than the row that is kept, the first by stamp"
-
-
-def tick_file(
-    columns: Columns,
-    texts: Callable[[np.ndarray], Sequence[str]],
-    *,
-    path: Path,
-    symbol: str,
-    source: str,
-    sha256: str,
-    duplicates: Duplicates,
-) -> TickFile:
-    """Ticks, quarantine and counts of one file.
-
-    Parameters
-    ----------
-    columns : Columns
-    texts : callable
-        Gives the raw text of some rows, by position.
-    path : Path
-    symbol : str
-    source : str
-        The format: goes into the ticks' `source`.
-    sha256 : str
-    duplicates : {"keep", "drop"}
-        Equal rows without an id.
-
-    Raises
-    ------
-    InputError
-        If the file has a symbol column that names another symbol.
-    """
-    if "symbol" in columns.values:
-        check_symbol(columns, symbol, path)
-    trades, reasons = parse_trades(columns.values)
-    rows = np.flatnonzero(reasons == 0)
-    good = trades if len(rows) == len(trades) else trades.take(rows)
-    once = sort_trades(good, drop_unnamed=duplicates == "drop")
-    bad = [(int(row), REASONS[reasons[row]]) for row in np.flatnonzero(reasons)]
-    bad += [(int(row), CONFLICT) for row in rows[once.conflicts]]
-    bad.sort()
-    raw = texts(np.array([row for row, _ in bad], dtype=np.int64)) if bad else []
-    faults = [Fault(int(columns.lines[row]), reason, text) for (row, reason), text in zip(bad, raw, strict=True)]
-    faults = sorted([*faults, *columns.faults], key=lambda fault: fault.line)
-    counts = Counts(len(reasons) + len(columns.faults), len(once.trades), once.repeats, len(faults))
-    return TickFile(ticks_table(once.trades, source), quarantine_table(path, faults), counts, source, sha256)
 
 
 def check_symbol(columns: Columns, symbol: str, path: Path) -> None:
@@ -141,3 +103,9 @@ def _ids(values: Mapping[str, pa.Array], n: int, named: bool) -> tuple[np.ndarra
     trade_id, present, readable = identifiers(values["id"])
     # ids that are all text (UUIDs of some venues) identify nothing in an integer column: the file has none
     return (trade_id, present, readable) if named or np.any(readable & present) or not present.any() else none
+
+
+def trade_text(trades: Trades, row: int) -> str:
+    """One trade as text: stamp, price, quantity, side and id."""
+    columns = (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id)
+    return ",".join(str(column[row]) for column in columns)
