@@ -68,17 +68,20 @@ class BarBuilder:
     (0, 7, 3.0)
     """
 
-    __slots__ = ("_floats", "_ints", "_one", "_one_out", "_one_values", "_origin", "_signed", "_unit", "spec")
+    __slots__ = ("_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "spec")
 
     def __init__(self, spec: BarSpec | int) -> None:
         self.spec = spec if isinstance(spec, BarSpec) else BarSpec("time", spec)
-        self._origin = origin_us(int(self.spec.size))
-        self._unit = _UNITS.get(self.spec.kind.removesuffix("_imbalance"), 0)
-        self._signed = self.spec.kind.endswith("_imbalance")
+        kind, size = self.spec.kind, self.spec.size
+        self._kernel: Any = fold_time if kind == "time" else fold_events
+        self._rule = (
+            (int(size), origin_us(int(size)))
+            if kind == "time"
+            else (size, _UNITS[kind.removesuffix("_imbalance")], kind.endswith("_imbalance"))
+        )
         self._ints = np.zeros(STATE_INTS, dtype=np.int64)
         self._floats = np.zeros(STATE_FLOATS, dtype=np.float64)
-        self._one_values = tuple(np.zeros(1, dtype=dtype) for dtype in _DTYPES)
-        self._one = tuple(_readable(value, dtype) for value, dtype in zip(self._one_values, _DTYPES, strict=True))
+        self._one = tuple(np.zeros(1, dtype=dtype) for dtype in _DTYPES)
         self._one_out = np.zeros((BAR_INTS, 1), dtype=np.int64), np.zeros((BAR_FLOATS, 1), dtype=np.float64)
 
     def push(
@@ -120,7 +123,7 @@ class BarBuilder:
         lengths = [len(column) for column in given]
         if len(set(lengths)) != 1:
             raise ContractError(f"trades: columns of {lengths} rows; expected one length for ts, price, qty, side, id")
-        columns = tuple(_readable(column, dtype) for column, dtype in zip(given, _DTYPES, strict=True))
+        columns = tuple(_in_place(column, dtype) for column, dtype in zip(given, _DTYPES, strict=True))
         saved = self._ints.copy(), self._floats.copy()
         buffer = BarBuffer(self._room(columns[0]))
         row = 0
@@ -156,7 +159,7 @@ class BarBuilder:
         ContractError
             As `push`.
         """
-        stamp, price_, qty_, side_, id_ = self._one_values
+        stamp, price_, qty_, side_, id_ = self._one
         stamp[0], price_[0], qty_[0], side_[0], id_[0] = ts_us, price, qty, side, trade_id
         closed, row = self._fold(self._one, 0, self._one_out, 0)
         if row < 1:
@@ -217,11 +220,7 @@ class BarBuilder:
         self, columns: tuple[np.ndarray, ...], row: int, out: tuple[np.ndarray, np.ndarray], bars: int
     ) -> tuple[int, int]:
         """Bars in `out`, and the first row not taken: there is no room, or it is refused."""
-        carried = self._ints, self._floats
-        if self.spec.kind == "time":
-            bars, row = fold_time(*columns, row, int(self.spec.size), self._origin, *carried, *out, bars)
-        else:
-            bars, row = fold_events(*columns, row, self.spec.size, self._unit, self._signed, *carried, *out, bars)
+        bars, row = self._kernel(*columns, row, *self._rule, self._ints, self._floats, *out, bars)
         return int(bars), int(row)
 
     def _room(self, ts_us: np.ndarray) -> int:
@@ -274,8 +273,20 @@ def build_bars(ticks: pa.Table, spec: BarSpec | int, state: bytes | None = None)
     return builder.push_ticks(ticks), builder.state()
 
 
-def _readable(column: np.ndarray, dtype: type) -> np.ndarray:
-    """The column, contiguous and of its type, as a read-only view: the one form the kernels are compiled for."""
-    view: np.ndarray = np.ascontiguousarray(column, dtype=dtype).view()
-    view.flags.writeable = False
-    return view
+class _Lent:
+    """Memory of a read-only array that says it can be written to, and keeps the array alive."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, owner: np.ndarray) -> None:
+        self.owner = owner
+        self.__array_interface__ = owner.__array_interface__ | {"data": (owner.ctypes.data, False)}
+
+
+def _in_place(column: np.ndarray, dtype: type) -> np.ndarray:
+    """The column, contiguous and of its type, in the one form the kernels are compiled for; a copy only if it must.
+
+    Columns of arrow tables are read-only: numba would compile the kernels, which write to no column, a second time.
+    """
+    array: np.ndarray = np.ascontiguousarray(column, dtype=dtype)
+    return array if array.flags.writeable else np.asarray(_Lent(array))

@@ -199,6 +199,16 @@ def test_a_finished_bar_is_not_opened_again() -> None:
     assert builder.finish()["gap"].to_pylist() == [0]
 
 
+def test_a_finished_builder_carries_nothing_of_its_last_bar() -> None:
+    """After `finish` the state depends on when the last bar was, not on what was traded in it."""
+    one, other = BarBuilder(MINUTE), BarBuilder(MINUTE)
+    push(one, [(10, 100.0, 1.0, 1, 7), (MINUTE, 98.0, 2.0, -1, 8)])
+    push(other, [(MINUTE + 5, 3.0, 4.0, 1, -1)])
+    assert one.state() != other.state()
+    one.finish(), other.finish()
+    assert one.state() == other.state()
+
+
 @pytest.mark.parametrize(
     ("price", "qty", "side", "found"),
     [

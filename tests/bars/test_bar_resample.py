@@ -146,6 +146,15 @@ def test_long_bars_of_the_trades_and_of_their_minutes_agree(to_us: int) -> None:
         assert resample(resample(hours, 60 * MINUTE, DAY), DAY, WEEK).equals(resampled)
 
 
+def test_a_week_is_complete_with_its_sunday() -> None:
+    """Daily bars from a Monday to the Sunday after next make two weeks; up to that Saturday, one."""
+    ts_us = 1_704_067_200_000_000 + np.arange(14) * DAY  # Monday, 2024-01-01
+    ones = np.ones(14)
+    days = bars_of((ts_us, ones, ones, np.ones(14, np.int8)), DAY)
+    assert us(resample(days, DAY, WEEK)["open_ts_us"]).tolist() == [ts_us[0], ts_us[7]]
+    assert us(resample(days.slice(0, 13), DAY, WEEK)["open_ts_us"]).tolist() == [ts_us[0]]
+
+
 def test_bars_that_lie_across_monday_make_no_weeks() -> None:
     """24 bars of 7h are a week long, but Monday 00:00 lies inside one of them: refused."""
     with pytest.raises(ContractError, match="weeks start on Monday"):
