@@ -173,10 +173,6 @@ def _instance() -> "DagsterInstance":
 
 def execute(step: Step, force: bool) -> Outcome:
     """Run what is stale of one step as one Dagster run, in this process."""
-    from scalper_assets.assets.factory import asset_key
-    from scalper_assets.definitions import defs
-    from scalper_assets.jobs import JOB_OF_SHAPE
-    from scalper_assets.partitions import partition_key
     from scalper_assets.project import location_project
 
     project = location_project()
@@ -184,6 +180,11 @@ def execute(step: Step, force: bool) -> Outcome:
     selected = stale_layers(project, step, force)
     if not selected:
         return Outcome(step, (), time.perf_counter() - started)
+    from scalper_assets.assets.factory import asset_key  # Dagster takes two seconds: only for what has to run
+    from scalper_assets.definitions import defs
+    from scalper_assets.jobs import JOB_OF_SHAPE
+    from scalper_assets.partitions import partition_key
+
     shape = next(layer.shape for layer in layers_of(project.settings) if layer.name == selected[0])
     result = defs.resolve_job_def(JOB_OF_SHAPE[shape]).execute_in_process(
         instance=_instance(),

@@ -23,7 +23,6 @@ from scalper_ml.ingest.optimum import level_a_optimum
 from scalper_ml.ingest.order import Trades
 from scalper_ml.ingest.synthetic_hidden import HiddenParams, hidden_market
 from scalper_ml.ingest.synthetic_printing import Printed, Quotation
-from scalper_ml.ingest.synthetic_transparent import transparent_market
 from scalper_ml.ingest.trades import ticks_table
 from scalper_ml.schema import stamps, us
 
@@ -189,6 +188,8 @@ def simulate(spec: SyntheticSpec) -> SyntheticMarket:
         optimum = {str(h): _realised(signal, mid, h) for h in spec.horizons if h < spec.bars}
         bound = None
     else:
+        from scalper_ml.ingest.synthetic_transparent import transparent_market  # scipy.signal takes two seconds
+
         market = transparent_market(
             rng, quotation, bars=spec.bars, interval_us=spec.interval_us, start_us=spec.start_us,
             trades_per_bar=spec.trades_per_bar, sigma=spec.sigma, rho=spec.edge, phi=spec.phi, start=spec.start_price,
