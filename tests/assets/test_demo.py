@@ -74,10 +74,10 @@ def test_output_states_the_market_and_where_results_are(demo: Demo) -> None:
 
 
 def test_second_run_recomputes_nothing(demo: Demo) -> None:
-    """A second run finds everything fresh and says so."""
+    """A second run, from the shell, finds everything fresh and says so."""
     place = demo[0]
     before = place.contents()
-    done = place.scalper("run")
+    done = place.shell("scalper", "run")
     assert done.returncode == 0, done.stderr
     assert "nothing to recompute" in done.stdout
     assert place.contents() == before

@@ -7,13 +7,12 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from scalper_ml.errors import InputError
 from scalper_ml.layers.ticks import TICKS_LAYER
@@ -21,7 +20,6 @@ from scalper_ml.project import Project
 from scalper_ml.settings import load_settings
 
 EDGE_3 = "3|EDGEUSDT"
-SCALPER = str(Path(sys.executable).with_name("scalper"))
 
 
 EVERY_ASSET = [
@@ -36,57 +34,50 @@ EVERY_ASSET = [
     ("thresholds", None),
     ("champions", EDGE_3),
 ]
-ONE_AFTER_ANOTHER = """
-import sys
-from dagster._cli import cli
-for select, partition in {runs!r}:
-    chosen = ["--partition", partition] if partition else []
-    try:
-        cli(["asset", "materialize", "-m", "scalper_assets.definitions", "--select", select, *chosen])
-    except SystemExit as ended:
-        if ended.code:
-            sys.exit(f"{{select}} ended with {{ended.code}}")
-"""
 
 
-def test_every_asset_materialises_from_the_command_line(demo: Any) -> None:
-    """`dagster asset materialize` works for every asset and gives the content the whole run gave."""
-    place = demo[0]
-    before = place.contents()
-    done = place.run(sys.executable, "-c", ONE_AFTER_ANOTHER.format(runs=EVERY_ASSET))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert place.contents() == before
-    instance_runs = place.run(sys.executable, "-c", COUNT_RUNS)
-    assert int(instance_runs.stdout.split()[-1]) >= len(EVERY_ASSET), instance_runs.stderr[-2000:]
+def test_every_asset_materialises_from_the_command_line(tiny_copy: Any) -> None:
+    """`dagster asset materialize` works for every asset and gives the content the whole run gave; each is a run."""
+    before = tiny_copy.contents()
+    succeeded = runs_that_succeeded(tiny_copy)
+    warehouse = tiny_copy.project().warehouse
+    for manifest in list(warehouse.partitions("")):
+        if manifest.keys.get("symbol") != "NULLUSDT":
+            shutil.rmtree(warehouse.folder(manifest.layer, manifest.keys))
+    for select, partition in EVERY_ASSET:
+        done = tiny_copy.materialize(select, partition)
+        assert done.returncode == 0, f"{select}: {done.stderr[-3000:]}"
+    assert tiny_copy.contents() == before
+    assert runs_that_succeeded(tiny_copy) == succeeded + len(EVERY_ASSET)
 
 
-COUNT_RUNS = """
-from dagster import DagsterInstance, DagsterRunStatus
-runs = DagsterInstance.get().get_runs(limit=10)
-print(sum(run.status == DagsterRunStatus.SUCCESS for run in runs))
-"""
+def runs_that_succeeded(place: Any) -> int:
+    """Runs in the project's Dagster instance with status SUCCESS."""
+    with DagsterInstance.from_config(str(place.folder / ".dagster")) as instance:
+        return instance.get_runs_count(RunsFilter(statuses=[DagsterRunStatus.SUCCESS]))
 
 
 def test_multi_partition_key_from_the_shell(demo: Any) -> None:
     """The command of the README, in a shell of its own, with a key of two dimensions."""
-    done = demo[0].materialize("datasets", "1|NULLUSDT")
+    command = ("asset", "materialize", "-m", "scalper_assets.definitions", "--select", "datasets")
+    done = demo[0].shell("dagster", *command, "--partition", "1|NULLUSDT")
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_unknown_symbol_is_refused(demo: Any) -> None:
+def test_unknown_symbol_is_refused(tiny: Any) -> None:
     """A symbol that is not configured is refused by both command lines, with the ones that are."""
-    done = demo[0].scalper("run", "--symbols", "FOOUSDT")
+    done = tiny.scalper("run", "--symbols", "FOOUSDT")
     assert done.returncode == 2
     assert "'FOOUSDT' is not configured" in done.stdout
     assert "EDGEUSDT" in done.stdout
-    done = demo[0].materialize("bars", "FOOUSDT")
+    done = tiny.materialize("bars", "FOOUSDT")
     assert done.returncode != 0
     assert "FOOUSDT" in done.stderr + done.stdout
 
 
-def ticks_place(copy: Any, data: bytes, name: str = "EDGEUSDT_trades.csv") -> Any:
+def ticks_place(tiny_copy: Any, data: bytes, name: str = "EDGEUSDT_trades.csv") -> Any:
     """The copied project reading tick files instead of planted markets: one file of EDGEUSDT."""
-    folder = copy.folder / "mine"
+    folder = tiny_copy.folder / "mine"
     folder.mkdir()
     (folder / name).write_bytes(data)
     return {"SCALPER__SOURCE__KIND": "ticks", "SCALPER__SOURCE__FOLDER": json.dumps(str(folder))}
@@ -127,28 +118,28 @@ def test_broken_file_is_refused_by_name(tmp_path: Path, data: bytes, name: str, 
     assert list(project.warehouse.partitions("")) == []
 
 
-def test_broken_file_fails_the_run_and_keeps_the_last_good(copy: Any) -> None:
+def test_broken_file_fails_the_run_and_keeps_the_last_good(tiny_copy: Any) -> None:
     """A broken file fails its run with the error; the last good partition stays."""
-    before = copy.contents()
+    before = tiny_copy.contents()
     data, name, parts = BROKEN[4]
-    done = copy.materialize("ticks", "EDGEUSDT", **ticks_place(copy, data, name))
+    done = tiny_copy.materialize("ticks", "EDGEUSDT", **ticks_place(tiny_copy, data, name))
     assert done.returncode != 0
     for part in ("InputError", *parts):
         assert part in done.stderr
-    assert copy.contents() == before
-    refused = copy.materialize("bars", "EDGEUSDT")
+    assert tiny_copy.contents() == before
+    refused = tiny_copy.materialize("bars", "EDGEUSDT")
     assert refused.returncode != 0
     assert "failed blocking checks" in refused.stderr
 
 
-def test_bad_rows_are_quarantined_and_counted(copy: Any) -> None:
+def test_bad_rows_are_quarantined_and_counted(tiny_copy: Any) -> None:
     """Rows with NaN, negative or zero values are set aside with file, line and reason, and a check shows it."""
     lines = GOOD.split("\n")
     lines[10], lines[20], lines[30] = lines[10].replace(",1.5,", ",nan,"), "1767225800000000,-5,1,buy", "what is this"
-    variables = ticks_place(copy, "\n".join(lines).encode())
-    done = copy.materialize("ticks", "EDGEUSDT", **variables)
+    variables = ticks_place(tiny_copy, "\n".join(lines).encode())
+    done = tiny_copy.materialize("ticks", "EDGEUSDT", **variables)
     assert done.returncode == 0, done.stderr[-2000:]
-    warehouse = copy.project().warehouse
+    warehouse = tiny_copy.project().warehouse
     manifest = warehouse.require("ticks", {"symbol": "EDGEUSDT"})
     assert (manifest.summary["read"], manifest.summary["rows"], manifest.summary["quarantined"]) == (500, 497, 3)
     check = next(c for c in manifest.checks if c["name"] == "quarantine_empty")
@@ -162,107 +153,145 @@ def test_bad_rows_are_quarantined_and_counted(copy: Any) -> None:
     assert all(row["reason"] for row in rows)
 
 
-def test_unsorted_mixed_units_and_split_files_give_the_same_bars(copy: Any) -> None:
+def test_unsorted_mixed_units_and_split_files_give_the_same_bars(tiny_copy: Any) -> None:
     """Shuffled rows, a mixture of ms and us, and one file cut in two give the bars of the clean file."""
     lines = GOOD.split("\n")
     head, rows = lines[0], lines[1:]
-    variables = ticks_place(copy, GOOD.encode())
+    variables = ticks_place(tiny_copy, GOOD.encode())
     folder = Path(json.loads(variables["SCALPER__SOURCE__FOLDER"]))
     for select in ("ticks", "bars"):
-        done = copy.materialize(select, "EDGEUSDT", **variables)
+        done = tiny_copy.materialize(select, "EDGEUSDT", **variables)
         assert done.returncode == 0, done.stderr[-2000:]
-    clean = copy.project().warehouse.require("bars", {"symbol": "EDGEUSDT"})
+    clean = tiny_copy.project().warehouse.require("bars", {"symbol": "EDGEUSDT"})
     random.Random(3).shuffle(rows)
     mixed = [row.replace("000,", ",", 1) if i % 2 else row for i, row in enumerate(rows)]
     (folder / "EDGEUSDT_trades.csv").write_text("\n".join([head, *mixed[:200]]))
     (folder / "EDGEUSDT_more.csv").write_text("\n".join([head, *mixed[200:]]))
     for select in ("ticks", "bars"):
-        done = copy.materialize(select, "EDGEUSDT", **variables)
+        done = tiny_copy.materialize(select, "EDGEUSDT", **variables)
         assert done.returncode == 0, done.stderr[-2000:]
-    again = copy.project().warehouse.require("bars", {"symbol": "EDGEUSDT"})
+    again = tiny_copy.project().warehouse.require("bars", {"symbol": "EDGEUSDT"})
     assert again.files["data.parquet"]["sha256"] == clean.files["data.parquet"]["sha256"]
 
 
-def test_too_few_rows_block_the_dataset_and_whatever_reads_it(copy: Any) -> None:
+def test_too_few_rows_block_the_dataset_and_whatever_reads_it(tiny_copy: Any) -> None:
     """Too few rows fail the run with a failed check; downstream refuses to read until a build passes."""
-    done = copy.materialize("datasets", EDGE_3, SCALPER__SPLITS__MIN_ROWS="1000000")
+    done = tiny_copy.materialize("datasets", EDGE_3, SCALPER__SPLITS__MIN_ROWS="1000000")
     assert done.returncode != 0
     assert "min_rows" in done.stderr
     assert "InsufficientDataError" in done.stderr
-    done = copy.materialize("models/xgb_classifier", EDGE_3)
+    done = tiny_copy.materialize("models/xgb_classifier", EDGE_3)
     assert done.returncode != 0
     assert "failed blocking checks" in done.stderr
-    assert copy.materialize("datasets", EDGE_3).returncode == 0
-    assert copy.materialize("models/xgb_classifier", EDGE_3).returncode == 0
+    assert tiny_copy.materialize("datasets", EDGE_3).returncode == 0
+    assert tiny_copy.materialize("models/xgb_classifier", EDGE_3).returncode == 0
 
 
-def test_one_class_labels_are_refused(copy: Any) -> None:
+def test_one_class_labels_are_refused(tiny_copy: Any) -> None:
     """A deadband that leaves one class fails the run and says what to change."""
-    done = copy.materialize("datasets", EDGE_3, SCALPER__LABELS__K_VOL="50")
+    done = tiny_copy.materialize("datasets", EDGE_3, SCALPER__LABELS__K_VOL="50")
     assert done.returncode != 0
     assert "one class" in done.stderr
     assert "k_vol" in done.stderr
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.verify) for n in range(1, 20))])
-def test_kill_9_leaves_whole_partitions(demo: Any, copy: Any, seed: int) -> None:
+def test_kill_9_leaves_whole_partitions(tiny: Any, tiny_copy: Any) -> None:
     """`kill -9` at a random moment of a run leaves only whole partitions, and a re-run gives the same content."""
-    wanted = demo[0].contents()
-    shutil.rmtree(copy.folder / "warehouse" / "demo" / "features")
-    shutil.rmtree(copy.folder / "warehouse" / "demo" / "bars")
-    process = subprocess.Popen(
-        [SCALPER, "run"],
-        cwd=copy.folder,
-        env=copy.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    time.sleep(random.Random(seed).uniform(3.0, 8.0))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    warehouse = copy.project().warehouse
+    shutil.rmtree(tiny_copy.folder / "warehouse")
+    killed_and_repaired(tiny_copy, tiny.contents(), seed=0)
+
+
+@pytest.mark.verify
+@pytest.mark.parametrize("seed", range(1, 20))
+def test_kill_9_of_the_demo_leaves_whole_partitions(demo: Any, demo_copy: Any, seed: int) -> None:
+    """`kill -9` at a random moment of the demo leaves only whole partitions, and a re-run gives the same content."""
+    shutil.rmtree(demo_copy.folder / "warehouse" / "demo" / "features")
+    shutil.rmtree(demo_copy.folder / "warehouse" / "demo" / "bars")
+    killed_and_repaired(demo_copy, demo[0].contents(), seed)
+
+
+def killed_and_repaired(place: Any, wanted: dict[str, str], seed: int) -> None:
+    """Kill a run while it writes its n-th partition, n drawn; what is there must be whole; run again."""
+    draw = random.Random(seed)
+    there = partitions_on_disk(place)
+    enough = there + draw.randrange(len(wanted) - there)
+    run = place.start("scalper", "run")
+    deadline = time.monotonic() + 300
+    while partitions_on_disk(place) < enough and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(draw.uniform(0, 0.5))
+    run.kill()
+    assert run.wait().returncode == -signal.SIGKILL
+    warehouse = place.project().warehouse
     for manifest in warehouse.partitions(""):
         for name in manifest.files:
             warehouse.read_bytes(manifest, name)  # refuses what is missing or altered
-    done = copy.scalper("run")
+    assert len(list(warehouse.partitions(""))) < len(wanted)
+    done = place.scalper("run")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert copy.contents() == wanted
+    assert place.contents() == wanted
 
 
-@pytest.mark.verify
-def test_two_workers_give_the_same_content(demo: Any, copy: Any) -> None:
+def partitions_on_disk(place: Any) -> int:
+    """Manifests in the warehouse, whole or not."""
+    return sum(1 for _ in (place.folder / "warehouse").rglob("manifest.json"))
+
+
+def test_two_workers_give_the_same_content(tiny: Any, tiny_copy: Any) -> None:
     """Two processes give the content one gives, from the same seed and the same input."""
-    wanted = demo[0].contents()
-    shutil.rmtree(copy.folder / "warehouse")
-    done = copy.scalper("run", "--workers", "2")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert copy.contents() == wanted
+    built_by_two_workers(tiny_copy, tiny.contents())
 
 
 @pytest.mark.verify
-def test_killed_driver_leaves_no_worker(copy: Any) -> None:
+def test_two_workers_give_the_content_of_the_demo(demo: Any, demo_copy: Any) -> None:
+    """Two processes give the demo one gives."""
+    built_by_two_workers(demo_copy, demo[0].contents())
+
+
+def built_by_two_workers(place: Any, wanted: dict[str, str]) -> None:
+    """Build everything anew with two workers and compare."""
+    shutil.rmtree(place.folder / "warehouse")
+    done = place.scalper("run", "--workers", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.contents() == wanted
+
+
+def test_killed_driver_leaves_no_worker(tiny_copy: Any) -> None:
     """When the driver is killed its workers end, too."""
-    process = subprocess.Popen(
-        [SCALPER, "run", "--workers", "2", "--force", "--only", "features"],
-        cwd=copy.folder,
-        env=copy.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    killed_while_two_work(tiny_copy)
+
+
+@pytest.mark.verify
+def test_killed_driver_of_the_demo_leaves_no_worker(demo_copy: Any) -> None:
+    """When the driver is killed amid the demo its workers end, too."""
+    killed_while_two_work(demo_copy)
+
+
+def killed_while_two_work(place: Any) -> None:
+    """Kill the driver, and only it, as soon as it has two workers; they have to end."""
+    run = place.start("scalper", "run", "--workers", "2", "--force", "--only", "features")
     children: list[int] = []
     deadline = time.monotonic() + 60
     while len(children) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-        children = children_of(process.pid)
-    assert len(children) >= 2
-    process.kill()
-    process.wait()
+        children = workers_of(run.pid)
+    assert len(children) == 2
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def workers_of(pid: int) -> list[int]:
+    """Process ids of the workers a driver has spawned; not that of Python's resource tracker."""
+    spawned = []
+    for child in children_of(pid):
+        with contextlib.suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                spawned.append(child)
+    return spawned
 
 
 def children_of(pid: int) -> list[int]:
@@ -275,13 +304,13 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def test_a_score_of_other_settings_is_no_score(copy: Any) -> None:
+def test_a_score_of_other_settings_is_no_score(tiny_copy: Any) -> None:
     """Thresholds published under other costs than the backtests' say not_scored and NO_TRADE for all of them."""
-    done = copy.scalper("run", "--only", "thresholds", "--set", "backtest.fee_bps=200")
+    done = tiny_copy.scalper("run", "--only", "thresholds", "--set", "backtest.fee_bps=200")
     assert done.returncode == 0 or "failed" in done.stdout
-    published = json.loads((copy.folder / "config" / "per_coin_thresholds.json").read_text())
+    published = json.loads((tiny_copy.folder / "config" / "per_coin_thresholds.json").read_text())
     assert {coin["reason"] for coin in published["coins"].values()} == {"not_scored"}
-    assert published["summary"]["no_trade_coins"] == 3
+    assert published["summary"]["no_trade_coins"] == 2
 
 
 @pytest.mark.parametrize(
@@ -292,19 +321,19 @@ def test_a_score_of_other_settings_is_no_score(copy: Any) -> None:
         (["--profile", "majors32"], "name one with --source"),
     ],
 )
-def test_wrong_option_is_refused(demo: Any, arguments: list[str], part: str) -> None:
+def test_wrong_option_is_refused(tiny: Any, arguments: list[str], part: str) -> None:
     """A wrong option ends with code 2 and says what is allowed."""
-    done = demo[0].scalper("run", *arguments)
+    done = tiny.scalper("run", *arguments)
     assert done.returncode == 2
     assert part in done.stdout
 
 
-def test_only_one_stage(copy: Any) -> None:
+def test_only_one_stage(tiny_copy: Any) -> None:
     """`--only backtest` scores the models that are there without training; an unknown stage is refused."""
-    for manifest in list(copy.project().warehouse.partitions("backtests")):
-        shutil.rmtree(copy.project().warehouse.folder("backtests", manifest.keys))
-    done = copy.scalper("run", "--only", "backtest", "--symbols", "EDGEUSDT", "--horizons", "3")
+    for manifest in list(tiny_copy.project().warehouse.partitions("backtests")):
+        shutil.rmtree(tiny_copy.project().warehouse.folder("backtests", manifest.keys))
+    done = tiny_copy.scalper("run", "--only", "backtest", "--symbols", "EDGEUSDT", "--horizons", "3")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [m.keys for m in copy.project().warehouse.partitions("backtests")] == [
+    assert [m.keys for m in tiny_copy.project().warehouse.partitions("backtests")] == [
         {"symbol": "EDGEUSDT", "horizon": "3"}
     ]
