@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from scalper_ml.quality import RULES
+
 __all__ = ["CATALOGUE", "Entry"]
 
 
@@ -24,11 +26,12 @@ CATALOGUE: dict[str, Entry] = {
         "a file a day. Rows that cannot be trusted stand in quarantine with file, line and reason.",
         {
             "schema": "The trades have the contract's columns and types, and there is at least one.",
-            "sorted": "Stamps never decrease.",
             "accounting": "Accepted + duplicate + quarantined rows equal the rows read.",
             "quarantine_empty": "No row had to be rejected (a warning, not a stop).",
+            "withdrawn": "What a replaced file had given could be taken back (a warning that names the days).",
+            **{name: rule.description for name, rule in RULES.items()},
         },
-        ("ingest", "schema", "layers/ticks"),
+        ("ingest", "quality", "schema", "layers/ticks"),
     ),
     "bars": Entry(
         "market_data",

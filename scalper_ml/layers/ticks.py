@@ -197,7 +197,7 @@ def _publish(
         },
         inputs=inputs,
         summary=summary,
-        checks=[*_own_checks(state, len(rejected), reasons), *(_as_check(one) for one in findings)],
+        checks=[*_own_checks(state, len(rejected), reasons), *_rule_checks(findings)],
     )
 
 
@@ -240,6 +240,12 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
             values={"days": len(state.unwithdrawn)},
         ),
     ]
+
+
+def _rule_checks(findings: list[Finding]) -> list[Check]:
+    found = {one.rule: _as_check(one) for one in findings}
+    ignored = {name: Check(name, True, "ignored, as the settings say", blocking=False) for name in RULES}
+    return list({**ignored, **found}.values())
 
 
 def _as_check(finding: Finding) -> Check:
