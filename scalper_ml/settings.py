@@ -123,10 +123,19 @@ class Quality(_Section):
         return self
 
 
+class EventBars(_Section):
+    """Bars that end with a trade; see `scalper_ml.bars.spec.BarSpec`."""
+
+    kind: Literal["tick", "volume", "dollar", "tick_imbalance", "volume_imbalance", "dollar_imbalance"]
+    size: Positive
+
+
 class Bars(_Section):
-    """Time bars; klines of a shorter interval are resampled to this one, exactly."""
+    """Time bars, which all else is built on, and event bars beside them; klines are resampled exactly."""
 
     interval: str
+    klines: str | None = None  # folder of the venue's klines, to reconcile bars from ticks with
+    events: list[EventBars] = []
 
     @field_validator("interval")
     @classmethod

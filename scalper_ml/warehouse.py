@@ -317,7 +317,11 @@ class Warehouse:
         manifest = self.manifest(layer, keys)
         if manifest is None or canonical_json(manifest.inputs) != canonical_json(dict(inputs)):
             return False
-        folder = self.folder(layer, keys)
+        return self.fresh_files(manifest)
+
+    def fresh_files(self, manifest: Manifest) -> bool:
+        """Whether every file that a manifest names is there with the size it had."""
+        folder = self.folder(manifest.layer, manifest.keys)
         entries = [*manifest.files.values(), *manifest.beside.values()]
         paths = {folder / str(entry["path"]): entry["bytes"] for entry in entries}
         return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())

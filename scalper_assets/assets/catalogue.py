@@ -44,6 +44,18 @@ CATALOGUE: dict[str, Entry] = {
             "prices": "0 < low <= open, close <= high on every bar.",
             "gaps": "No interval without a bar (a warning: quiet markets have some).",
             "quarantine_empty": "No kline row had to be rejected (a warning).",
+            "reconciled": "The venue's klines, where a folder of them is named, hold the same bars (a warning).",
+        },
+        ("bars", "ingest", "schema", "kernel", "layers/bars"),
+    ),
+    "event_bars": Entry(
+        "market_data",
+        ("parquet", "numba"),
+        "Bars that end with a trade: every so many trades, base units or quote units, or so much imbalance "
+        "between buyers and sellers. Through the same builder as time bars; stamped with the last trade.",
+        {
+            "any": "Every kind of bar has at least one (a warning).",
+            "ordered": "Bars end in time order.",
         },
         ("bars", "ingest", "schema", "kernel", "layers/bars"),
     ),

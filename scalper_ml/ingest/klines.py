@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from scalper_ml.bars.interval import origin_us
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.base import Counts, Head, KlineFile, Layout
 from scalper_ml.ingest.headers import KLINE_SPELLINGS, is_header, roles
@@ -157,7 +158,8 @@ def _checked(
                 extra |= ~readable[role] | ~((out[role] >= 0) & np.isfinite(out[role]))
         if "buy_volume" in out:
             extra |= out["buy_volume"] > volume * (1 + 1e-12)
-    tests = (~stamped, unread, wild, torn, odd_volume, ts_us % interval != 0, volume == 0, extra)
+    off_grid = (ts_us - origin_us(interval)) % interval != 0
+    tests = (~stamped, unread, wild, torn, odd_volume, off_grid, volume == 0, extra)
     return out, np.select(tests, np.arange(1, len(tests) + 1), 0).astype(np.int8)
 
 

@@ -1,7 +1,7 @@
 """The layers of the warehouse in the order of the graph."""
 
 from scalper_ml.layers.backtests import BACKTESTS_LAYER
-from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS
+from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS, EVENT_BARS_LAYER
 from scalper_ml.layers.base import Layer
 from scalper_ml.layers.candidates import CANDIDATES_LAYER
 from scalper_ml.layers.champions import CHAMPIONS_LAYER
@@ -18,7 +18,10 @@ __all__ = ["layers_of"]
 
 def layers_of(settings: Settings) -> tuple[Layer, ...]:
     """Every layer a project has, upstream before downstream; kline sources enter at the bars."""
-    market_data = (BARS_FROM_KLINES,) if settings.source.kind == "klines" else (TICKS_LAYER, BARS_FROM_TICKS)
+    market_data: tuple[Layer, ...] = (BARS_FROM_KLINES,)
+    if settings.source.kind != "klines":
+        event_bars = (EVENT_BARS_LAYER,) if settings.bars.events else ()
+        market_data = (TICKS_LAYER, BARS_FROM_TICKS, *event_bars)
     return (
         *market_data,
         MARKET_LAYER,

@@ -1,26 +1,33 @@
 """bars: time bars of a symbol, from its ticks through the one bar builder or straight from klines."""
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from scalper_ml.bars.builder import BarBuilder
+from scalper_ml.bars.days import DayStates, rebuild_days
 from scalper_ml.bars.interval import format_interval
+from scalper_ml.bars.reconcile import reconcile
 from scalper_ml.bars.resample import resample
+from scalper_ml.bars.revise import revise
+from scalper_ml.bars.spec import BarSpec
 from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
 from scalper_ml.features.engine import available_groups
-from scalper_ml.ingest import KlineFile, find_sources, read_klines
+from scalper_ml.ingest import ColumnMapping, Contract, KlineFile, find_sources, read_klines
 from scalper_ml.ingest.merge_klines import merge_klines
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.ticks import file_hashes
 from scalper_ml.project import Project
-from scalper_ml.schema import BARS, QUARANTINE, conform, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes, sha256_of
+from scalper_ml.schema import BARS, QUARANTINE, TICKS, conform, us
+from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
 
-__all__ = ["BARS_FROM_KLINES", "BARS_FROM_TICKS"]
+__all__ = ["BARS_FROM_KLINES", "BARS_FROM_TICKS", "EVENT_BARS_LAYER"]
 
-CHECKS = ("schema", "ordered", "prices", "gaps", "quarantine_empty")
+CHECKS = ("schema", "ordered", "prices", "gaps")
 
 
 def _code() -> str:
@@ -28,44 +35,138 @@ def _code() -> str:
 
 
 def _tick_inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    klines = project.settings.bars.klines
     return {
         "code": _code(),
         "interval": project.settings.bars.interval,
         "ticks": project.warehouse.require("ticks", keys).content,
+        **({"klines": _kline_hashes(project, keys, klines)} if klines else {}),
     }
 
 
 def _from_ticks(project: Project, keys: Keys) -> Manifest:
     inputs = _tick_inputs(project, keys)
-    warehouse, manifest = project.warehouse, project.warehouse.require("ticks", keys)
-    builder = BarBuilder(project.settings.interval_us)
-    closed = []
-    for name in sorted(manifest.files):
-        day = warehouse.read_table(manifest, name)
-        closed.append(
-            builder.push(
-                us(day["ts_us"]),
-                day["price"].to_numpy(),
-                day["qty"].to_numpy(),
-                day["side"].to_numpy(),
-                day["trade_id"].fill_null(-1).to_numpy(),
-            )
-        )
-    state = builder.state()
-    bars = pa.concat_tables([*closed, builder.finish()])
-    return _write(project, keys, bars, {"state.bin": state}, inputs, "ticks", 0)
+    warehouse, ticks = project.warehouse, project.warehouse.require("ticks", keys)
+    spec = BarSpec("time", project.settings.interval_us)
+    published = warehouse.manifest("bars", keys)
+    published = published if published and warehouse.fresh_files(published) else None
+    built = built_days(project, ticks, published, {"code": _code(), "kind": spec.kind, "size": spec.size})
+    bars = pa.concat_tables([*built.closed, BarBuilder.from_state(spec, built.state).finish()])
+    if published and built.continued:
+        earlier = warehouse.read_table(published)
+        bars = revise(earlier.slice(0, max(earlier.num_rows - 1, 0)), bars)  # the last one was open
+    reconciled = _reconciled(project, keys, bars)
+    days = canonical_json(built.record, indent=0)
+    return _write(project, keys, bars, {"state.bin": built.state}, inputs, "ticks", [reconciled], {"days.json": days})
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltDays:
+    """Closed bars by day, the state after the last one, and the record by which the next build saves work."""
+
+    closed: list[pa.Table]
+    state: bytes
+    record: dict[str, Any]
+    continued: bool  # whether earlier days were taken over
+
+
+def built_days(
+    project: Project, ticks: Manifest, published: Manifest | None, version: dict[str, Any], name: str = "data"
+) -> BuiltDays:
+    """Bars of every day of a ticks partition; days that the published bars hold already are not read again.
+
+    Parameters
+    ----------
+    project : Project
+    ticks : Manifest
+    published : Manifest or None
+        Bars with a record of their days beside them, as this function returns it.
+    version : dict
+        What the bars are and the code that builds them: with another one nothing is taken over.
+    name : str
+        Of the file of bars; ``days.json`` stands beside ``data.parquet``.
+    """
+    warehouse = project.warehouse
+    spec = BarSpec(version["kind"], version["size"])
+    hashes = {_day_of(name): entry["sha256"] for name, entry in sorted(ticks.files.items())}
+    known: dict[str, Any] = {}
+    kept: dict[str, pa.Table] = {}
+    if published and _record_name(name) in published.beside:
+        record = json.loads(warehouse.read_bytes(published, _record_name(name)))
+        if record["version"] == version:
+            known = record["days"]
+            earlier, begin = warehouse.read_table(published, f"{name}.parquet"), 0
+            for day, one in known.items():
+                kept[day] = earlier.slice(begin, one["bars"])
+                begin += one["bars"]
+    states = {day: DayStates(bytes.fromhex(one["before"]), bytes.fromhex(one["after"])) for day, one in known.items()}
+    changed = {day for day, sha in hashes.items() if day in known and known[day]["ticks"] != sha}
+    for built in rebuild_days(hashes, lambda day: _ticks_of(project, ticks, day), spec, states, changed):
+        kept[built.day], states[built.day] = built.bars, built.states
+    days = {
+        day: {
+            "ticks": sha,
+            "before": states[day].before.hex(),
+            "after": states[day].after.hex(),
+            "bars": kept[day].num_rows,
+        }
+        for day, sha in hashes.items()
+    }
+    last = states[max(hashes)].after
+    return BuiltDays([kept[day] for day in hashes], last, {"version": version, "days": days}, bool(known))
+
+
+def _record_name(name: str) -> str:
+    return "days.json" if name == "data" else f"{name}.days.json"
+
+
+def _day_of(name: str) -> str:
+    """``date=2024-01-01/data.parquet`` is the file of 2024-01-01."""
+    return name.removeprefix("date=").split("/")[0]
+
+
+def _ticks_of(project: Project, ticks: Manifest, day: str) -> pa.Table:
+    return project.warehouse.read_table(ticks, f"date={day}/data.parquet").cast(TICKS)
+
+
+def _reconciled(project: Project, keys: Keys, bars: pa.Table) -> Check:
+    """Own bars against the venue's klines of the same symbol, where the settings name a folder of them."""
+    folder = project.settings.bars.klines
+    paths = find_sources(project.path(folder), str(keys["symbol"])) if folder else []
+    if not paths:
+        return Check("reconciled", True, "no klines to compare with (bars.klines)", blocking=False)
+    merged = merge_klines([read_klines(path) for path in paths])
+    klines = merged.bars
+    if merged.interval_us != project.settings.interval_us:
+        klines = resample(klines, merged.interval_us, project.settings.interval_us)
+    aggregated = "agg" in str(project.warehouse.require("ticks", keys).summary["format"])
+    inner = bars.slice(1, max(bars.num_rows - 2, 0))  # the ticks may begin and end inside a bar
+    found = reconcile(inner, klines, skip=("trades", "buy_trades") if aggregated else ())
+    differing = {column.column: column.differing for column in found.columns if column.differing}
+    return Check(
+        "reconciled",
+        found.ok,
+        f"{found.both} bars in both; {found.only_own} only own, {found.only_klines} only klines; differing {differing}",
+        blocking=False,
+        values={"both": found.both, "only_own": found.only_own, "only_klines": found.only_klines, **differing},
+    )
+
+
+def _kline_hashes(project: Project, keys: Keys, folder: str) -> list[str]:
+    paths = find_sources(project.path(folder), str(keys["symbol"]))
+    return sorted(one.sha256 for one in file_hashes(project, str(keys["symbol"])).of(paths))
 
 
 def _kline_inputs(project: Project, keys: Keys) -> dict[str, Any]:
     source = project.settings.source
-    paths = find_sources(project.path(source.folder), str(keys["symbol"]))
+    options = source.model_dump(mode="json", include={"format", "columns", "name", "contract"})
     return {
         "code": code_digest(
             "bars", "ingest", "schema", "kernel", "features/engine", "features/registry", "layers/bars"
         ),
         "interval": project.settings.bars.interval,
-        "format": source.format,
-        "files": [{"name": path.name, "sha256": sha256_of(path.read_bytes())} for path in paths],
+        "reading": options,
+        "files": _kline_hashes(project, keys, source.folder),
     }
 
 
@@ -78,21 +179,21 @@ def _from_klines(project: Project, keys: Keys) -> Manifest:
         raise InputError(
             f"bars {symbol}: no kline file {symbol}*.csv (.csv.gz, .zip) in {folder}; name the folder with --source"
         )
-    files: list[KlineFile] = [read_klines(path, format=settings.source.format) for path in paths]
+    source = settings.source
+    mapping = ColumnMapping(source.columns, source.words, source.name) if source.columns else None
+    contract = Contract(source.contract.size, source.contract.inverse) if source.contract else None
+    files: list[KlineFile] = [
+        read_klines(path, format=settings.source.format, columns=mapping, contract=contract) for path in paths
+    ]
     merged = merge_klines(files)
     quarantine = conform(merged.quarantine, QUARANTINE, f"quarantine {symbol}")
-    project.warehouse.write(
-        "quarantine",
-        keys,
-        {"data.parquet": parquet_bytes(quarantine)},
-        inputs=inputs,
-        summary={"rows": quarantine.num_rows},
-    )
     bars = merged.bars
     if merged.interval_us != settings.interval_us:
         bars = resample(bars, merged.interval_us, settings.interval_us)
     origin = f"klines of {format_interval(merged.interval_us)}"
-    return _write(project, keys, bars, {}, inputs, origin, quarantine.num_rows)
+    rejected = quarantine.num_rows
+    check = Check("quarantine_empty", rejected == 0, f"{rejected} kline rows in quarantine", blocking=False)
+    return _write(project, keys, bars, {}, inputs, origin, [check], {"quarantine.parquet": parquet_bytes(quarantine)})
 
 
 def _write(
@@ -102,7 +203,8 @@ def _write(
     extra: dict[str, bytes],
     inputs: dict[str, Any],
     origin: str,
-    quarantined: int,
+    more_checks: list[Check],
+    beside: dict[str, bytes],
 ) -> Manifest:
     what = f"bars {keys['symbol']}"
     bars = conform(bars, BARS, what)
@@ -130,7 +232,7 @@ def _write(
             blocking=False,
             values={"missing": int(gap.sum()), "holes": len(holes), "longest": int(gap.max())},
         ),
-        Check("quarantine_empty", quarantined == 0, f"{quarantined} kline rows in quarantine", blocking=False),
+        *more_checks,
     ]
     summary = {
         "rows": bars.num_rows,
@@ -144,8 +246,47 @@ def _write(
         "missing_intervals": int(gap.sum()),
     }
     files = {"data.parquet": parquet_bytes(bars), **extra}
-    return project.warehouse.write("bars", keys, files, inputs=inputs, summary=summary, checks=checks)
+    return project.warehouse.write("bars", keys, files, inputs=inputs, summary=summary, checks=checks, beside=beside)
 
 
-BARS_FROM_TICKS = Layer("bars", "symbol", ("ticks",), CHECKS, _tick_inputs, _from_ticks)
-BARS_FROM_KLINES = Layer("bars", "symbol", (), CHECKS, _kline_inputs, _from_klines)
+BARS_FROM_TICKS = Layer("bars", "symbol", ("ticks",), (*CHECKS, "reconciled"), _tick_inputs, _from_ticks)
+BARS_FROM_KLINES = Layer("bars", "symbol", (), (*CHECKS, "quarantine_empty"), _kline_inputs, _from_klines)
+
+
+def _event_inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    return {
+        "code": _code(),
+        "events": [one.model_dump(mode="json") for one in project.settings.bars.events],
+        "ticks": project.warehouse.require("ticks", keys).content,
+    }
+
+
+def _build_events(project: Project, keys: Keys) -> Manifest:
+    inputs = _event_inputs(project, keys)
+    warehouse, ticks = project.warehouse, project.warehouse.require("ticks", keys)
+    published = warehouse.manifest("event_bars", keys)
+    published = published if published and warehouse.fresh_files(published) else None
+    files: dict[str, bytes] = {}
+    beside: dict[str, bytes] = {}
+    unordered: list[str] = []
+    counts: dict[str, int] = {}
+    for event in project.settings.bars.events:
+        name = f"{event.kind}_{event.size:g}"
+        version = {"code": _code(), "kind": event.kind, "size": event.size}
+        built = built_days(project, ticks, published, version, name)
+        bars = conform(pa.concat_tables(built.closed), BARS, f"event_bars {keys['symbol']} {name}")
+        files[f"{name}.parquet"] = parquet_bytes(bars)
+        beside[_record_name(name)] = canonical_json(built.record, indent=0)
+        counts[name] = bars.num_rows
+        if np.any(np.diff(us(bars["ts_us"])) < 0):
+            unordered.append(name)
+    checks = [
+        Check("any", min(counts.values()) > 0, f"bars by kind: {counts}", blocking=False, values=counts),
+        Check("ordered", not unordered, f"bars end in time order, but for {unordered or 'none'}"),
+    ]
+    summary = {"rows": sum(counts.values()), **counts}
+    return warehouse.write("event_bars", keys, files, inputs=inputs, summary=summary, checks=checks, beside=beside)
+
+
+EVENT_BARS_LAYER = Layer("event_bars", "symbol", ("ticks",), ("any", "ordered"), _event_inputs, _build_events)
+"""Bars that end with a trade (tick, volume, dollar, imbalance); the one still open is not among them."""
