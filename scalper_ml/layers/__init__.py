@@ -1,16 +1,6 @@
 """The layers of the warehouse in the order of the graph."""
 
-from scalper_ml.layers.backtests import BACKTESTS_LAYER
-from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS, EVENT_BARS_LAYER
 from scalper_ml.layers.base import Layer
-from scalper_ml.layers.candidates import CANDIDATES_LAYER
-from scalper_ml.layers.champions import CHAMPIONS_LAYER
-from scalper_ml.layers.datasets import DATASETS_LAYER
-from scalper_ml.layers.features import FEATURES_LAYER
-from scalper_ml.layers.market import MARKET_LAYER
-from scalper_ml.layers.models import MODEL_LAYERS
-from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
-from scalper_ml.layers.ticks import TICKS_LAYER
 from scalper_ml.settings import Settings
 
 __all__ = ["layers_of"]
@@ -18,6 +8,18 @@ __all__ = ["layers_of"]
 
 def layers_of(settings: Settings) -> tuple[Layer, ...]:
     """Every layer a project has, upstream before downstream; kline sources enter at the bars."""
+    # imported here: all layers take seconds, and a command that needs one of them need not wait
+    from scalper_ml.layers.backtests import BACKTESTS_LAYER
+    from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS, EVENT_BARS_LAYER
+    from scalper_ml.layers.candidates import CANDIDATES_LAYER
+    from scalper_ml.layers.champions import CHAMPIONS_LAYER
+    from scalper_ml.layers.datasets import DATASETS_LAYER
+    from scalper_ml.layers.features import FEATURES_LAYER
+    from scalper_ml.layers.market import MARKET_LAYER
+    from scalper_ml.layers.models import MODEL_LAYERS
+    from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
+    from scalper_ml.layers.ticks import TICKS_LAYER
+
     market_data: tuple[Layer, ...] = (BARS_FROM_KLINES,)
     if settings.source.kind != "klines":
         event_bars = (EVENT_BARS_LAYER,) if settings.bars.events else ()
