@@ -5,6 +5,7 @@
     ScalperError
     ├── SettingsError            a key or value in settings.yaml, the environment or on the command line
     ├── InputError               a source file that cannot be read as what it claims to be
+    ├── SourceError              a place that files cannot be had from now; what was ingested stays
     ├── ContractError            a table or array that breaks its schema
     ├── InsufficientDataError    too few rows, too few classes, nothing left after purging
     ├── FeatureSetError          features that are not the ones a model or dataset was made with
@@ -26,6 +27,7 @@ __all__ = [
     "InsufficientDataError",
     "ScalperError",
     "SettingsError",
+    "SourceError",
     "WarehouseError",
 ]
 
@@ -40,6 +42,10 @@ class SettingsError(ScalperError):
 
 class InputError(ScalperError):
     """A source file cannot be read as what it claims to be."""
+
+
+class SourceError(ScalperError):
+    """A place that files cannot be had from now: it does not answer, or does not give what it lists."""
 
 
 class ContractError(ScalperError):

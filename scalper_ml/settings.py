@@ -28,6 +28,7 @@ __all__ = [
     "Gate",
     "Labels",
     "PlantedMarket",
+    "Retry",
     "Settings",
     "Source",
     "Splits",
@@ -76,11 +77,21 @@ class ContractSize(_Section):
     inverse: bool = False
 
 
+class Retry(_Section):
+    """How long a remote place is asked before it is given up, a file."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 8
+    total_s: Positive = 3600.0
+    stall_timeout_s: Positive = 30.0  # longest wait for the next bytes
+
+
 class Source(_Section):
     """Where raw data comes from: planted markets, tick files, or klines that enter at the bar layer."""
 
     kind: Literal["synthetic", "ticks", "klines"]
     folder: str = "ticks"  # folder, glob, web listing or object-store address; synthetic markets are written there
+    options: Annotated[dict[str, Any], Field(exclude=True, repr=False)] = {}  # of the object store; shown nowhere
+    retry: Retry = Retry()
     format: str | None = None  # override of the sniffed format
     columns: dict[str, str | int] | None = None  # role to column name or position, where no format fits
     words: dict[str, Literal["buy", "sell"]] = {}  # of a mapped side column, where they are none of the usual ones
@@ -451,7 +462,8 @@ def _explain(error: ValidationError, origin: Mapping[tuple[str, ...], str], path
         elif problem["type"] == "missing":
             messages.append(f"{where}: key {name!r} is missing")
         else:
-            found = "" if problem["type"] == "value_error" else f", found {problem['input']!r}"
+            secret = at[:2] == ("source", "options")
+            found = "" if problem["type"] == "value_error" or secret else f", found {problem['input']!r}"
             said = problem["msg"].removeprefix("Value error, ")
             messages.append(f"{where}: {name + ': ' if name else ''}{said}{found}")
     return "\n".join(messages)

@@ -3,9 +3,10 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from scalper_ml.errors import InputError
@@ -14,17 +15,19 @@ from scalper_ml.warehouse import atomic_write, canonical_json
 __all__ = ["FileHashes", "SourceHash"]
 
 _CHUNK: Final = 1 << 22
+_NONE: Final[Mapping[Path, str]] = MappingProxyType({})
 _SETTLED_NS: Final = 2_000_000_000  # a file younger than this when hashed may change without a new stamp
 
 
 @dataclass(frozen=True, slots=True)
 class SourceHash:
-    """A file and what it was when it was looked at."""
+    """A file and what it was when it was looked at; `origin` is where it came from, of a local file its folder."""
 
     path: Path
     sha256: str
     size: int
     modified_ns: int
+    origin: str
 
     def unchanged(self) -> bool:
         """Whether the file on disk has the size and modification time it had."""
@@ -51,37 +54,47 @@ class FileHashes:
         except (FileNotFoundError, ValueError):
             self._known = {}
 
-    def of(self, paths: Sequence[Path]) -> list[SourceHash]:
+    def of(
+        self, paths: Sequence[Path], origins: Mapping[Path, str] = _NONE, *, remember: bool = True
+    ) -> list[SourceHash]:
         """The hash of each file; only new and changed ones are read.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+        origins : mapping
+            Where files came from; those that are not in it came from their folder.
+        remember : bool
+            Whether what was hashed is written down for the next time.
 
         Raises
         ------
         InputError
             If a file cannot be read.
         """
-        found = [self._one(path) for path in paths]
+        found = [self._one(path, origins.get(path, str(path.parent))) for path in paths]
         known: dict[str, list[int | str]] = {
             str(one.path.resolve()): [one.size, one.modified_ns, one.sha256] for one in found if _settled(one)
         }
         merged = {**self._known, **known}
-        if merged != self._known:
+        if remember and merged != self._known:
             self._known = merged
             atomic_write(self._memory, canonical_json(merged, indent=0))
         return found
 
-    def _one(self, path: Path) -> SourceHash:
+    def _one(self, path: Path, origin: str) -> SourceHash:
         try:
             state = path.stat()
             known = self._known.get(str(path.resolve()))
             if known and known[:2] == [state.st_size, state.st_mtime_ns]:
-                return SourceHash(path, str(known[2]), state.st_size, state.st_mtime_ns)
+                return SourceHash(path, str(known[2]), state.st_size, state.st_mtime_ns, origin)
             digest = hashlib.sha256()
             with open(path, "rb", buffering=0) as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
         except OSError as error:
             raise InputError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
-        return SourceHash(path, digest.hexdigest(), state.st_size, state.st_mtime_ns)
+        return SourceHash(path, digest.hexdigest(), state.st_size, state.st_mtime_ns, origin)
 
 
 def _settled(one: SourceHash) -> bool:

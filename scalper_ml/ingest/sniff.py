@@ -197,7 +197,7 @@ def find_sources(folder: Path, symbol: str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with files such as {symbol}.csv")
-    return sorted(path for path in folder.iterdir() if path.is_file() and _is_source(path.name, symbol))
+    return sorted(path for path in folder.iterdir() if _is_source(path.name, symbol) and path.is_file())
 
 
 def _is_source(name: str, symbol: str) -> bool:

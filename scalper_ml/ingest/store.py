@@ -28,7 +28,6 @@ from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_js
 __all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore"]
 
 _BUFFER_ROWS: Final = 1 << 20
-_SAVE_EVERY_S: Final = 5.0
 _STAGING: Final = ".staging.json"
 _LAYER: Final = "ticks"
 _STORED: Final = "(stored)"
@@ -39,7 +38,10 @@ Rejected = tuple[str, int, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A source file as it was read; fields as the columns of `scalper_ml.schema.OBSERVATIONS`."""
+    """A source file as it was read; fields as the columns of `scalper_ml.schema.OBSERVATIONS`.
+
+    `path` is where it lay, for days that must be made anew from their files.
+    """
 
     file: str
     origin: str
@@ -51,6 +53,7 @@ class Observation:
     first_ts_us: int | None
     last_ts_us: int | None
     replaced_by: str | None = None
+    path: str = ""
 
     def days(self) -> range:
         """Days since the epoch that its trades reach into, or might."""
@@ -88,8 +91,8 @@ class StoreState:
         By sha256: the same bytes under two names are one file.
     replaced : list of Observation
         Files whose place holds other bytes now; what they gave is withdrawn.
-    rejected : list of (file, line, reason, text)
-        Rows that are no trades; conflicts stand with their day.
+    rejected : dict
+        Rows that are no trades by the sha256 of their file; conflicts stand with their day.
     unwithdrawn : list of str
         Files that were replaced, whose old rows could not be taken back because another file of the day is gone.
     """
@@ -98,7 +101,7 @@ class StoreState:
     days: dict[str, Day] = field(default_factory=dict)
     files: list[Observation] = field(default_factory=list)
     replaced: list[Observation] = field(default_factory=list)
-    rejected: list[Rejected] = field(default_factory=list)
+    rejected: dict[str, list[Rejected]] = field(default_factory=dict)
     unwithdrawn: list[str] = field(default_factory=list)
 
     def to_json(self) -> bytes:
@@ -114,7 +117,7 @@ class StoreState:
             days={name: Day(**_rows(day)) for name, day in found["days"].items()},
             files=[Observation(**file) for file in found["files"]],
             replaced=[Observation(**file) for file in found["replaced"]],
-            rejected=[(row[0], row[1], row[2], row[3]) for row in found["rejected"]],
+            rejected={sha: _rejected(rows) for sha, rows in found["rejected"].items()},
             unwithdrawn=found["unwithdrawn"],
         )
 
@@ -136,11 +139,15 @@ class StoreState:
     def quarantine(self) -> list[Rejected]:
         """Every row that was rejected, by file and line."""
         conflicts = [row for day in self.days.values() for row in day.conflicts]
-        return sorted([*self.rejected, *conflicts])
+        return sorted([*(row for rows in self.rejected.values() for row in rows), *conflicts])
 
 
 def _rows(day: dict[str, Any]) -> dict[str, Any]:
-    return day | {"conflicts": [(row[0], row[1], row[2], row[3]) for row in day["conflicts"]]}
+    return day | {"conflicts": _rejected(day["conflicts"])}
+
+
+def _rejected(rows: Sequence[Sequence[Any]]) -> list[Rejected]:
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,11 @@ class TickStore:
         What equal rows without ids are.
     progress : callable, optional
         Called between batches.
+    elsewhere : callable, optional
+        Which of the files that were read before, and are not offered now, still lie where they lay, unchanged;
+        asked only where days must be made anew.
+    save_every_s : float
+        How often what has been read so far is written down, between files.
     """
 
     def __init__(
@@ -188,6 +200,8 @@ class TickStore:
         told: Callable[[Head, Path], Layout],
         duplicates: Duplicates = "keep",
         progress: Callable[[Progress], None] | None = None,
+        elsewhere: Callable[[Sequence[Observation]], Sequence[SourceHash]] | None = None,
+        save_every_s: float = 5.0,
     ) -> None:
         self._warehouse = warehouse
         self._symbol = symbol
@@ -196,6 +210,8 @@ class TickStore:
         self._told = told
         self._duplicates = duplicates
         self._progress = progress or (lambda _: None)
+        self._save_every_s = save_every_s
+        self._elsewhere = elsewhere or (lambda _: ())
         self._staging = warehouse.folder(_LAYER, self._keys) / _STAGING
         self._state = StoreState(version=version)
         self._total = self._before = self._rows = 0
@@ -219,20 +235,30 @@ class TickStore:
         """
         there = {one.sha256: one for one in sorted(sources, key=lambda one: (one.path.name, str(one.path)))[::-1]}
         again = self._load(published, there)
-        again |= self._withdraw(there)
+        again |= self._withdraw(sources)
         known = {file.sha256 for file in self._state.files}
         new = sorted((one for sha, one in there.items() if sha not in known), key=lambda one: one.path.name)
         self._total = sum(one.size for one in new)
         saved = time.monotonic()
         for one in new:
             again |= self._read(one, again)
-            if time.monotonic() - saved > _SAVE_EVERY_S and not again:
-                atomic_write(self._staging, self._state.to_json())
+            if time.monotonic() - saved > self._save_every_s and not again:
+                self.stage()
                 saved = time.monotonic()
-        self._rebuild(sorted(again), there)
+        if again:
+            self._rebuild(sorted(again), self._reach(there, self._state.files))
         self._state.files.sort(key=lambda file: (file.file, file.sha256))
         self._state.days = dict(sorted(self._state.days.items()))
         return self._state
+
+    def stage(self) -> None:
+        """Keep what has been read although it is not published: the next ingest of these files goes on from here."""
+        atomic_write(self._staging, self._state.to_json())
+
+    def _reach(self, there: dict[str, SourceHash], files: Sequence[Observation]) -> dict[str, SourceHash]:
+        """`there`, and what else still lies where it was read."""
+        others = self._elsewhere([file for file in files if file.sha256 not in there])
+        return {**{one.sha256: one for one in others}, **there}
 
     def _load(self, published: Manifest | None, there: dict[str, SourceHash]) -> set[str]:
         """Start from what was published, or from where a killed ingest had come; return days to make anew."""
@@ -242,11 +268,13 @@ class TickStore:
             stored = StoreState.from_json(self._warehouse.read_bytes(published, "state.json"))
         if self._staging.exists():
             staged = StoreState.from_json(self._staging.read_bytes())
-            if staged.version == self._version and {f.sha256 for f in stored.files} <= {f.sha256 for f in staged.files}:
+            old, new = ({file.sha256 for file in state.files} for state in (stored, staged))
+            if staged.version == self._version and old <= new and new - old <= set(there):
                 stored = staged
         self._state = stored
         if stored.version == self._version:
             return set()
+        there.update(self._reach(there, stored.files))
         if {file.sha256 for file in stored.files} <= set(there):
             self._state = StoreState(version=self._version)
             return set()
@@ -254,22 +282,23 @@ class TickStore:
         self._forget([file for file in stored.files if file.sha256 in there])
         return set(stored.days)
 
-    def _withdraw(self, there: dict[str, SourceHash]) -> set[str]:
+    def _withdraw(self, sources: Sequence[SourceHash]) -> set[str]:
         """Forget files whose place holds other bytes now; return the days they reached into."""
-        here = {(str(one.path.parent), one.path.name): sha for sha, one in there.items()}
+        here = {(one.origin, one.path.name): one.sha256 for one in sources}
+        offered = set(here.values())
         gone = [
             file
             for file in self._state.files
-            if here.get((file.origin, file.file), file.sha256) != file.sha256 and file.sha256 not in there
+            if here.get((file.origin, file.file), file.sha256) != file.sha256 and file.sha256 not in offered
         ]
         self._forget(gone)
         self._state.replaced += [replace(file, replaced_by=here[file.origin, file.file]) for file in gone]
         return {day for file in gone for day in file.day_names()} & self._state.days.keys()
 
     def _forget(self, files: Sequence[Observation]) -> None:
-        names = {file.file for file in files}
-        self._state.files = [file for file in self._state.files if file not in files]
-        self._state.rejected = [row for row in self._state.rejected if row[0] not in names]
+        gone = {file.sha256 for file in files}
+        self._state.files = [file for file in self._state.files if file.sha256 not in gone]
+        self._state.rejected = {sha: rows for sha, rows in self._state.rejected.items() if sha not in gone}
 
     def _read(self, one: SourceHash, again: set[str]) -> set[str]:
         """Read a file into the days it reaches into; return the days that must be made anew."""
@@ -303,11 +332,12 @@ class TickStore:
         self._unchanged(one)
         self._state.files.append(
             Observation(
-                one.path.name, str(one.path.parent), one.sha256, one.size, file.format, read, len(faults),
-                *((first, last) if read > len(faults) else (None, None)),
+                one.path.name, one.origin, one.sha256, one.size, file.format, read, len(faults),
+                first if read > len(faults) else None, last if read > len(faults) else None, path=str(one.path),
             )
         )  # fmt: skip
-        self._state.rejected += faults
+        if faults:
+            self._state.rejected[one.sha256] = faults
         return doubtful
 
     def _one_source(self, format: str, path: Path) -> None:

@@ -1,102 +1,72 @@
 """ticks: every trade of a symbol, sorted and unique, one file a day; rejected rows in quarantine."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
-from scalper_ml.ingest import find_sources
 from scalper_ml.ingest.base import ColumnMapping, Contract, Head, Layout
-from scalper_ml.ingest.hashes import FileHashes, SourceHash
+from scalper_ml.ingest.hashes import SourceHash
 from scalper_ml.ingest.sniff import tick_layout
-from scalper_ml.ingest.store import Progress, StoreState, TickStore
-from scalper_ml.ingest.synthetic import SyntheticSpec, write_synthetic
+from scalper_ml.ingest.store import Observation, Progress, StoreState, TickStore
+from scalper_ml.ingest.synthetic import write_synthetic
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.tick_sources import (
+    bring_sources,
+    file_hashes,
+    place_of,
+    synthetic_spec,
+    tick_inputs,
+    tick_inputs_of,
+    tick_reading,
+    tick_sources,
+)
 from scalper_ml.project import Project
 from scalper_ml.quality import RULES, DayFacts, Finding, day_facts, gaps_table, judge
 from scalper_ml.quality.coverage import coverage_table
 from scalper_ml.quality.instruments import Instrument
+from scalper_ml.remote.files import Watch
 from scalper_ml.schema import OBSERVATIONS, QUARANTINE, TICKS
 from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes, sha256_of
 
-__all__ = ["TICKS_LAYER", "build_ticks", "read_all_ticks", "synthetic_spec", "tick_days", "tick_sources"]
+__all__ = [
+    "TICKS_LAYER",
+    "build_ticks",
+    "file_hashes",
+    "read_all_ticks",
+    "synthetic_spec",
+    "tick_days",
+    "tick_sources",
+    "told_by",
+]
 
 CHECKS = ("schema", "accounting", "quarantine_empty", "withdrawn", *RULES)
 
 
-def synthetic_spec(project: Project, symbol: str) -> SyntheticSpec:
-    """The planted market of a symbol, from the settings."""
-    settings = project.settings
-    market = settings.source.markets[symbol]
-    start_us = int(np.datetime64(settings.source.start.removesuffix("Z"), "us").astype(np.int64))
-    return SyntheticSpec(
-        symbol=symbol,
-        level=market.level,
-        days=settings.source.days,
-        interval_us=settings.interval_us,
-        trades_per_bar=settings.source.trades_per_bar,
-        sigma=market.sigma_bps * 1e-4,
-        rho=market.rho,
-        phi=market.phi,
-        spread_bps=market.spread_bps,
-        start_price=market.start_price,
-        start_us=start_us,
-        seed=market.seed,
-        horizons=tuple(settings.horizons),
-        deadband_k=settings.labels.k_vol,
-    )
-
-
-def tick_sources(project: Project, symbol: str) -> list[SourceHash]:
-    """Files of a symbol with their hashes: of a planted market only the one that was written for it."""
-    paths = find_sources(project.path(project.settings.source.folder), symbol)
-    if project.settings.source.kind == "synthetic":
-        paths = [path for path in paths if path.name == f"{symbol}_synthetic.csv"]
-    return file_hashes(project, symbol).of(paths)
-
-
-def file_hashes(project: Project, symbol: str) -> FileHashes:
-    """What is remembered of the files of a symbol."""
-    return FileHashes(project.warehouse.root / ".hashes" / f"{symbol}.json")
-
-
-def _reading(project: Project) -> dict[str, Any]:
-    """What decides how a file is read: the code and the options."""
-    source = project.settings.source
-    options = source.model_dump(mode="json", include={"format", "columns", "words", "name", "contract", "duplicates"})
-    return {"code": code_digest("ingest", "schema"), **options}
-
-
-def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
-    settings, symbol = project.settings, str(keys["symbol"])
-    return {
-        "reading": _reading(project),
-        "judging": {"code": code_digest("quality", "layers/ticks"), "settings": settings.fingerprint("quality")},
-        "files": sorted({one.sha256 for one in tick_sources(project, symbol)}),
-        **({"market": synthetic_spec(project, symbol).hash} if settings.source.kind == "synthetic" else {}),
-    }
-
-
-def _told(project: Project) -> Callable[[Head, Path], Layout]:
+def told_by(project: Project) -> Callable[[Head, Path], Layout]:
+    """How the settings say that files are to be read."""
     source = project.settings.source
     mapping = ColumnMapping(source.columns, source.words, source.name) if source.columns else None
     contract = Contract(source.contract.size, source.contract.inverse) if source.contract else None
     return lambda head, path: tick_layout(head, path, source.format, mapping, contract)
 
 
-def _build(project: Project, keys: Keys) -> Manifest:
-    return build_ticks(project, keys)
-
-
 def build_ticks(
-    project: Project, keys: Keys, *, progress: Callable[[Progress], None] | None = None, more: list[Path] | None = None
+    project: Project,
+    keys: Keys,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    sources: Sequence[SourceHash] | None = None,
+    watch: Watch | None = None,
+    save_every_s: float = 5.0,
 ) -> Manifest:
     """Ingest what is new of a symbol and publish the partition.
+
+    A remote place is listed, and what is new or changed there is fetched first.
 
     Parameters
     ----------
@@ -104,43 +74,60 @@ def build_ticks(
     keys : mapping
         ``symbol``.
     progress : callable, optional
-    more : list of Path, optional
-        Files to read instead of those the settings name; what was read before stays.
+        Told between batches.
+    sources : sequence of SourceHash, optional
+        Files to read instead of those at the configured place; what was read before stays.
+    watch : callable, optional
+        Told how far a fetch has come.
+    save_every_s : float
+        How often a long ingest writes down how far it has come.
 
     Raises
     ------
     InputError
         If there is no file, or one cannot be read.
+    SourceError
+        If the place cannot be asked now.
     """
     settings, symbol, warehouse = project.settings, str(keys["symbol"]), project.warehouse
-    if settings.source.kind == "synthetic" and more is None:
-        write_synthetic(project.path(settings.source.folder), synthetic_spec(project, symbol))
-    inputs = _inputs(project, keys) if more is None else None
-    sources = tick_sources(project, symbol) if more is None else file_hashes(project, symbol).of(more)
+    if sources is None:
+        if settings.source.kind == "synthetic":
+            write_synthetic(project.path(settings.source.folder), synthetic_spec(project, symbol))
+        bring_sources(project, symbol, watch)
+        sources = tick_sources(project, symbol)
     if not sources:
         raise InputError(
             f"ticks {symbol}: no file {symbol}*.csv (.csv.gz, .zip, .json.gz, .feather, .parquet) in "
-            f"{project.path(settings.source.folder)}; put one there"
+            f"{place_of(project).shown}; put one there"
         )
     with warehouse.building("ticks", keys):
-        published = warehouse.manifest("ticks", keys)
-        if inputs is None:
-            known = set(published.inputs["files"]) if published else set()
-            inputs = {**_inputs(project, keys), "files": sorted(known | {one.sha256 for one in sources})}
         store = TickStore(
             warehouse,
             symbol,
-            version=sha256_of(canonical_json(inputs["reading"]))[:16],
-            told=_told(project),
+            version=sha256_of(canonical_json(tick_reading(project)))[:16],
+            told=told_by(project),
             duplicates=settings.source.duplicates,
             progress=progress,
+            elsewhere=lambda files: _unmoved(project, symbol, files),
+            save_every_s=save_every_s,
         )
-        state = store.ingest(sources, published)
-        return _publish(project, keys, state, inputs, sources)
+        state = store.ingest(sources, warehouse.manifest("ticks", keys))
+        inputs = tick_inputs_of(project, keys, (file.sha256 for file in state.files))
+        manifest = _publish(project, keys, state, inputs, sources)
+        if warehouse.blocked("ticks", keys):
+            store.stage()
+        return manifest
+
+
+def _unmoved(project: Project, symbol: str, files: Sequence[Observation]) -> list[SourceHash]:
+    """Those of the files that still lie where they lay, with the bytes they had."""
+    origins = {Path(file.path): file.origin for file in files if file.path and Path(file.path).is_file()}
+    known = {file.sha256 for file in files}
+    return [one for one in file_hashes(project, symbol).of(list(origins), origins) if one.sha256 in known]
 
 
 def _publish(
-    project: Project, keys: Keys, state: StoreState, inputs: dict[str, Any], sources: list[SourceHash]
+    project: Project, keys: Keys, state: StoreState, inputs: dict[str, Any], sources: Sequence[SourceHash]
 ) -> Manifest:
     symbol = str(keys["symbol"])
     facts = _facts(project, keys, state)
@@ -276,4 +263,4 @@ def read_all_ticks(project: Project, manifest: Manifest) -> pa.Table:
     return pa.concat_tables([TICKS.empty_table(), *(table for _, table in tick_days(project, manifest))])
 
 
-TICKS_LAYER = Layer("ticks", "symbol", (), CHECKS, _inputs, _build)
+TICKS_LAYER = Layer("ticks", "symbol", (), CHECKS, tick_inputs, build_ticks)

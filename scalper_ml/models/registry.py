@@ -43,6 +43,10 @@ def model_kind(name: str) -> ModelKind:
     >>> model_kind("xgb_classifier").params().learning_rate
     0.04
     """
+    if name in {info.name for info in pkgutil.iter_modules(scalper_ml.models.__path__)}:
+        found = getattr(importlib.import_module(f"scalper_ml.models.{name}"), "MODEL", None)
+        if isinstance(found, ModelKind) and found.name == name:  # as a rule, and then no other has to be imported
+            return found
     kinds = model_kinds()
     if name not in kinds:
         raise SettingsError(f"model kind {name!r} is unknown; expected one of {', '.join(kinds)}")

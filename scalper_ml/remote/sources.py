@@ -144,7 +144,7 @@ def _local_paths(place: str, symbol: str) -> list[Path]:
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]
     else:
         raise InputError(f"{redacted(str(path))}: no such folder; expected one with files such as {symbol}.csv")
-    kept = sorted((file for file in found if file.is_file() and is_source(file.name, symbol)), key=_by_name)
+    kept = sorted((file for file in found if is_source(file.name, symbol) and file.is_file()), key=_by_name)
     for before, after in pairwise(kept):
         if before.name == after.name:
             raise InputError(f"{place}: {before} and {after} have the same name; expected one - narrow the glob")

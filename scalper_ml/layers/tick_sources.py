@@ -1,0 +1,133 @@
+"""Which files the ticks of a symbol come from, and whether they are in the ticks already.
+
+A file that was ingested stays what it gave, wherever it came from and whether or not it is still there. So ticks are
+fresh when every file that lies at the configured place was read, with the bytes it has now. A remote place counts
+as far as it was brought here: `bring_sources` asks it, at the beginning of a run and in every build.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scalper_ml.ingest.hashes import FileHashes, SourceHash
+from scalper_ml.layers.base import Keys, code_digest
+from scalper_ml.project import Project
+from scalper_ml.remote.files import Watch
+from scalper_ml.remote.places import Located, Place
+from scalper_ml.remote.retry import RetryPolicy
+from scalper_ml.remote.sources import is_remote
+
+if TYPE_CHECKING:
+    from scalper_ml.ingest.synthetic import SyntheticSpec
+
+__all__ = [
+    "bring_sources", "file_hashes", "place_of", "source_hashes", "synthetic_spec", "tick_inputs", "tick_inputs_of",
+    "tick_reading", "tick_sources",
+]  # fmt: skip
+
+
+def synthetic_spec(project: Project, symbol: str) -> "SyntheticSpec":
+    """The planted market of a symbol, from the settings."""
+    from scalper_ml.ingest.synthetic import SyntheticSpec
+
+    settings = project.settings
+    market = settings.source.markets[symbol]
+    start_us = int(np.datetime64(settings.source.start.removesuffix("Z"), "us").astype(np.int64))
+    return SyntheticSpec(
+        symbol=symbol,
+        level=market.level,
+        days=settings.source.days,
+        interval_us=settings.interval_us,
+        trades_per_bar=settings.source.trades_per_bar,
+        sigma=market.sigma_bps * 1e-4,
+        rho=market.rho,
+        phi=market.phi,
+        spread_bps=market.spread_bps,
+        start_price=market.start_price,
+        start_us=start_us,
+        seed=market.seed,
+        horizons=tuple(settings.horizons),
+        deadband_k=settings.labels.k_vol,
+    )
+
+
+def place_of(project: Project, location: str | None = None) -> Place:
+    """A place, by default the one that the settings name; relative ones are relative to the project's folder."""
+    source = project.settings.source
+    location = source.folder if location is None else location
+    if not is_remote(location) and not location.startswith("file://"):
+        location = str(project.path(str(Path(location).expanduser())))
+    retry = source.retry
+    policy = RetryPolicy(attempts=retry.attempts, total_s=retry.total_s, stall_timeout_s=retry.stall_timeout_s)
+    return Place(location, project.path("downloads"), policy, source.options)
+
+
+def file_hashes(project: Project, symbol: str) -> FileHashes:
+    """What is remembered of the files of a symbol."""
+    return FileHashes(project.warehouse.root / ".hashes" / f"{symbol}.json")
+
+
+def source_hashes(
+    project: Project, symbol: str, files: Iterable[Located], *, remember: bool = True
+) -> list[SourceHash]:
+    """Files with their hashes; of files that did not change since the last time, as remembered."""
+    origins = {file.path: file.origin for file in files}
+    return file_hashes(project, symbol).of(list(origins), origins, remember=remember)
+
+
+def tick_sources(project: Project, symbol: str) -> list[SourceHash]:
+    """Files of a symbol with their hashes: of a planted market only the one that was written for it."""
+    files = place_of(project).here(symbol)
+    if project.settings.source.kind == "synthetic":
+        files = [file for file in files if file.path.name == f"{symbol}_synthetic.csv"]
+    return source_hashes(project, symbol, files)
+
+
+def bring_sources(project: Project, symbol: str, watch: Watch | None = None) -> None:
+    """Fetch what is new or changed at a remote place; nothing where the place is local.
+
+    Raises
+    ------
+    SourceError
+        If the place does not give it now.
+    """
+    place = place_of(project)
+    if place.remote:
+        place.bring(symbol, watch)
+
+
+def tick_reading(project: Project) -> dict[str, Any]:
+    """What decides how a file is read: the code and the options."""
+    source = project.settings.source
+    options = source.model_dump(mode="json", include={"format", "columns", "words", "name", "contract", "duplicates"})
+    return {"code": code_digest("ingest", "schema"), **options}
+
+
+def tick_inputs_of(project: Project, keys: Keys, files: Iterable[str]) -> dict[str, Any]:
+    """What the ticks of these files, by sha256, depend on."""
+    settings = project.settings
+    market = {}
+    if settings.source.kind == "synthetic":
+        market = {"market": synthetic_spec(project, str(keys["symbol"])).hash}
+    return {
+        "reading": tick_reading(project),
+        "judging": {"code": code_digest("quality", "layers/ticks"), "settings": settings.fingerprint("quality")},
+        "files": sorted(set(files)),
+        **market,
+    }
+
+
+def tick_inputs(project: Project, keys: Keys, sources: Iterable[SourceHash] | None = None) -> dict[str, Any]:
+    """What the ticks would depend on after a build: files that were read stay, those at the place come to them.
+
+    Parameters
+    ----------
+    sources : iterable of SourceHash, optional
+        Instead of the files at the configured place.
+    """
+    published = project.warehouse.manifest("ticks", keys)
+    known = set(published.inputs["files"]) if published else set[str]()
+    here = tick_sources(project, str(keys["symbol"])) if sources is None else sources
+    return tick_inputs_of(project, keys, known | {one.sha256 for one in here})
