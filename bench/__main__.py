@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bars, driver, features
+from bench import bars, driver, features, ingest
 from bench.measure import Figure
 
-BENCHMARKS = {"bars": bars.run, "features": features.run, "driver": driver.run}
+BENCHMARKS = {"ingest": ingest.run, "bars": bars.run, "features": features.run, "driver": driver.run}
 
 
 def main(names: list[str]) -> None:

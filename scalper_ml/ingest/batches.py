@@ -136,8 +136,8 @@ class TradeFile:
                 skipped, line = self._begin(bytes(view[begin:end]), file.name, last)
                 begin += skipped
                 begun = True
-            if end > begin:
-                batch, lines = self._block(buffer, begin, end, line)
+            while end > begin:
+                batch, lines, begin = self._block(buffer, begin, end, line)
                 line += lines
                 self.bytes_read = file.position
                 yield batch
@@ -172,21 +172,22 @@ class TradeFile:
             skipped = data.index(b"\n", skipped) + 1
         return skipped, before + 1
 
-    def _block(self, buffer: bytearray, begin: int, end: int, line: int) -> tuple[Batch, int]:
+    def _block(self, buffer: bytearray, begin: int, end: int, line: int) -> tuple[Batch, int, int]:
+        """The rows of some lines, how many lines these are, and where the next begins."""
         if self._parser is not None:
-            parsed, lines = self._parser.parse(buffer, line, begin, end)
+            parsed, lines, after = self._parser.parse(buffer, line, begin, end)
             left = parsed.left
             trades = Trades(parsed.ts_us, parsed.price, parsed.qty, parsed.side, parsed.trade_id)
             if len(left) <= _TOO_MANY_LEFT * (len(left) + len(trades)):
                 self._named |= bool("id" in self._layout.columns and len(trades))
                 if len(left) == 0:
-                    return Batch(trades, parsed.lines, ()), lines
+                    return Batch(trades, parsed.lines, ()), lines, after
                 few = self._careful(b"".join(bytes(buffer[a:b]) for a, b, _ in left.tolist()), left[:, 2])
                 every = np.concatenate([parsed.lines, few.lines])
-                return Batch(concatenate([trades, few.trades]), every, few.faults), lines
+                return Batch(concatenate([trades, few.trades]), every, few.faults), lines, after
             self._parser = None
         lines = buffer.count(b"\n", begin, end)
-        return self._careful(bytes(buffer[begin:end]), np.arange(line, line + lines)), lines
+        return self._careful(bytes(buffer[begin:end]), np.arange(line, line + lines)), lines, end
 
     def _careful(self, data: bytes, lines: np.ndarray) -> Batch:
         """Rows of a text whose line numbers are known, one after the other, with their faults named."""

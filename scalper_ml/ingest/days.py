@@ -70,17 +70,21 @@ class DayBuffer:
             return
         held = [column[: self._size] for column in self._columns]
         days: np.ndarray = held[0] // DAY_US
-        newest = int(days.max())
+        oldest, newest = int(days.min()), int(days.max())
         stay = np.flatnonzero(days == newest) if not everything else np.empty(0, dtype=np.int64)
         if len(stay) == self._size:
             self._limit = max(self._limit, 2 * self._size)
             return
         rising = bool(np.all(days[1:] >= days[:-1]))
-        for day in np.unique(days).tolist():
+        names = range(oldest, newest + 1) if rising else np.unique(days).tolist()
+        for day in names:
             if day == newest and not everything:
                 continue
             if rising:
-                rows: slice | np.ndarray = slice(int(np.searchsorted(days, day)), int(np.searchsorted(days, day + 1)))
+                begin, end = (int(np.searchsorted(days, edge)) for edge in (day, day + 1))
+                if begin == end:
+                    continue
+                rows: slice | np.ndarray = slice(begin, end)
             else:
                 rows = np.flatnonzero(days == day)
             yield day_name(day * DAY_US), Trades(*(column[rows] for column in held[:5])), held[5][rows]

@@ -37,8 +37,8 @@ line = st.one_of(
 def test_what_the_fast_parser_reads_is_what_the_careful_one_reads(lines: list[str], dos: bool) -> None:
     """Every row is read to the same bits by both, or left to the careful one; every line is one or the other."""
     data = (("\r\n" if dos else "\n").join(lines) + "\n").encode()
-    parsed, count = LineParser(POSITIONS, 5).parse(bytearray(data), 1)
-    assert count == len(lines)
+    parsed, count, end = LineParser(POSITIONS, 5).parse(bytearray(data), 1)
+    assert (count, end) == (len(lines), len(data))
     careful = text_columns(data, 0, 5, POSITIONS)
     trades, reasons = parse_trades(careful.values, named=True)
     good = {int(number): row for row, number in enumerate(careful.lines) if reasons[row] == 0}
@@ -57,7 +57,7 @@ def test_plain_rows_are_not_left() -> None:
     """The rows that exchanges write are read by the fast parser: it is no decoration."""
     data = bytearray(b"".join(b"%d,%d.%04d,0.%05d,%s,%d\n" % (1704067200000 + i, i + 1, i, i + 1, side, i)
                               for i, side in enumerate([b"buy", b"sell"] * 500)))  # fmt: skip
-    parsed, lines = LineParser(POSITIONS, 5).parse(data, 1)
+    parsed, lines, _ = LineParser(POSITIONS, 5).parse(data, 1)
     assert (lines, len(parsed.ts_us), len(parsed.left)) == (1000, 1000, 0)
     assert np.array_equal(parsed.trade_id, np.arange(1000))
     assert parsed.price[7] == 8.0007
@@ -67,7 +67,7 @@ def test_plain_rows_are_not_left() -> None:
 def test_a_true_maker_flag_is_a_seller(word: bytes, side: int) -> None:
     """The buyer was the maker: the aggressor sold."""
     parser = LineParser({"ts": 0, "price": 1, "qty": 2, "maker": 3}, 4)
-    parsed, _ = parser.parse(bytearray(b"1704067200000,1,1," + word + b"\n"), 1)
+    parsed, _, _ = parser.parse(bytearray(b"1704067200000,1,1," + word + b"\n"), 1)
     assert parsed.side.tolist() == [side]
 
 
@@ -75,6 +75,6 @@ def test_another_symbol_is_left_to_be_named() -> None:
     """A row of another symbol is not read as one of this."""
     parser = LineParser({"symbol": 0, "ts": 1, "price": 2, "qty": 3, "side": 4}, 5, b"BTC-USDT")
     rows = b"BTC-USDT,1704067200000,1,1,buy\nBTC-USDC,1704067200000,1,1,buy\nBTC-USDT2,1704067200000,1,1,buy\n"
-    parsed, _ = parser.parse(bytearray(rows), 1)
+    parsed, _, _ = parser.parse(bytearray(rows), 1)
     assert parsed.lines.tolist() == [1]
     assert parsed.left[:, 2].tolist() == [2, 3]
