@@ -13,8 +13,11 @@ from scalper_ml.errors import ContractError
 
 __all__ = [
     "BARS",
+    "BOOK_BARS",
     "CLASSES",
     "CONTEXT",
+    "CONTEXT_BARS",
+    "CONTEXT_GAPS",
     "DATASET",
     "GAPS",
     "INPUT_GROUPS",
@@ -208,6 +211,62 @@ CONTEXT: Final = pa.schema(
     ]
 )
 """Feeds beside the trades, bitemporal: a later revision is another row, and nobody before its known time sees it."""
+
+CONTEXT_GAPS: Final = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("from_ts_us", US, nullable=False),  # the last event before
+        pa.field("to_ts_us", US, nullable=False),  # the first event after
+        pa.field("period_us", pa.int64(), nullable=False),  # at which events should have come
+        pa.field("missing", pa.int64(), nullable=False),  # events that did not
+    ]
+)
+"""Events that should have been there, by the schedule of their kind."""
+
+CONTEXT_BARS: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),  # close of the bar
+        pa.field("funding_rate", pa.float64(), nullable=False),  # settled last; a fraction
+        pa.field("funding_age_h", pa.float64(), nullable=False),  # since that settlement
+        pa.field("funding_interval_h", pa.float64(), nullable=False),  # between settlements, as known then
+        pa.field("hours_to_funding", pa.float64(), nullable=False),  # to the next settlement, by that interval
+        pa.field("funding_24h", pa.float64(), nullable=False),  # sum of the 24 h that end with the last settlement
+        pa.field("funding_mean_30", pa.float64(), nullable=False),  # of the last 30 rates; NaN with fewer
+        pa.field("funding_sd_30", pa.float64(), nullable=False),  # their population standard deviation
+        pa.field("mark_price", pa.float64(), nullable=False),
+        pa.field("index_price", pa.float64(), nullable=False),
+        pa.field("open_interest", pa.float64(), nullable=False),  # base
+        pa.field("open_interest_value", pa.float64(), nullable=False),  # quote
+        pa.field("long_short_ratio", pa.float64(), nullable=False),
+        pa.field("top_long_short_accounts", pa.float64(), nullable=False),
+        pa.field("top_long_short_positions", pa.float64(), nullable=False),
+        pa.field("taker_buy_volume", pa.float64(), nullable=False),  # quote
+        pa.field("taker_sell_volume", pa.float64(), nullable=False),
+        pa.field("open_interest_age_h", pa.float64(), nullable=False),  # since the newest event, of either unit
+        pa.field("open_interest_change_1h", pa.float64(), nullable=False),  # log of known now over known an hour ago
+        pa.field("taker_buy_sell_ratio", pa.float64(), nullable=False),  # the venue's own; else of its two volumes
+        pa.field("liquidated_long", pa.float64(), nullable=False),  # quote, made known within the bar
+        pa.field("liquidated_short", pa.float64(), nullable=False),
+    ]
+)
+"""Context as known at the close, a row a bar. NaN where nothing was known, or only something too old."""
+
+BOOK_BARS: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),  # close of the bar
+        pa.field("mid", pa.float64()),  # at the close; null where no quote is known
+        pa.field("spread_bps", pa.float64()),  # (ask - bid) / mid
+        pa.field("imbalance", pa.float64()),  # (bid_qty - ask_qty) / (bid_qty + ask_qty), -1 to 1
+        pa.field("micro_dev_bps", pa.float64()),  # microprice less mid
+        pa.field("quote_age_us", pa.int64()),  # since the last quote became known
+        pa.field("quote_updates", pa.int64(), nullable=False),  # quotes known in (open, close]
+        pa.field("ofi_qty", pa.float64()),  # order-flow imbalance of the top over the bar, the venue's units
+        pa.field("spread_tw_bps", pa.float64()),  # time-weighted over the bar
+        pa.field("imbalance_tw", pa.float64()),
+        pa.field("top_qty_tw", pa.float64()),  # mean of bid_qty and ask_qty: the scale of ofi_qty
+    ]
+)
+"""Top of the book, a row a bar close; depth columns follow where asked for."""
 
 
 def conform(table: pa.Table, schema: pa.Schema, what: str) -> pa.Table:

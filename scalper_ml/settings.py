@@ -23,6 +23,8 @@ from scalper_ml.schema import INPUT_GROUPS
 __all__ = [
     "Backtest",
     "Bars",
+    "Book",
+    "Context",
     "Drift",
     "Features",
     "Gate",
@@ -141,6 +143,58 @@ class EventBars(_Section):
     size: Positive
 
 
+Severity = Literal["error", "warn", "ignore"]
+
+
+class Context(_Section):
+    """Feeds beside the trades: funding, open interest, ratios, taker volume, liquidations."""
+
+    folder: str | None = None  # folder or pattern; null: no such layers
+    delay_s: dict[str, NotNegative] = {}  # publication delay by format, instead of the format's own
+    max_age_h: dict[str, Positive] = {}  # oldest event that still counts at a close, by kind
+    kinds: list[str] = []  # further kinds of long tables, each a column of its own
+    severities: dict[str, Severity] = {}  # by check; others keep their own
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.delay_s or self.severities or self.kinds:
+            from scalper_ml.context import CONTEXT_BARS, CONTEXT_SOURCES
+            from scalper_ml.context.quality import RULES
+
+            formats = sorted(name for source in CONTEXT_SOURCES for name in source.formats)
+            _only("delay_s", self.delay_s, formats)
+            _only("severities", self.severities, RULES)
+            if taken := [name for name in self.kinds if name in CONTEXT_BARS.names]:
+                raise ValueError(f"kinds {taken} are columns anyway; name only further kinds")
+        return self
+
+
+class Book(_Section):
+    """Quotes and depth: raw captures, and dumps of quotes and of depth."""
+
+    folder: str | None = None  # folder or pattern; null: no such layer
+    format: str | None = None  # of the quotes, where files hold several
+    bands_bps: list[Positive] = [5, 10, 25]  # depth columns: distances from the mid
+    depth_age_s: Positive = 120  # oldest depth that still counts at a close
+    stale_quote_s: Positive = 5
+    late_quote_s: Positive = 1
+    clock_offset_ms: float = 0  # added to every stamp of a capture's recorder
+    severities: dict[str, Severity] = {}  # by check; others keep their own
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.severities:
+            from scalper_ml.book.quote_quality import RULES
+
+            _only("severities", self.severities, RULES)
+        return self
+
+
+def _only(name: str, given: Iterable[str], allowed: Iterable[str]) -> None:
+    if unknown := sorted(set(given) - set(allowed)):
+        raise ValueError(f"{name}: {unknown} not known; allowed: {sorted(allowed)}")
+
+
 class Bars(_Section):
     """Time bars, which all else is built on, and event bars beside them; klines are resampled exactly."""
 
@@ -254,6 +308,8 @@ class Settings(_Section):
     horizons: Annotated[list[Horizon], Field(min_length=1)]
     source: Source
     quality: Quality = Quality()
+    context: Context = Context()
+    book: Book = Book()
     bars: Bars
     features: Features
     labels: Labels

@@ -8,26 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.errors import ContractError
-from scalper_ml.schema import US, stamps, us
+from scalper_ml.schema import BOOK_BARS, stamps, us
 
 __all__ = ["BOOK_BARS", "QuoteState", "book_bars", "book_bars_schema", "order_flow"]
-
-BOOK_BARS: Final = pa.schema(
-    [
-        pa.field("ts_us", US, nullable=False),  # close of the bar
-        pa.field("mid", pa.float64()),  # at the close; null where no quote is known
-        pa.field("spread_bps", pa.float64()),  # (ask - bid) / mid
-        pa.field("imbalance", pa.float64()),  # (bid_qty - ask_qty) / (bid_qty + ask_qty), -1 to 1
-        pa.field("micro_dev_bps", pa.float64()),  # microprice less mid
-        pa.field("quote_age_us", pa.int64()),  # since the last quote became known
-        pa.field("quote_updates", pa.int64(), nullable=False),  # quotes known in (open, close]
-        pa.field("ofi_qty", pa.float64()),  # order-flow imbalance of the top over the bar, the venue's units
-        pa.field("spread_tw_bps", pa.float64()),  # time-weighted over the bar
-        pa.field("imbalance_tw", pa.float64()),
-        pa.field("top_qty_tw", pa.float64()),  # mean of bid_qty and ask_qty: the scale of ofi_qty
-    ]
-)
-"""A row a bar close; depth columns follow where asked for (`book_bars_schema`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """What is wrong with quotes that read well: crossed, locked, stale, out of order, late."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal
 
 import numpy as np
@@ -9,9 +11,20 @@ import pyarrow as pa
 from scalper_ml.clock import iso
 from scalper_ml.schema import us
 
-__all__ = ["QuoteFinding", "QuoteRule", "quote_quality"]
+__all__ = ["RULES", "QuoteFinding", "QuoteRule", "quote_quality"]
 
 QuoteRule = Literal["crossed", "locked", "stale", "event_back", "late"]
+
+RULES: Final[Mapping[QuoteRule, tuple[Literal["error", "warn"], str]]] = MappingProxyType(
+    {
+        "crossed": ("warn", "No quote has its bid above its ask."),
+        "locked": ("warn", "No quote has its bid at its ask."),
+        "stale": ("warn", "The top changes while trades go on."),
+        "event_back": ("warn", "Event times do not go back."),
+        "late": ("warn", "Quotes are known soon after they happened."),
+    }
+)
+"""Rules in the order of the findings: how bad it is to break one, and what it asks."""
 
 _EXAMPLES: Final = 5
 

@@ -14,7 +14,7 @@ from scalper_ml.context.funding import funding_states, next_settlement_us
 from scalper_ml.context.kinds import LIQUIDATIONS
 from scalper_ml.context.schedule import DAY_US
 from scalper_ml.errors import ContractError
-from scalper_ml.schema import US, stamps, us
+from scalper_ml.schema import CONTEXT_BARS, stamps, us
 
 __all__ = ["CONTEXT_BARS", "MAX_AGE_US", "context_bars"]
 
@@ -41,29 +41,6 @@ _LEVELS: Final = (
     "taker_buy_volume",
     "taker_sell_volume",
 )
-_FUNDING: Final = (
-    "funding_rate",  # settled last; a fraction
-    "funding_age_h",  # since that settlement
-    "funding_interval_h",  # between settlements, as known then
-    "hours_to_funding",  # to the next settlement, by that interval
-    "funding_24h",  # sum of the rates of the 24 h that end with the last settlement
-    "funding_mean_30",  # mean of the last 30 rates, the last included; NaN with fewer
-    "funding_sd_30",  # their population standard deviation
-)
-_DERIVED: Final = (
-    "open_interest_age_h",  # since the event time of the newest open interest, of either unit
-    "open_interest_change_1h",  # log of open interest as known now over as known an hour ago
-    "taker_buy_sell_ratio",  # the venue's own; else of its two volumes
-)
-_SUMS: Final = ("liquidated_long", "liquidated_short")  # quote, made known within the bar
-
-CONTEXT_BARS: Final = pa.schema(
-    [
-        pa.field("ts_us", US, nullable=False),  # close of the bar
-        *(pa.field(name, pa.float64(), nullable=False) for name in (*_FUNDING, *_LEVELS, *_DERIVED, *_SUMS)),
-    ]
-)
-"""A row a bar. NaN where nothing was known, or only something too old; never filled with 0."""
 
 
 def context_bars(

@@ -1,9 +1,10 @@
 """What is wrong with a feed, as findings: units, stamps, holes, changes of schedule, revisions, a feed that died."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from types import MappingProxyType
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,26 @@ from scalper_ml.context.rows import kinds_in
 from scalper_ml.context.schedule import DAY_US, context_gaps, event_times, interval_changes, missing_days
 from scalper_ml.schema import us
 
-__all__ = ["Finding", "context_findings", "file_findings"]
+__all__ = ["RULES", "Finding", "context_findings", "file_findings"]
+
+RULES: Final[Mapping[str, tuple[Literal["error", "warn"], str]]] = MappingProxyType(
+    {
+        "known_in_advance": ("error", "No value is known before its event."),
+        "rate_size": ("error", "Funding rates are fractions of a size that venues allow."),
+        "rate_unit": ("error", "Funding rates keep their unit: no jump between percent and fractions."),
+        "level_jump": ("error", "No step from one value to the next is that of another unit."),
+        "on_schedule": ("warn", "Funding settles on whole hours, to a minute."),
+        "interval_changes": ("warn", "Changes of the interval between settlements, listed."),
+        "missing": ("warn", "No value is missing by the schedule of its kind."),
+        "missing_days": ("warn", "No day is without values between the first and the last."),
+        "revised": ("warn", "Values revised later, listed; each is used from when it was known."),
+        "stamps_in_order": ("warn", "The rows of a file are in order."),
+        "duplicates": ("warn", "Values said more than once, counted."),
+        "rejected": ("warn", "No value had to be rejected."),
+        "stale": ("warn", "Every kind reaches the end of the bars."),
+    }
+)
+"""Rules by the first part of a finding's name: how bad it is to break one, and what it asks."""
 
 _EXAMPLES: Final = 5
 _LARGEST_RATE: Final = 0.04

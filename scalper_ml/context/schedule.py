@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from scalper_ml.context.base import HOUR_US
 from scalper_ml.context.kinds import kind_of
 from scalper_ml.context.rows import kinds_in
-from scalper_ml.schema import US, stamps, us
+from scalper_ml.schema import CONTEXT_GAPS, stamps, us
 
 __all__ = [
     "CONTEXT_GAPS",
@@ -25,17 +25,6 @@ __all__ = [
 DAY_US: Final = 24 * HOUR_US
 _INTERVALS_H: Final = (1, 2, 4, 6, 8, 12, 24)
 """Funding intervals that venues use; any other step between settlements is a hole."""
-
-CONTEXT_GAPS: Final = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("from_ts_us", US, nullable=False),  # the last event before
-        pa.field("to_ts_us", US, nullable=False),  # the first event after
-        pa.field("period_us", pa.int64(), nullable=False),  # at which events should have come
-        pa.field("missing", pa.int64(), nullable=False),  # events that did not
-    ]
-)
-"""Events that should have been there, by the schedule of their kind."""
 
 
 @dataclass(frozen=True, slots=True)

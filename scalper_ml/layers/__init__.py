@@ -26,6 +26,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         market_data = (TICKS_LAYER, BARS_FROM_TICKS, *event_bars)
     return (
         *market_data,
+        *_feeds(settings),
         MARKET_LAYER,
         FEATURES_LAYER,
         DATASETS_LAYER,
@@ -35,3 +36,18 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         THRESHOLDS_LAYER,
         CHAMPIONS_LAYER,
     )
+
+
+def _feeds(settings: Settings) -> tuple[Layer, ...]:
+    """Layers of the feeds beside the trades: those that a folder is configured for."""
+    feeds: tuple[Layer, ...] = ()
+    if settings.context.folder is not None:
+        from scalper_ml.layers.context import CONTEXT_LAYER
+        from scalper_ml.layers.context_bars import CONTEXT_BARS_LAYER
+
+        feeds = (CONTEXT_LAYER, CONTEXT_BARS_LAYER)
+    if settings.book.folder is not None:
+        from scalper_ml.layers.book import BOOK_LAYER
+
+        feeds = (*feeds, BOOK_LAYER)
+    return feeds
