@@ -22,6 +22,7 @@ from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer, keys_of
 from scalper_ml.project import Project
+from scalper_ml.remote.sources import is_remote
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -30,7 +31,7 @@ __all__ = ["Only", "Outcome", "Step", "initialise_home", "plan", "run_plan"]
 
 Only = Literal["ticks", "features", "train", "backtest", "thresholds"]
 STAGES: dict[Only, tuple[str, ...]] = {
-    "ticks": ("ticks", "bars"),
+    "ticks": ("ticks", "bars", "event_bars", "context", "context_bars", "book"),
     "features": ("market", "features"),
     "train": ("datasets", "models", "candidates"),
     "backtest": ("backtests",),
@@ -149,18 +150,20 @@ def _consecutive(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
 
 
 def stale_layers(project: Project, step: Step, force: bool) -> tuple[str, ...]:
-    """The layers of a step from the first stale one on."""
+    """The stale layers of a step, and those downstream of them."""
     if force:
         return step.layers
     by_name = {layer.name: layer for layer in layers_of(project.settings)}
-    for position, name in enumerate(step.layers):
+    stale: list[str] = []
+    for name in step.layers:
+        layer = by_name[name]
         try:
-            fresh = by_name[name].fresh(project, dict(step.keys))
+            fresh = not set(stale) & set(layer.upstream) and layer.fresh(project, dict(step.keys))
         except ScalperError:  # something upstream is missing or blocked: the run will say so
             fresh = False
         if not fresh:
-            return step.layers[position:]
-    return ()
+            stale.append(name)
+    return tuple(stale)
 
 
 @lru_cache(maxsize=1)
@@ -171,12 +174,24 @@ def _instance() -> "DagsterInstance":
     return DagsterInstance.get()
 
 
+def _bring(project: Project, step: Step) -> None:
+    """Ask a remote place of ticks what it offers, once a run, so that what is new there makes its ticks stale."""
+    if "ticks" in step.layers and is_remote(project.settings.source.folder):
+        from scalper_ml.layers.tick_sources import bring_sources
+
+        bring_sources(project, str(dict(step.keys)["symbol"]))
+
+
 def execute(step: Step, force: bool) -> Outcome:
     """Run what is stale of one step as one Dagster run, in this process."""
     from scalper_assets.project import location_project
 
     project = location_project()
     started = time.perf_counter()
+    try:
+        _bring(project, step)
+    except ScalperError as error:  # what was ingested stays as it is, and nothing can be said about what is new
+        return Outcome(step, step.layers[:1], time.perf_counter() - started, error=f"{type(error).__name__}: {error}")
     selected = stale_layers(project, step, force)
     if not selected:
         return Outcome(step, (), time.perf_counter() - started)

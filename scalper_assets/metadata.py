@@ -93,6 +93,32 @@ def _bars(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _context(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    return plain({k: summary[k] for k in ("files", "format", "read", "duplicate", "quarantined")}) | {
+        "candles": ", ".join(summary["candles"]) or "none",
+        "kinds": _table([{"kind": kind, **row} for kind, row in summary["kinds"].items()]),
+        "interval_changes": _table(summary["interval_changes"]),
+    }
+
+
+def _context_bars(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    return plain({k: summary[k] for k in ("first", "last", "ages_h")}) | {
+        "nan_share": _table([{"column": name, "share": share} for name, share in summary["nan_share"].items()]),
+        "interval_changes": "; ".join(summary["interval_changes"]) or "none",
+    }
+
+
+def _book(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    names = ("first", "last", "files", "format", "quotes", "read", "duplicate", "quarantined")
+    return plain({k: summary[k] for k in names}) | {
+        "null_share": _table([{"column": name, "share": share} for name, share in summary["null_share"].items()]),
+        "clock_skew": _table(summary["clock_skew"]),
+    }
+
+
 def _market(project: Project, manifest: Manifest) -> Metadata:
     counts = manifest.summary["rows_by_symbol"]
     return {
@@ -236,6 +262,9 @@ def _champions(project: Project, manifest: Manifest) -> Metadata:
 DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ticks": _ticks,
     "bars": _bars,
+    "context": _context,
+    "context_bars": _context_bars,
+    "book": _book,
     "market": _market,
     "features": _features,
     "datasets": _datasets,

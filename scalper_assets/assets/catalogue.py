@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from scalper_ml.book.quote_quality import RULES as QUOTE_RULES
+from scalper_ml.context.quality import RULES as CONTEXT_RULES
 from scalper_ml.quality import RULES
 
 __all__ = ["CATALOGUE", "Entry"]
@@ -58,6 +60,47 @@ CATALOGUE: dict[str, Entry] = {
             "ordered": "Bars end in time order.",
         },
         ("bars", "ingest", "schema", "kernel", "layers/bars"),
+    ),
+    "context": Entry(
+        "market_data",
+        ("parquet", "pyarrow"),
+        "Every feed beside the trades of a symbol - funding, open interest, ratios, taker volume, liquidations - with "
+        "the time a value is about, the time it was known, and every later revision as a row of its own.",
+        {
+            "schema": "The values have the contract's columns and types.",
+            "accounting": "Accepted + duplicate + quarantined values equal the values read.",
+            "files_found": "There are files of the symbol (a warning, with those that hold candles and are not read).",
+            **{name: text for name, (_, text) in CONTEXT_RULES.items() if name != "stale"},
+        },
+        ("context", "ingest", "schema", "layers/context", "layers/feed_files"),
+    ),
+    "context_bars": Entry(
+        "market_data",
+        ("parquet", "pyarrow"),
+        "At the close of each bar, what was known then of the symbol's context: NaN where nothing was, or only "
+        "something too old, and never a revision before it was made.",
+        {
+            "schema": "The rows have the contract's columns and types.",
+            "no_future": "Rows built again from the context as it was seen at their closes are equal bit by bit.",
+            "filled": "Some column has values (a warning that names the empty ones).",
+            "stale": CONTEXT_RULES["stale"][1],
+        },
+        ("context", "schema", "layers/context", "layers/context_bars"),
+    ),
+    "book": Entry(
+        "market_data",
+        ("parquet", "pyarrow"),
+        "At the close of each bar, the top of the book and the depth around it as known then, and the order flow and "
+        "the time-weighted spread of the bar; from raw captures and from dumps of quotes and depth.",
+        {
+            "schema": "The rows have the contract's columns and types.",
+            "accounting": "Accepted + duplicate + quarantined rows equal the rows read.",
+            "files_found": "There are files of the symbol (a warning).",
+            "rejected": "No row had to be rejected (a warning).",
+            "no_future": "Rows built again from what was known at their closes are equal bit by bit.",
+            **{name: text for name, (_, text) in QUOTE_RULES.items()},
+        },
+        ("book", "ingest", "schema", "layers/book", "layers/feed_files"),
     ),
     "market": Entry(
         "features",
