@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from glob import has_magic
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from scalper_assets.driver import Only, Outcome, initialise_home, plan, run_plan
 from scalper_assets.project import location_project, open_project
 from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.project import Project
+from scalper_ml.remote.redaction import redacted_text
+from scalper_ml.remote.sources import is_remote
 
 __all__ = ["compile_kernels", "init", "run"]
 
@@ -49,7 +52,7 @@ def run(
     profile: Annotated[
         str | None, typer.Option(help="A profile of config/settings.yaml; default: the one named there.")
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Folder of tick or kline files; overrides source.folder.")] = None,
+    source: Annotated[str | None, typer.Option(help="Place of tick or kline files; overrides source.folder.")] = None,
     symbols: Annotated[str | None, typer.Option(help="Comma-separated; default: all configured ones.")] = None,
     symbols_file: Annotated[Path | None, typer.Option(help="A file with one symbol a line.")] = None,
     horizons: Annotated[
@@ -98,20 +101,29 @@ def _configure(profile: str | None, source: str | None, overrides: list[str]) ->
             raise SettingsError(
                 f"--source: profile {project.settings.profile!r} plants its own markets; choose another profile"
             )
-        if not Path(source).is_dir():
-            raise SettingsError(f"--source {source}: not a folder")
-    elif project.settings.source.kind != "synthetic" and not project.path(project.settings.source.folder).is_dir():
-        raise SettingsError(
-            f"source.folder {project.path(project.settings.source.folder)}: not a folder; name one with --source"
-        )
+        _check_place(project, source, f"--source {redacted_text(source)}: not a folder")
+    elif project.settings.source.kind != "synthetic":
+        folder = project.settings.source.folder
+        if not is_remote(folder):
+            folder = str(project.path(folder))
+        _check_place(project, folder, f"source.folder {redacted_text(folder)}: not a folder; name one with --source")
     if profile:
         os.environ["SCALPER__PROFILE"] = profile
     if source:
-        os.environ["SCALPER__SOURCE__FOLDER"] = json.dumps(str(Path(source).resolve()))
+        place = source if is_remote(source) else str(Path(source).resolve())
+        os.environ["SCALPER__SOURCE__FOLDER"] = json.dumps(place)
     for item in overrides:
         key, _, value = item.partition("=")
         os.environ["SCALPER__" + key.strip().replace(".", "__")] = value
     return location_project()
+
+
+def _check_place(project: Project, location: str, refusal: str) -> None:
+    """Trades may lie in a folder, a glob, one file, or behind an address; klines lie in a folder."""
+    ticks = project.settings.source.kind == "ticks"
+    if Path(location).is_dir() or (ticks and (is_remote(location) or Path(location).is_file() or has_magic(location))):
+        return
+    raise SettingsError(refusal)
 
 
 def _symbols(symbols: str | None, file: Path | None, configured: list[str]) -> list[str]:

@@ -6,15 +6,42 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
+from scalper_ml.commands.ingest import ingest
+from scalper_ml.commands.ticks import ticks
 from scalper_ml.errors import ScalperError
 from scalper_ml.project import open_project
+from scalper_ml.remote.redaction import redacted
+from scalper_ml.remote.sources import is_remote
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__.splitlines()[0] if __doc__ else None)
+
+class Commands(TyperGroup):
+    """The commands of this package, and those that others add: these are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, those of other packages last."""
+        return [*super().list_commands(ctx), *sorted(entry.name for entry in entry_points(group="scalper.commands"))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        if (own := super().get_command(ctx, cmd_name)) is not None:
+            return own
+        for entry in entry_points(group="scalper.commands", name=cmd_name):
+            added = typer.Typer(add_completion=False)
+            added.command(cmd_name)(entry.load())
+            return typer.main.get_command(added)
+        return None
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, help=__doc__.splitlines()[0] if __doc__ else None
+)
 
 Profile = Annotated[str | None, typer.Option(help="A profile of config/settings.yaml.")]
 
@@ -24,9 +51,12 @@ def show_settings(
     profile: Profile = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
 ) -> None:
-    """Print the settings in force, as JSON."""
+    """Print the settings in force, as JSON; what may be secret in them is left out."""
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
-    print(json.dumps(project.settings.model_dump(mode="json"), indent=2))
+    values = project.settings.model_dump(mode="json")
+    if is_remote(values["source"]["folder"]):
+        values["source"]["folder"] = redacted(values["source"]["folder"])
+    print(json.dumps(values, indent=2))
 
 
 @app.command("profile")
@@ -59,8 +89,8 @@ def show_features() -> None:
     print(reference_page(), end="")
 
 
-for _command in sorted(entry_points(group="scalper.commands"), key=lambda entry: entry.name):
-    app.command(_command.name)(_command.load())
+app.command("ingest")(ingest)
+app.add_typer(ticks, name="ticks")
 
 
 def main() -> None:

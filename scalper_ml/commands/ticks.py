@@ -1,0 +1,115 @@
+"""``scalper ticks status|gaps|quarantine``: what the warehouse knows about ticks."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scalper_ml.commands.console import console, print_json, table_of
+from scalper_ml.layers.base import keys_of
+from scalper_ml.project import Project, open_project
+
+__all__ = ["ticks"]
+
+ticks = typer.Typer(no_args_is_help=True, help="What is known of the ticks: files, coverage, gaps, rejected rows.")
+
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="May be repeated; default: all configured ones.")]
+Profile = Annotated[str | None, typer.Option(help="A profile of config/settings.yaml.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")]
+Limit = Annotated[int, typer.Option(min=0, help="Most rows to show; 0: all of them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As a JSON array.")]
+
+
+def _opened(profile: str | None, overrides: list[str] | None, symbols: list[str] | None) -> tuple[Project, list[str]]:
+    project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
+    chosen = [str(keys_of(project.settings, symbol=name)["symbol"]) for name in symbols or project.settings.symbols]
+    return project, chosen
+
+
+@ticks.command("status")
+def status(
+    symbols: Symbols = None, profile: Profile = None, overrides: Overrides = None, as_json: AsJson = False
+) -> None:
+    """Files, rows, days, span and coverage of each symbol, and the checks that failed."""
+    from scalper_ml.layers.tick_tables import status_row
+
+    project, chosen = _opened(profile, overrides, symbols)
+    rows = [status_row(project, symbol) for symbol in chosen]
+    if as_json:
+        return print_json(rows)
+    columns = {"symbol": "left", "state": "left", "files": "right", "rows": "right", "days": "right"}
+    columns |= {"first": "left", "last": "left", "coverage": "right", "checks that failed": "left"}
+    cells = []
+    for row in rows:
+        failed = [f"[red]{name}[/red]" for name in row["blocked"]] + [f"{name} (warning)" for name in row["failed"]]
+        coverage = None if row["coverage"] is None else f"{row['coverage']:.1%}"
+        plain = (row[name] for name in ("symbol", "state", "files", "rows", "days", "first", "last"))
+        cells.append((*plain, coverage, ", ".join(failed) or "none"))
+    out = console()
+    out.print(table_of("Ticks", columns, cells))
+    for row in rows:
+        for name, description in row["blocked"].items():
+            out.print(f"{row['symbol']} is blocked by {name}: {description}", soft_wrap=True, markup=False)
+    return None
+
+
+@ticks.command("gaps")
+def gaps(
+    symbols: Symbols = None,
+    limit: Limit = 20,
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where trades are missing, or where there were none for long; the longest first."""
+    from scalper_ml.layers.tick_tables import gap_rows
+
+    project, chosen = _opened(profile, overrides, symbols)
+    rows = gap_rows(project, chosen)
+    shown = rows[: limit or None]
+    if as_json:
+        return print_json(shown)
+    columns = {"symbol": "left", "from": "left", "to": "left", "seconds": "right", "kind": "left", "missing": "right"}
+    cells = [
+        (row["symbol"], row["from"], row["to"], f"{row['seconds']:,.0f}", row["kind"], row["missing"]) for row in shown
+    ]
+    _print(f"Gaps ({_of(shown, rows)})", columns, cells)
+    return None
+
+
+@ticks.command("quarantine")
+def quarantine(
+    symbols: Symbols = None,
+    limit: Limit = 20,
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rows that were rejected, with file, line and reason."""
+    from scalper_ml.layers.tick_tables import quarantine_rows
+
+    project, chosen = _opened(profile, overrides, symbols)
+    rows = quarantine_rows(project, chosen)
+    shown = rows[: limit or None]
+    if as_json:
+        return print_json(shown)
+    columns = {"symbol": "left", "file": "left", "line": "right", "reason": "left", "raw": "left"}
+    cells = [tuple(row[name] for name in columns) for row in shown]
+    _print(f"Quarantine ({_of(shown, rows)})", columns, cells)
+    for reason, count in Counter(row["reason"] for row in rows).most_common():
+        console().print(f"{count:,} x {reason}", soft_wrap=True, highlight=False, markup=False)
+    return None
+
+
+def _of(shown: Sequence[object], rows: Sequence[object]) -> str:
+    return f"{len(rows):,}" if len(shown) == len(rows) else f"{len(shown):,} of {len(rows):,}; --limit 0 shows all"
+
+
+def _print(title: str, columns: dict[str, str], cells: Sequence[Sequence[object]]) -> None:
+    from rich.markup import escape
+
+    safe = [[escape(cell) if isinstance(cell, str) else cell for cell in row] for row in cells]
+    console().print(table_of(title, columns, safe))

@@ -1,0 +1,73 @@
+"""What the warehouse knows about ticks, as plain rows: for a look from outside, none of it is recomputed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from scalper_ml.clock import iso
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+from scalper_ml.warehouse import Manifest
+
+__all__ = ["gap_rows", "quarantine_rows", "status_row"]
+
+
+def status_row(project: Project, symbol: str) -> dict[str, Any]:
+    """One symbol: files, rows, days, first and last trade, coverage, and what failed.
+
+    Returns
+    -------
+    dict
+        `state` is ``none`` (nothing was ingested), ``blocked`` (the newest build failed) or ``ok``; `coverage` is the
+        share of minutes with a trade over all days on which the symbol was listed, None where there are none.
+    """
+    keys = {"symbol": symbol}
+    manifest, blocked = project.warehouse.manifest("ticks", keys), project.warehouse.blocked("ticks", keys)
+    summary: dict[str, Any] = manifest.summary if manifest else {}
+    failed = [check for check in manifest.checks if not check["passed"]] if manifest else []
+    return {
+        "symbol": symbol,
+        "state": "blocked" if blocked else "ok" if manifest else "none",
+        "files": summary.get("files", 0),
+        "rows": summary.get("rows", 0),
+        "days": summary.get("days", 0),
+        "first": summary.get("first"),
+        "last": summary.get("last"),
+        "coverage": _coverage(project, manifest) if manifest else None,
+        "failed": {check["name"]: check["description"] for check in failed},
+        "blocked": {check["name"]: check["description"] for check in blocked["failed"]} if blocked else {},
+    }
+
+
+def gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
+    """Gaps of some symbols, the longest first: stamps as text, length in seconds."""
+    rows = []
+    for symbol in symbols:
+        manifest = project.warehouse.manifest("ticks", {"symbol": symbol})
+        if manifest is None:
+            continue
+        table = project.warehouse.read_table(manifest, "gaps.parquet")
+        starts, ends = us(table["from_ts_us"]).tolist(), us(table["to_ts_us"]).tolist()
+        others = table.select(["kind", "missing", "last_id", "first_id"]).to_pylist()
+        for start, end, row in zip(starts, ends, others, strict=True):
+            rows.append({"symbol": symbol, "from": iso(start), "to": iso(end), "seconds": (end - start) / 1e6, **row})
+    return sorted(rows, key=lambda row: (-row["seconds"], row["symbol"], row["from"]))
+
+
+def quarantine_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
+    """Rejected rows of some symbols, by symbol, file and line."""
+    rows = []
+    for symbol in symbols:
+        manifest = project.warehouse.manifest("ticks", {"symbol": symbol})
+        if manifest is not None:
+            table = project.warehouse.read_table(manifest, "quarantine.parquet")
+            rows += [{"symbol": symbol, **row} for row in table.to_pylist()]
+    return rows
+
+
+def _coverage(project: Project, manifest: Manifest) -> float | None:
+    if "coverage.parquet" not in manifest.beside:
+        return None  # written by an earlier version
+    table = project.warehouse.read_table(manifest, "coverage.parquet", columns=["state", "share"])
+    states, shares = table["state"].to_pylist(), table["share"].to_pylist()
+    listed = [share for state, share in zip(states, shares, strict=True) if state != "not_listed"]
+    return sum(listed) / len(listed) if listed else None
