@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,6 +16,7 @@ from scalper_ml.schema import CLASSES
 __all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
 
 _FILE = "model.ubj"
+_NVIDIA: Final = Path("/proc/driver/nvidia")  # there where a driver found a card
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class XGBParams(ModelParams):
 
 
 def pick_device(wanted: str) -> Device:
-    """``cuda`` or ``cpu``: ``auto`` takes the GPU where the installed XGBoost was built for one.
+    """``cuda`` or ``cpu``: ``auto`` takes the GPU where there is one and the installed XGBoost was built for it.
 
     Raises
     ------
@@ -97,14 +101,22 @@ def pick_device(wanted: str) -> Device:
     """
     if wanted == "cpu":
         return "cpu"
-    import xgboost
-
-    able = bool(xgboost.build_info().get("USE_CUDA"))
+    able = _built_for_cuda()
     if wanted == "cuda" and not able:
         raise SettingsError(
             "device: cuda, but the installed XGBoost is a CPU build; install xgboost instead of xgboost-cpu"
         )
-    return "cuda" if able else "cpu"
+    return "cuda" if able and (wanted == "cuda" or _NVIDIA.exists()) else "cpu"
+
+
+@cache
+def _built_for_cuda() -> bool:
+    """By the name of the installed distribution where that says it: importing XGBoost takes seconds."""
+    if any(True for _ in distributions(name="xgboost-cpu")):
+        return False
+    import xgboost
+
+    return bool(xgboost.build_info().get("USE_CUDA"))
 
 
 class XGBClassifier:
