@@ -32,7 +32,8 @@ def print_json(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def table_of(title: str, columns: Mapping[str, str], rows: Iterable[Sequence[object]]) -> Table:
     """A plain table; `columns` maps a heading to ``left`` or ``right``."""
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    style = {"box": SIMPLE_HEAD, "pad_edge": False, "show_edge": False}
+    table = Table(title=title, title_justify="left", padding=(0, 1, 0, 0), **style)  # type: ignore[arg-type]
     for name, side in columns.items():
         table.add_column(name, justify="right" if side == "right" else "left", overflow="fold")
     for row in rows:

@@ -1,0 +1,264 @@
+"""``scalper ingest``: what it reads, what it says, and that a later run agrees with it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tickproject import DAY_MS, MS, TickProject, tape
+
+from scalper_ml.layers.ticks import TICKS_LAYER, build_ticks, read_all_ticks
+
+KEYS = {"symbol": "BTCUSDT"}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TickProject:
+    """An empty project."""
+    return TickProject.make(tmp_path / "project", monkeypatch)
+
+
+def cells(out: str, symbol: str) -> list[str]:
+    """The row of a symbol in a printed table."""
+    row = next(line for line in out.splitlines() if line.startswith(f"{symbol} "))
+    return row.replace(",", "").split()
+
+
+def test_what_is_shown_is_what_the_warehouse_holds(place: TickProject) -> None:
+    """Rows read, accepted, duplicate and quarantined add up, and are those of the partition and of its tables."""
+    bad = tape(1).replace("\n", "\nno,trade,at,all,9\n", 1)
+    place.put("in/BTCUSDT-1.csv", tape(0, 2))
+    place.put("in/BTCUSDT-2.csv", bad)
+    done = place.scalper("ingest", "in")
+    assert done.code == 0, done.err
+    new, files, read, accepted, duplicate, quarantined, days = map(int, cells(done.out, "BTCUSDT")[1:8])
+    assert (new, files, days) == (2, 2, 2)
+    assert accepted + duplicate + quarantined == read == 288 + 145
+    assert (duplicate, quarantined) == (144, 1)
+    project = place.open()
+    manifest = project.warehouse.require("ticks", KEYS)
+    assert read_all_ticks(project, manifest).num_rows == accepted
+    assert project.warehouse.read_table(manifest, "quarantine.parquet").num_rows == quarantined
+    assert sum(project.warehouse.read_table(manifest, "observations.parquet")["read"].to_pylist()) == read
+
+
+def test_all_configured_symbols_that_have_a_file_are_ingested(place: TickProject) -> None:
+    """Without --symbol, every configured symbol with a file there is read, and no other."""
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    place.put("in/SOLUSDT-1.csv", tape(0))
+    assert place.scalper("ingest", "in").code == 0
+    assert place.days("BTCUSDT")
+    assert not place.days("ETHUSDT")
+    place.put("in/ETHUSDT-1.csv", tape(0))
+    done = place.scalper("ingest", "in")
+    assert (cells(done.out, "BTCUSDT")[1], cells(done.out, "ETHUSDT")[1]) == ("0", "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["in", "--symbol", "SOLUSDT"], "symbol 'SOLUSDT' is not configured"),
+        (["in", "--symbol", "ETHUSDT"], "no file of ['ETHUSDT']"),
+        (["in/SOLUSDT-1.csv"], "no file of a configured symbol ['BTCUSDT', 'ETHUSDT']"),
+        (["in", "--since", "2024-01-01"], "--since and --until are for ccxt:EXCHANGE"),
+        (["in", "--duplicates", "perhaps"], "source.duplicates"),
+        (["in", "--profile", "demo"], "a planted market is no place for real trades"),
+        (["ccxt:kraken"], "expected ccxt:EXCHANGE with --since and --until"),
+        (["ccxt:kraken", "--since", "yesterday", "--until", "2024-01-02"], "--since 'yesterday': expected a day"),
+    ],
+)
+def test_wrong_usage_is_named(place: TickProject, arguments: list[str], said: str) -> None:
+    """Wrong usage ends with code 2, names what was wrong, and writes nothing."""
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    place.put("in/SOLUSDT-1.csv", tape(0))
+    before = place.tree()
+    done = place.scalper("ingest", *arguments)
+    assert done.code == 2
+    assert said in done.err
+    assert place.tree() == before
+
+
+def test_a_file_of_any_name_is_read_if_the_symbol_is_named(place: TickProject) -> None:
+    """A single file may be called anything where --symbol says whose trades it holds."""
+    path = place.put("in/trades of monday.csv", tape(0))
+    assert place.scalper("ingest", str(path)).code == 2
+    assert place.scalper("ingest", str(path), "--symbol", "BTCUSDT").code == 0
+    assert len(place.days()) == 1
+
+
+def test_a_dry_run_writes_nothing(place: TickProject) -> None:
+    """--dry-run tells new, known, replaced and refused files apart and leaves every file and folder as it was."""
+    old = place.put("in/BTCUSDT-1.csv", tape(0))
+    place.put("in/BTCUSDT-2.csv", tape(1))
+    before = place.tree()
+    done = place.scalper("ingest", "in", "--dry-run")
+    assert [cells(line + "\n", "BTCUSDT")[2:] for line in done.out.splitlines() if "BTCUSDT" in line] == [
+        [str(len(tape(day))), "csv", "new"] for day in (0, 1)
+    ]
+    assert place.tree() == before
+    place.scalper("ingest", "in")
+    old.write_text(tape(0, step_s=300))
+    place.put("in/BTCUSDT-3.csv", "this,is,no,file,of\n1,2,3,4,5\n")
+    before = place.tree()
+    done = place.scalper("ingest", "in", "--dry-run")
+    states = {line.split()[1]: line.split()[-1] for line in done.out.splitlines() if line.startswith("BTCUSDT ")}
+    assert states == {"BTCUSDT-1.csv": "replaced", "BTCUSDT-2.csv": "known", "BTCUSDT-3.csv": "refused"}
+    assert done.code == 1
+    assert "BTCUSDT-3.csv" in done.err
+    assert place.tree() == before
+
+
+def test_a_second_ingest_writes_nothing(place: TickProject) -> None:
+    """Over unchanged files nothing in the warehouse is touched, and it is said."""
+    place.put("in/BTCUSDT-1.csv", tape(0, 3))
+    written_ns = (MS + 9 * DAY_MS) * 1_000_000  # long ago, so that the file counts as settled
+    os.utime(place.folder / "in" / "BTCUSDT-1.csv", ns=(written_ns, written_ns))
+    first = place.scalper("ingest", "in")
+    before = place.tree()
+    second = place.scalper("ingest", "in")
+    assert "nothing new" in second.out
+    assert "nothing new" not in first.out
+    assert cells(second.out, "BTCUSDT")[2:] == cells(first.out, "BTCUSDT")[2:]
+    assert place.tree() == before
+
+
+def test_what_was_ingested_elsewhere_stays_and_stays_fresh(place: TickProject) -> None:
+    """Files of another place are part of the ticks: a run over the configured folder keeps them and builds once."""
+    place.put("elsewhere/BTCUSDT-1.csv", tape(0))
+    place.put("ticks/BTCUSDT-2.csv", tape(1))
+    project = place.open()
+    assert place.scalper("ingest", "elsewhere").code == 0
+    assert not TICKS_LAYER.fresh(project, KEYS)  # the folder holds a file that was never read
+    build_ticks(project, KEYS)
+    assert len(place.days()) == 2
+    assert TICKS_LAYER.fresh(project, KEYS)
+    assert "nothing new" in place.scalper("ingest", "elsewhere").out
+    assert TICKS_LAYER.fresh(project, KEYS)
+    (place.folder / "elsewhere" / "BTCUSDT-1.csv").unlink()
+    assert TICKS_LAYER.fresh(project, KEYS)
+    place.put("ticks/BTCUSDT-2.csv", tape(1, step_s=300))
+    assert not TICKS_LAYER.fresh(project, KEYS)
+    build_ticks(project, KEYS)
+    assert read_all_ticks(project, project.warehouse.require("ticks", KEYS)).num_rows == 144 + 288
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_files_of_elsewhere_are_read_again_where_that_is_needed(place: TickProject, there: bool) -> None:
+    """After a change of how files are read, files of another place are read again if they are still there."""
+    outside = place.put("elsewhere/BTCUSDT-1.csv", tape(0))
+    place.put("ticks/BTCUSDT-2.csv", tape(0, 2))
+    place.scalper("ingest", "elsewhere")
+    if not there:
+        outside.unlink()
+    project = place.open("source.duplicates=drop")
+    manifest = build_ticks(project, KEYS)
+    assert manifest.summary["rows"] == 288
+    withdrawn = next(check for check in manifest.checks if check["name"] == "withdrawn")
+    assert withdrawn["passed"] is there
+    assert manifest.summary["files"] == 2
+    assert TICKS_LAYER.fresh(project, KEYS)
+
+
+def test_a_refused_file_blocks_until_it_is_gone(place: TickProject) -> None:
+    """A file that cannot be read ends with code 1 and blocks the ticks, whose last good state stays; then it passes."""
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    assert place.scalper("ingest", "in").code == 0
+    good = place.days()
+    wrong = place.put("in/BTCUSDT-2.csv", "this,is,no,file,of\n1,2,3,4,5\n")
+    done = place.scalper("ingest", "in")
+    assert done.code == 1
+    assert "BTCUSDT-2.csv" in done.err
+    assert "BTCUSDT-2.csv" in json.dumps(place.open().warehouse.blocked("ticks", KEYS))
+    assert place.days() == good
+    status = json.loads(place.scalper("ticks", "status", "--symbol", "BTCUSDT", "--json").out)
+    assert [row["state"] for row in status] == ["blocked"]
+    wrong.unlink()
+    assert place.scalper("ingest", "in").code == 0
+    assert place.open().warehouse.blocked("ticks", KEYS) is None
+    assert place.days() == good
+
+
+def test_rows_of_a_file_that_failed_a_check_go_with_it(place: TickProject) -> None:
+    """A check that blocks keeps the rows out; once the file is taken away they are nowhere, not even set aside."""
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    early = place.put("in/BTCUSDT-2.csv", tape(1))
+    os.utime(early, ns=(MS * 1_000_000, MS * 1_000_000))  # written a day before its last trade
+    for _ in range(2):
+        done = place.scalper("ingest", "in")
+        assert done.code == 1
+        assert cells(done.out, "BTCUSDT")[-1] == "clock"
+        assert "clock" in done.err
+        assert not place.days()
+    early.unlink()
+    assert place.scalper("ingest", "in").code == 0
+    assert len(place.days()) == 1
+
+
+def test_an_option_that_the_settings_do_not_know_is_noted(place: TickProject) -> None:
+    """--duplicates other than the settings is obeyed, and it is said that a run would undo it."""
+    rows = [",".join(line.split(",")[:4]) for line in tape(0).splitlines()]
+    place.put("in/BTCUSDT-1.csv", "\n".join([*rows, *rows[1:11]]) + "\n")
+    done = place.scalper("ingest", "in", "--duplicates", "drop")
+    assert done.code == 0
+    assert cells(done.out, "BTCUSDT")[4:6] == ["144", "10"]
+    assert "source.duplicates is 'keep' in the settings and was 'drop' here" in done.err
+    assert place.scalper("ingest", "in", "--duplicates", "keep").err == ""
+
+
+class OneDay:
+    """An exchange with trades every hour, in pages of ten."""
+
+    id = "fakex"
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def milliseconds(self) -> int:
+        return MS + 50 * DAY_MS
+
+    def fetch_trades(self, symbol: str, since: int | None = None, limit: int | None = None, params: Any = None) -> Any:
+        self.asked += 1
+        assert symbol == "BTC/USDT"
+        stamps = [MS + hour * 3_600_000 for hour in range(48)]
+        return [
+            {"id": str(k), "timestamp": at, "symbol": symbol, "side": "buy", "price": 100.5, "amount": 2.0}
+            for k, at in enumerate(stamps)
+            if since is None or at >= since
+        ][:10]
+
+
+def test_trades_over_rest(place: TickProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ccxt:EXCHANGE with a window asks for its days once, and their origin is the exchange and its market."""
+    exchange = OneDay()
+    monkeypatch.setattr("scalper_ml.remote.rest._exchange", lambda name: exchange)
+    window = ("--symbol", "BTCUSDT", "--since", "2024-01-01", "--until", "2024-01-02T12:00:00Z")
+    done = place.scalper("ingest", "ccxt:fakex", *window)
+    assert done.code == 0, done.err
+    assert cells(done.out, "BTCUSDT")[1:5] == ["2", "2", "36", "36"]
+    warehouse = place.open().warehouse
+    table = warehouse.read_table(warehouse.require("ticks", KEYS), "observations.parquet")
+    assert set(table["origin"].to_pylist()) == {"ccxt:fakex/BTC/USDT"}
+    asked = exchange.asked
+    assert "nothing new" in place.scalper("ingest", "ccxt:fakex", *window).out
+    assert exchange.asked == asked
+
+
+def test_ingest_needs_neither_dagster_nor_compiled_code_to_see_that_nothing_is_new(place: TickProject) -> None:
+    """The command does not import Dagster, and where nothing is new no kernel, pandas or SciPy either."""
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    assert place.scalper("ingest", "in").code == 0
+    code = (
+        "import sys; from scalper_ml.cli import main; sys.argv = ['scalper', 'ingest', 'in']; main_ = main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print([name for name in ('dagster', 'scalper_assets', 'numba', 'pandas', 'scipy') if name in sys.modules])"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALPER")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=place.folder, capture_output=True, text=True, check=True, env=kept
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "nothing new" in done.stdout
