@@ -8,10 +8,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bars, driver, features, ingest
+from bench import bars, driver, features, ingest, planning
 from bench.measure import Figure
 
-BENCHMARKS = {"ingest": ingest.run, "bars": bars.run, "features": features.run, "driver": driver.run}
+BENCHMARKS = {
+    "ingest": ingest.run,
+    "planning": planning.run,
+    "bars": bars.run,
+    "features": features.run,
+    "driver": driver.run,
+}
 
 
 def main(names: list[str]) -> None:

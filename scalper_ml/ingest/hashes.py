@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,20 +73,25 @@ class FileHashes:
         InputError
             If a file cannot be read.
         """
-        found = [self._one(path, origins.get(path, str(path.parent))) for path in paths]
+        resolved = {folder: folder.resolve() for folder in {path.parent for path in paths}}
+        names = [os.path.join(resolved[path.parent], path.name) for path in paths]
+        found = [self._one(path, name, origins.get(path)) for path, name in zip(paths, names, strict=True)]
         known: dict[str, list[int | str]] = {
-            str(one.path.resolve()): [one.size, one.modified_ns, one.sha256] for one in found if _settled(one)
+            name: [one.size, one.modified_ns, one.sha256]
+            for name, one in zip(names, found, strict=True)
+            if _settled(one)
         }
         merged = {**self._known, **known}
         if remember and merged != self._known:
             self._known = merged
-            atomic_write(self._memory, canonical_json(merged, indent=0))
+            atomic_write(self._memory, canonical_json(merged))
         return found
 
-    def _one(self, path: Path, origin: str) -> SourceHash:
+    def _one(self, path: Path, name: str, origin: str | None) -> SourceHash:
+        origin = str(path.parent) if origin is None else origin
         try:
             state = path.stat()
-            known = self._known.get(str(path.resolve()))
+            known = self._known.get(name)
             if known and known[:2] == [state.st_size, state.st_mtime_ns]:
                 return SourceHash(path, str(known[2]), state.st_size, state.st_mtime_ns, origin)
             digest = hashlib.sha256()

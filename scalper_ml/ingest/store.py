@@ -9,7 +9,7 @@ where joining could not tell: a file was replaced, or rows of one id contradict 
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +106,9 @@ class StoreState:
 
     def to_json(self) -> bytes:
         """As canonical JSON."""
-        return canonical_json(asdict(self), indent=0)
+        plain = {**_fields(self), "days": {name: _fields(day) for name, day in self.days.items()}}
+        plain |= {name: [_fields(file) for file in getattr(self, name)] for name in ("files", "replaced")}
+        return canonical_json(plain)
 
     @classmethod
     def from_json(cls, data: bytes) -> "StoreState":
@@ -140,6 +142,11 @@ class StoreState:
         """Every row that was rejected, by file and line."""
         conflicts = [row for day in self.days.values() for row in day.conflicts]
         return sorted([*(row for rows in self.rejected.values() for row in rows), *conflicts])
+
+
+def _fields(one: StoreState | Day | Observation) -> dict[str, Any]:
+    """As `dataclasses.asdict`, without a copy of all that is below."""
+    return {each.name: getattr(one, each.name) for each in fields(one)}
 
 
 def _rows(day: dict[str, Any]) -> dict[str, Any]:
