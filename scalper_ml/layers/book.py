@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from scalper_ml.ingest.base import Counts
 from scalper_ml.ingest.hashes import SourceHash
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.context import observation
-from scalper_ml.layers.feed_files import feed_hashes
+from scalper_ml.layers.feed_files import feed_hashes, spelled_in
 from scalper_ml.project import Project
 from scalper_ml.schema import OBSERVATIONS, QUARANTINE, conform, us
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
@@ -117,7 +117,8 @@ def _build(project: Project, keys: Keys) -> Manifest:
         try:
             gathered = _Gathered()
             for source in sources:
-                gathered.add(source, read_book_file(source.path, reading), spool)
+                spelled = replace(reading, symbol=spelled_in(source.path.name, symbol) or symbol)
+                gathered.add(source, read_book_file(source.path, spelled), spool)
             gathered.check_formats()
             built = bars_of_quotes(
                 open_us,

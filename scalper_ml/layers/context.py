@@ -31,7 +31,7 @@ from scalper_ml.ingest.lines import fields_of, first_lines
 from scalper_ml.ingest.records import is_record_file
 from scalper_ml.ingest.sniff import read_klines
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.feed_files import feed_hashes
+from scalper_ml.layers.feed_files import feed_hashes, spelled_in
 from scalper_ml.project import Project
 from scalper_ml.schema import CONTEXT, OBSERVATIONS, QUARANTINE, conform, stamps, us
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
@@ -64,7 +64,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
 def _build(project: Project, keys: Keys) -> Manifest:
     settings, symbol = project.settings.context, str(keys["symbol"])
     sources, inputs = _sources(project, symbol), _inputs(project, keys)
-    read = {one: _read(one.path, symbol, settings.delay_s) for one in sources}
+    read = {one: _read(one.path, spelled_in(one.path.name, symbol) or symbol, settings.delay_s) for one in sources}
     files = {one: file for one, file in read.items() if file is not None}
     merged = merge_context(list(files.values())) if files else _NONE
     table = conform(merged.table, CONTEXT, f"context {symbol}")

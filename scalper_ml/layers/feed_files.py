@@ -11,15 +11,18 @@ from scalper_ml.errors import InputError
 from scalper_ml.ingest.hashes import FileHashes, SourceHash
 from scalper_ml.project import Project
 
-__all__ = ["feed_files", "feed_hashes", "names_symbol"]
+__all__ = ["feed_files", "feed_hashes", "spelled_in"]
 
 _SUFFIXES: Final = (".csv", ".json", ".jsonl", ".feather", ".parquet", ".txt", ".log", ".zip", ".gz", ".zst")
+_CONTRACTS: Final = ("SWAP", "PERP", "PERPETUAL")
 _WORD: Final = re.compile(r"[0-9A-Za-z]+")
 _WILD: Final = re.compile(r"[*?\[]")
 
 
-def names_symbol(name: str, symbol: str) -> bool:
-    """Whether a file's name spells a symbol: as whole words side by side, in any case.
+def spelled_in(name: str, symbol: str) -> str | None:
+    """How a file's name spells a symbol: as whole words side by side, in any case; None where it does not.
+
+    A word that tells the contract belongs to the spelling, as the venue's own columns have it.
 
     Raises
     ------
@@ -28,25 +31,27 @@ def names_symbol(name: str, symbol: str) -> bool:
 
     Examples
     --------
-    >>> [names_symbol(name, "SOLUSDT") for name in ("SOL-USDT-SWAP_open_interest.csv.gz", "solusdt_20240808.gz")]
-    [True, True]
-    >>> [names_symbol(name, "SOLUSDT") for name in ("tardis_binance-futures_SOLUSDT_2020-02-22.csv", "SOLUSDTM.csv")]
-    [True, False]
+    >>> [spelled_in(name, "SOLUSDT") for name in ("SOL-USDT-SWAP_open_interest.csv.gz", "solusdt_20240808.gz")]
+    ['SOL-USDT-SWAP', 'solusdt']
+    >>> [spelled_in(name, "SOLUSDT") for name in ("binance-futures_SOLUSDT_2020-02-22.csv", "SOLUSDTM.csv")]
+    ['SOLUSDT', None]
     """
-    words = [word.upper() for word in _WORD.findall(name)]
-    for first in range(len(words)):
-        for end in range(first + 1, len(words) + 1):
-            spelled = "".join(words[first:end])
-            if spelled == symbol:
-                if end < len(words) and _is_short_day(words[end]):
+    words = list(_WORD.finditer(name))
+    for first, begin in enumerate(words):
+        text = ""
+        for end, word in enumerate(words[first:], first + 1):
+            text += word.group().upper()
+            if text == symbol:
+                after = words[end].group() if end < len(words) else ""
+                if _is_short_day(after):
                     raise InputError(
-                        f"{name}: {words[end]} after {symbol} can be the delivery day of another contract or the day "
+                        f"{name}: {after} after {symbol} can be the delivery day of another contract or the day "
                         "of the file; expected a day as YYYYMMDD, or no file of a delivery contract - rename or move it"
                     )
-                return True
-            if not symbol.startswith(spelled):
+                return name[begin.start() : (words[end] if after.upper() in _CONTRACTS else word).end()]
+            if not symbol.startswith(text):
                 break
-    return False
+    return None
 
 
 def feed_files(folder: Path, symbol: str, symbols: Sequence[str]) -> list[Path]:
@@ -72,9 +77,9 @@ def feed_files(folder: Path, symbol: str, symbols: Sequence[str]) -> list[Path]:
     else:
         raise InputError(f"{folder}: no such folder; expected one with files whose names spell {symbol}")
     wanted = [path for path in paths if path.name.lower().endswith(_SUFFIXES) and not path.name.startswith(".")]
-    found = [path for path in wanted if names_symbol(path.name, symbol) and path.is_file()]
+    found = [path for path in wanted if spelled_in(path.name, symbol) and path.is_file()]
     for path in found:
-        others = [other for other in symbols if other != symbol and names_symbol(path.name, other)]
+        others = [other for other in symbols if other != symbol and spelled_in(path.name, other)]
         if others:
             raise InputError(
                 f"{path}: its name spells {symbol} and {others}; expected one symbol - rename it, or move it away"
