@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,7 @@ from scalper_ml.schema import QUOTES, us
 
 __all__ = ["BarsOfFiles", "QuoteSpool", "bars_of_quotes", "quotes_in_order", "sorted_depths"]
 
-_VALUES = ("event_ts_us", "bid", "bid_qty", "ask", "ask_qty")
+_VALUES: Final = ("bid", "bid_qty", "ask", "ask_qty")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ def quotes_in_order(spools: Sequence[QuoteSpool]) -> Iterator[tuple[pa.Table, in
     """Quotes of all files in order of known time, in pieces.
 
     Files may overlap: what is known after the next file begins waits for that file. A quote with an update id that
-    repeats another in everything but the known time counts once, when it was first known.
+    repeats another in id and values counts once, when it was first known: two recorders have two known times, and
+    for a quote that the venue does not stamp two event times.
 
     Yields
     ------
@@ -52,7 +55,9 @@ def quotes_in_order(spools: Sequence[QuoteSpool]) -> Iterator[tuple[pa.Table, in
     """
     ordered = sorted(spools, key=lambda spool: (spool.first_us, spool.sha256))
     waiting = QUOTES.empty_table()
-    for spool, after in zip(ordered, [*ordered[1:], None], strict=True):
+    if not ordered:
+        yield waiting, None
+    for spool, after in zip_longest(ordered, ordered[1:]):
         held = pq.read_table(spool.path).cast(QUOTES)
         held = _ordered(pa.concat_tables([waiting, held])) if waiting.num_rows else held
         if after is None:
@@ -61,8 +66,6 @@ def quotes_in_order(spools: Sequence[QuoteSpool]) -> Iterator[tuple[pa.Table, in
             cut = int(np.searchsorted(us(held["ts_us"]), after.first_us))
             waiting = held.slice(cut)
             yield held.slice(0, cut), after.first_us
-    if not ordered:
-        yield waiting, None
 
 
 def _ordered(quotes: pa.Table) -> pa.Table:
@@ -72,16 +75,12 @@ def _ordered(quotes: pa.Table) -> pa.Table:
     named = order[ids[order] >= 0]
     if len(np.unique(ids[named])) == len(named):
         return quotes.take(pa.array(order))
-    keys = [ids[named], *(_plain(quotes, name)[named] for name in _VALUES)]
+    keys = [ids[named], *(quotes[name].to_numpy()[named] for name in _VALUES)]
     by_key = np.lexsort((np.arange(len(named)), *reversed(keys)))
     same = np.logical_and.reduce([key[by_key[1:]] == key[by_key[:-1]] for key in keys])
     again = np.zeros(quotes.num_rows, dtype=bool)
     again[named[by_key[1:][same]]] = True
     return quotes.take(pa.array(order[~again[order]]))
-
-
-def _plain(quotes: pa.Table, name: str) -> np.ndarray:
-    return us(quotes[name]) if name.endswith("ts_us") else quotes[name].to_numpy()
 
 
 def sorted_depths(depths: Iterable[pa.Table]) -> pa.Table:
