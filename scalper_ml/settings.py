@@ -453,9 +453,8 @@ def _parse(text: str, source: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SettingsError(
-            f"{source}: value {text!r} is not valid YAML - {getattr(error, 'problem', error)}"
-        ) from None
+        shown = "(not shown)" if "options" in source.lower() else repr(text)
+        raise SettingsError(f"{source}: value {shown} is not valid YAML - {getattr(error, 'problem', error)}") from None
 
 
 def _overlay(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scalper_ml.errors import ContractError, InputError, SourceError
 from scalper_ml.ingest.hashes import SourceHash
 from scalper_ml.layers.base import Keys
-from scalper_ml.layers.tick_sources import source_hashes, tick_inputs
+from scalper_ml.layers.tick_sources import published_ticks, source_hashes, tick_inputs
 from scalper_ml.project import Project
 from scalper_ml.remote.files import Published
 from scalper_ml.remote.landing import Landing
@@ -99,7 +99,7 @@ def ingest_files(
     new = 0
     try:
         sources = source_hashes(project, symbol, files)
-        published = warehouse.manifest("ticks", keys)
+        published = published_ticks(project, keys)
         new = len({one.sha256 for one in sources} - set(published.inputs["files"] if published else ()))
         if published and warehouse.fresh("ticks", keys, tick_inputs(project, keys, sources)):
             return Ingested(symbol, 0, published)

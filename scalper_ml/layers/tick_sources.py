@@ -18,14 +18,23 @@ from scalper_ml.remote.files import Watch
 from scalper_ml.remote.places import Located, Place
 from scalper_ml.remote.retry import RetryPolicy
 from scalper_ml.remote.sources import is_remote
+from scalper_ml.warehouse import Manifest
 
 if TYPE_CHECKING:
     from scalper_ml.ingest.synthetic import SyntheticSpec
 
 __all__ = [
-    "bring_sources", "file_hashes", "place_of", "source_hashes", "synthetic_spec", "tick_inputs", "tick_inputs_of",
-    "tick_reading", "tick_sources",
-]  # fmt: skip
+    "bring_sources",
+    "file_hashes",
+    "place_of",
+    "published_ticks",
+    "source_hashes",
+    "synthetic_spec",
+    "tick_inputs",
+    "tick_inputs_of",
+    "tick_reading",
+    "tick_sources",
+]
 
 
 def synthetic_spec(project: Project, symbol: str) -> "SyntheticSpec":
@@ -119,6 +128,17 @@ def tick_inputs_of(project: Project, keys: Keys, files: Iterable[str]) -> dict[s
     }
 
 
+def published_ticks(project: Project, keys: Keys) -> Manifest | None:
+    """The ticks that a build adds to: a planted market adds to nothing, and nothing is added to one."""
+    manifest = project.warehouse.manifest("ticks", keys)
+    planted = project.settings.source.kind == "synthetic"
+    if manifest is None or ("market" in manifest.inputs) != planted:
+        return None
+    if planted and manifest.inputs["market"] != synthetic_spec(project, str(keys["symbol"])).hash:
+        return None
+    return manifest
+
+
 def tick_inputs(project: Project, keys: Keys, sources: Iterable[SourceHash] | None = None) -> dict[str, Any]:
     """What the ticks would depend on after a build: files that were read stay, those at the place come to them.
 
@@ -127,7 +147,7 @@ def tick_inputs(project: Project, keys: Keys, sources: Iterable[SourceHash] | No
     sources : iterable of SourceHash, optional
         Instead of the files at the configured place.
     """
-    published = project.warehouse.manifest("ticks", keys)
+    published = published_ticks(project, keys)
     known = set(published.inputs["files"]) if published else set[str]()
     here = tick_sources(project, str(keys["symbol"])) if sources is None else sources
     return tick_inputs_of(project, keys, known | {one.sha256 for one in here})

@@ -19,6 +19,7 @@ from scalper_ml.layers.tick_sources import (
     bring_sources,
     file_hashes,
     place_of,
+    published_ticks,
     synthetic_spec,
     tick_inputs,
     tick_inputs_of,
@@ -111,7 +112,7 @@ def build_ticks(
             elsewhere=lambda files: _unmoved(project, symbol, files),
             save_every_s=save_every_s,
         )
-        state = store.ingest(sources, warehouse.manifest("ticks", keys))
+        state = store.ingest(sources, published_ticks(project, keys))
         inputs = tick_inputs_of(project, keys, (file.sha256 for file in state.files))
         manifest = _publish(project, keys, state, inputs, sources)
         if warehouse.blocked("ticks", keys):

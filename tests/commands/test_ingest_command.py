@@ -1,5 +1,6 @@
 """``scalper ingest``: what it reads, what it says, and that a later run agrees with it."""
 
+import io
 import json
 import os
 import subprocess
@@ -7,9 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+from rich.console import Console
 from tickproject import DAY_MS, MS, TickProject, tape
 
+from scalper_ml.commands.console import watcher
+from scalper_ml.ingest.store import Progress
 from scalper_ml.layers.ticks import TICKS_LAYER, build_ticks, read_all_ticks
 
 KEYS = {"symbol": "BTCUSDT"}
@@ -262,3 +267,57 @@ def test_ingest_needs_neither_dagster_nor_compiled_code_to_see_that_nothing_is_n
     )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "nothing new" in done.stdout
+
+
+def test_a_planted_market_and_real_trades_do_not_mix(place: TickProject) -> None:
+    """Ticks of a planted market are not added to: real files in the same warehouse begin anew, and so the other way."""
+    market = {"level": "null", "sigma_bps": 10.0, "start_price": 100.0}
+    synthetic = (
+        "source.kind=synthetic", "source.folder=planted", "source.days=1", "symbols=[BTCUSDT]",
+        f"source.markets={{BTCUSDT: {json.dumps(market)}}}",
+    )  # fmt: skip
+    planted = place.open(*synthetic)
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    place.scalper("ingest", "in")
+    real = place.days()
+    build_ticks(planted, KEYS)
+    assert TICKS_LAYER.fresh(planted, KEYS)
+    assert not real.keys() & place.days().keys()
+    assert place.scalper("ingest", "in").code == 0
+    assert place.days() == real
+
+
+def test_a_watcher_draws_on_a_terminal() -> None:
+    """On a terminal the file, the rows and the rate are drawn; elsewhere nothing is."""
+    out = io.StringIO()
+    terminal = Console(file=out, force_terminal=True, width=160)
+    with watcher(terminal) as watch:
+        watch.fetching("BTCUSDT-1.zip", 10, 20)
+        tell = watch.reading("BTCUSDT")
+        assert tell is not None
+        tell(Progress("BTCUSDT-1.zip", 5_000_000, 50, 100))
+    assert "BTCUSDT BTCUSDT-1.zip" in out.getvalue()
+    assert "5,000,000 rows" in out.getvalue()
+    assert "M rows/s" in out.getvalue()
+    with watcher(Console(file=io.StringIO())) as silent:
+        assert silent.reading("BTCUSDT") is None
+
+
+@pytest.mark.parametrize(
+    "location", ["more/*/BTC*.csv", "file://{root}/more/a", "more/a/BTCUSDT-1.csv", "memory://more"]
+)
+def test_a_place_may_be_many_things(place: TickProject, location: str) -> None:
+    """A glob, a file address, one file and an object store are read, as source and on the command line."""
+    path = place.put("more/a/BTCUSDT-1.csv", tape(0, 2))
+    store = fsspec.filesystem("memory")
+    store.pipe("/more/BTCUSDT-1.csv", path.read_bytes())
+    location = location.format(root=place.folder)
+    build_ticks(place.open(f"source.folder={location}"), KEYS)
+    expected = place.days()
+    assert len(expected) == 2
+    other = TickProject.make(place.folder.parent / "other", place.patch)
+    other.put("more/a/BTCUSDT-1.csv", path.read_text())
+    done = other.scalper("ingest", location)
+    assert done.code == 0, done.err
+    assert other.days() == expected
+    store.rm("/more", recursive=True)
