@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.project import Project
+from scalper_ml.quality.coverage import coverage_plot
 from scalper_ml.reports import plots
 from scalper_ml.schema import CLASSES
 from scalper_ml.warehouse import Manifest
@@ -16,16 +18,23 @@ __all__ = ["describe", "plain"]
 
 Metadata = dict[str, Any]
 
+SHOWN = 20  # rows of a table of files or gaps
+
 
 def plain(values: Mapping[str, Any]) -> Metadata:
-    """Numbers and text as they are, everything else as JSON."""
+    """Numbers rounded for reading and text as it is, everything else as JSON."""
     return {
-        name.lower().replace(" ", "_"): value
+        name.lower().replace(" ", "_"): _readable(value)
         if isinstance(value, bool | int | float | str)
         else MetadataValue.json(value)
         for name, value in values.items()
         if value is not None
     }
+
+
+def _readable(value: Any) -> Any:
+    """A number with six significant digits; anything else as it is."""
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def describe(project: Project, manifest: Manifest) -> Metadata:
@@ -64,7 +73,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     """Records of equal keys as a table; nested values as JSON."""
     flat = [
         {
-            k: v if isinstance(v, bool | int | float | str) else ("-" if v is None else json.dumps(v))
+            k: _readable(v) if isinstance(v, bool | int | float | str) else ("-" if v is None else json.dumps(v))
             for k, v in row.items()
         }
         for row in rows
@@ -73,15 +82,47 @@ def _table(rows: list[dict[str, Any]]) -> Any:
 
 
 def _ordered(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The named values of a row, rounded for reading."""
-    return {name: round(row[name], 4) if isinstance(row[name], float) else row[name] for name in names}
+    """The named values of a row."""
+    return {name: row[name] for name in names}
 
 
 def _ticks(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
-    return plain(
-        {k: summary[k] for k in ("read", "duplicate", "quarantined", "days", "first", "last", "buyer_share")}
-    ) | {"files": _table(summary["files"])}
+    names = ("files", "format", "read", "duplicate", "quarantined", "days", "first", "last", "listed", "delisted")
+    beside = {name: project.warehouse.read_table(manifest, f"{name}.parquet") for name in ("observations", "gaps")}
+    files = [
+        {"file": row["file"], "bytes": row["bytes"], "read": row["read"], "quarantined": row["quarantined"],
+         "from": _day(row["first_ts_us"]), "to": _day(row["last_ts_us"]), "sha256": row["sha256"][:12]}
+        for row in beside["observations"].slice(max(beside["observations"].num_rows - SHOWN, 0)).to_pylist()
+    ]  # fmt: skip
+    gaps = sorted(beside["gaps"].to_pylist(), key=lambda row: row["from_ts_us"] - row["to_ts_us"])[:SHOWN]
+    return {
+        "coverage": _plot(
+            coverage_plot(project.warehouse.read_table(manifest, "coverage.parquet")), "share of minutes with trades"
+        ),
+        **plain({k: summary[k] for k in names}),
+        "newest_files": _table(files),
+        "longest_gaps": _table(
+            [
+                {"kind": row["kind"], "from": _second(row["from_ts_us"]), "to": _second(row["to_ts_us"]),
+                 "missing": row["missing"]}
+                for row in gaps
+            ]
+        ),
+    }  # fmt: skip
+
+
+def _event_bars(project: Project, manifest: Manifest) -> Metadata:
+    counts = {name.removesuffix(".parquet"): manifest.summary[name.removesuffix(".parquet")] for name in manifest.files}
+    return {"bars": _table([{"kind": kind, "bars": count} for kind, count in counts.items()])}
+
+
+def _day(stamp: datetime | None) -> str:
+    return "-" if stamp is None else f"{stamp:%Y-%m-%d}"
+
+
+def _second(stamp: datetime | None) -> str:
+    return "-" if stamp is None else f"{stamp:%Y-%m-%d %H:%M:%S}"
 
 
 def _bars(project: Project, manifest: Manifest) -> Metadata:
@@ -141,8 +182,8 @@ def _datasets(project: Project, manifest: Manifest) -> Metadata:
             "rows": part["rows"],
             "effective": round(part["n_eff"], 1),
             **{name: round(share, 4) for name, share in part["class_shares"].items()},
-            "from": part["first_t0"],
-            "known by": part["last_t1"],
+            "from": part["first_t0"][:16],
+            "known by": part["last_t1"][:16],
         }
         for role, part in summary["roles"].items()
     ]
@@ -174,24 +215,30 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
         "ece",
         "ece_excess",
     )
-    metrics = [
-        {
-            "role": role,
-            "balanced_accuracy": round(values["balanced_accuracy"]["value"], 4),
-            "95 % interval": json.dumps([round(bound, 4) for bound in values["balanced_accuracy"]["ci"] or []]),
-            "chance": round(values["balanced_accuracy"]["chance"], 4),
-            **{name: round(values[name], 4) for name in names},
+    by_role = {
+        role: {
+            "balanced_accuracy": values["balanced_accuracy"]["value"],
+            "its 95 % interval": json.dumps([round(bound, 4) for bound in values["balanced_accuracy"]["ci"] or []]),
+            "its chance": values["balanced_accuracy"]["chance"],
+            **{name: values[name] for name in names},
         }
         for role, values in summary["metrics"].items()
-    ]
+    }
+    rows = next(iter(by_role.values()))
+    metrics = [{"metric": row, **{role: values[row] for role, values in by_role.items()}} for row in rows]
     return {
         "bundle_id": summary["bundle_id"][:16],
         **plain({"best_iteration": summary["best_iteration"], "temperature": summary["calibration"]["temperature"]}),
-        "select_balanced_accuracy": float(select["balanced_accuracy"]["value"]),
-        **{f"select_{name}": float(select[name]) for name in names},
+        "select_balanced_accuracy": _readable(float(select["balanced_accuracy"]["value"])),
+        **{f"select_{name}": _readable(float(select[name])) for name in ("log_loss_skill", "ece_excess")},
         "metrics": _table(metrics),
-        "importance": _plot(plots.importance(summary["importance"]), "share of gain by feature"),
-        "confusion_select": _plot(plots.confusion(select["confusion"]), "predicted class against label on select"),
+        "importance": _plot(
+            plots.importance(summary["importance"], title="share of gain by feature"), "share of gain by feature"
+        ),
+        "confusion_select": _plot(
+            plots.confusion(select["confusion"], title="predicted class against label"),
+            "predicted class against label on select",
+        ),
         "warnings": "; ".join(summary["warnings"]) or "none",
     }
 
@@ -224,12 +271,17 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
     return {
         "dagster/row_count": trades.num_rows,
         "report_id": report["report_id"],
-        **plain(
-            {k: decision[k] for k in ("action", "quality_tier", "score_0_100", "raw_score", "min_confidence", "reason")}
-        ),
+        "threshold": _readable(report["threshold"]["threshold"]),
+        "published_min_confidence": _readable(decision["min_confidence"]),
+        **plain({k: decision[k] for k in ("action", "reason", "quality_tier", "score_0_100", "raw_score")}),
         **plain({k: metrics[k] for k in names}),
         "score": _table([_ordered(row, "name", "points", "weight", "value", "lcb") for row in score["components"]]),
-        "gates": _table([_ordered(row, "name", "passed", "observed", "limit") for row in score["gates"]]),
+        "gates": _table(
+            [
+                {"failed gate would say": row["name"], "holds": row["passed"], **_ordered(row, "observed", "limit")}
+                for row in score["gates"]
+            ]
+        ),
         "equity": _plot(plots.equity(equity), "cumulative R on the score role"),
         "signals": _plot(plots.price_with_signals(bars, trades), "price and trades"),
         "confusion": _plot(plots.confusion(metrics["confusion_matrix"]), "decisions against labels on score"),
@@ -239,7 +291,7 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
 
 def _thresholds(project: Project, manifest: Manifest) -> Metadata:
     thresholds = json.loads(project.warehouse.read_bytes(manifest, "thresholds.json"))
-    names = ("action", "quality_tier", "score_0_100", "min_confidence", "reason")
+    names = ("action", "reason", "quality_tier", "score_0_100", "min_confidence")
     rows = [
         {"symbol": symbol, "horizon": horizon, **{k: verdict[k] for k in names}}
         for symbol, coin in thresholds["coins"].items()
@@ -262,6 +314,7 @@ def _champions(project: Project, manifest: Manifest) -> Metadata:
 DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ticks": _ticks,
     "bars": _bars,
+    "event_bars": _event_bars,
     "context": _context,
     "context_bars": _context_bars,
     "book": _book,

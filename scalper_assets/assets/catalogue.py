@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from scalper_ml.book.quote_quality import RULES as QUOTE_RULES
 from scalper_ml.context.quality import RULES as CONTEXT_RULES
-from scalper_ml.quality import RULES
+from scalper_ml.quality import RULES, severities
+from scalper_ml.settings import Settings
 
-__all__ = ["CATALOGUE", "Entry"]
+__all__ = ["CATALOGUE", "Entry", "warnings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,7 @@ CATALOGUE: dict[str, Entry] = {
     "candidates": Entry(
         "learning",
         ("json",),
-        "The one model of a symbol x horizon that will be scored, chosen on select, with the comparison that chose it "
-        "and the confidence threshold found there.",
+        "The one model of a symbol x horizon that will be scored, chosen on select, with the comparison that chose it.",
         {"on_select_only": "Nothing but the select role was looked at."},
         ("models/candidate", "layers/candidates"),
     ),
@@ -189,3 +189,29 @@ CATALOGUE: dict[str, Entry] = {
         ("layers/champions",),
     ),
 }
+
+_WARNS: dict[str, frozenset[str]] = {
+    "ticks": frozenset({"quarantine_empty", "withdrawn"}),
+    "bars": frozenset({"gaps", "quarantine_empty", "reconciled"}),
+    "event_bars": frozenset({"any"}),
+    "market": frozenset({"coins_present"}),
+    "context": frozenset({"files_found"}),
+    "context_bars": frozenset({"filled"}),
+    "book": frozenset({"files_found", "rejected"}),
+    "models": frozenset({"skill", "calibrated"}),
+    "backtests": frozenset({"gates"}),
+    "thresholds": frozenset({"all_scored"}),
+    "champions": frozenset({"has_champion"}),
+}
+
+
+def warnings_of(layer: str, settings: Settings) -> frozenset[str]:
+    """Checks of a layer whose failure is shown and stops nothing, as the settings have it."""
+    own: dict[str, str] = {}
+    if layer == "ticks":
+        own = dict(severities(settings.quality.severities))
+    elif layer in ("context", "context_bars"):
+        own = {**{name: rule[0] for name, rule in CONTEXT_RULES.items()}, **settings.context.severities}
+    elif layer == "book":
+        own = {**{name: rule[0] for name, rule in QUOTE_RULES.items()}, **settings.book.severities}
+    return _WARNS.get(layer.split("/")[0], frozenset()) | {name for name, one in own.items() if one != "error"}

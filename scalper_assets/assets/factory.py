@@ -10,15 +10,17 @@ from dagster import (
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
+    AssetOut,
     AssetsDefinition,
     DataVersion,
     Failure,
     MaterializeResult,
+    Nothing,
     PreviewWarning,
-    asset,
+    multi_asset,
 )
 
-from scalper_assets.assets.catalogue import CATALOGUE
+from scalper_assets.assets.catalogue import CATALOGUE, warnings_of
 from scalper_assets.metadata import describe, plain
 from scalper_assets.partitions import keys_of_run, partitions_of
 from scalper_assets.project import location_project
@@ -55,22 +57,31 @@ def make_asset(layer: Layer) -> AssetsDefinition:
     entry = CATALOGUE[layer.name]
     key = asset_key(layer.name)
     partitions = partitions_of(layer.shape)
+    warns = warnings_of(layer.name, location_project().settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PreviewWarning)  # check results that carry the partition are new in Dagster
         specs = [
-            AssetCheckSpec(name, asset=key, partitions_def=partitions, description=entry.checks[name])
+            AssetCheckSpec(
+                name, asset=key, partitions_def=partitions, description=entry.checks[name], blocking=name not in warns
+            )
             for name in layer.checks
         ]
 
-    @asset(
-        key=key,
+    @multi_asset(  # of one: an asset's own name would name its op, and Dagster reserves "context"
+        name=f"build_{key.to_python_identifier()}",
+        outs={
+            "partition": AssetOut(
+                key=key,
+                dagster_type=Nothing,
+                group_name=entry.group,
+                kinds=set(entry.kinds),
+                description=entry.description,
+                owners=["team:research"],
+                code_version=code_digest("layers/base", *entry.code),
+            )
+        },
         partitions_def=partitions,
         deps=[asset_key(name) for name in layer.upstream],
-        group_name=entry.group,
-        kinds=set(entry.kinds),
-        description=entry.description,
-        owners=["team:research"],
-        code_version=code_digest("layers/base", *entry.code),
         check_specs=specs,
     )
     def build(context: AssetExecutionContext, project: ProjectResource) -> Iterator[Any]:
@@ -98,11 +109,18 @@ def make_asset(layer: Layer) -> AssetsDefinition:
                 "the last good partition stays",
                 allow_retries=False,
             )
+        failure: Exception | None = None
+        try:
+            metadata = describe(opened, manifest)
+        except Exception as error:  # the partition is published: Dagster must know it before the step fails
+            metadata, failure = {"description_failed": f"{type(error).__name__}: {error}"}, error
         yield MaterializeResult(
-            metadata=describe(opened, manifest),
-            check_results=results,
-            data_version=DataVersion(manifest.content[:16]),
+            metadata=metadata, check_results=results, data_version=DataVersion(manifest.content[:16])
         )
+        if failure:
+            raise Failure(
+                description=f"{layer.name} {dict(keys)}: written, but its metadata failed", allow_retries=False
+            ) from failure
 
     return build
 

@@ -70,7 +70,13 @@ def _build(project: Project, keys: Keys) -> Manifest:
             f"{trades.num_rows} trades, all signalled in the score role",
         ),
         Check("accounting", error <= 1e-12, f"largest gap between gross - costs and net: {error:.1e}"),
-        Check("gates", decision["action"] != "NO_TRADE", ", ".join(decision["reasons"]), blocking=False),
+        Check(
+            "gates",
+            decision["action"] != "NO_TRADE",
+            ", ".join(decision["reasons"]),
+            blocking=False,
+            values={"trades": int(report["metrics"]["trades_taken"]), "score": decision["score_0_100"]},
+        ),
     ]
     files = {
         "report.json": report_bytes(report),

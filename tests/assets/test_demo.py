@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from scalper_assets.assets.catalogue import warnings_of
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.schema import us
@@ -93,6 +94,8 @@ def test_every_partition_is_there_with_its_checks(demo: Demo) -> None:
         assert len(manifests) == expected[layer.shape], layer.name
         for manifest in manifests:
             assert tuple(check["name"] for check in manifest.checks) == layer.checks
+            warns = {check["name"] for check in manifest.checks if not check["blocking"]}
+            assert warns == warnings_of(layer.name, project.settings) & set(layer.checks), layer.name
 
 
 def test_views_answer_sql(demo: Demo) -> None:
