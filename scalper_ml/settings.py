@@ -418,8 +418,9 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
     except FileNotFoundError:
         raise SettingsError(f"settings file not found: {path}; expected config/settings.yaml of the project") from None
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
+        node = yaml.compose(text, Loader=loader)
+        values = yaml.load(text, loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark else ""
