@@ -9,6 +9,7 @@ from dagster import (
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetExecutionContext,
+    AssetIn,
     AssetKey,
     AssetOut,
     AssetsDefinition,
@@ -67,7 +68,7 @@ def make_asset(layer: Layer) -> AssetsDefinition:
             for name in layer.checks
         ]
 
-    @multi_asset(  # of one: an asset's own name would name its op, and Dagster reserves "context"
+    @multi_asset(  # of one: an asset's key would name its op and inputs, and Dagster reserves "context"
         name=f"build_{key.to_python_identifier()}",
         outs={
             "partition": AssetOut(
@@ -81,7 +82,10 @@ def make_asset(layer: Layer) -> AssetsDefinition:
             )
         },
         partitions_def=partitions,
-        deps=[asset_key(name) for name in layer.upstream],
+        ins={
+            f"upstream_{place}": AssetIn(key=asset_key(name), dagster_type=Nothing)
+            for place, name in enumerate(layer.upstream)
+        },
         check_specs=specs,
     )
     def build(context: AssetExecutionContext, project: ProjectResource) -> Iterator[Any]:

@@ -107,7 +107,7 @@ def _holds_candles(path: Path) -> bool:
     payload = open_text(path)
     try:
         klines = read_klines(path)
-        return klines.bars.num_rows > klines.counts.read / 2  # a few volumes in a feed are damage
+        return bool(klines.bars.num_rows > klines.counts.read / 2)  # a few volumes in a feed are damage
     except InputError:
         lines = [] if is_record_file(payload) else first_lines(payload.data, 2)
         return len(lines) == 1 and {"open", "high", "low", "close"} <= set(plain_names(fields_of(lines[0][1])))
