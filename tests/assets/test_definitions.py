@@ -50,7 +50,8 @@ def test_asset_describes_itself(name: str) -> None:
     assert len(node.description or "") > 60
     assert node.code_version
     checks = graph.get_check_keys_for_assets({node.key})
-    assert {key.name for key in checks} == set(CATALOGUE[name].checks)
+    layer = next(layer for layer in layers_of(location_project().settings) if layer.name == name)
+    assert {key.name for key in checks} == set(layer.checks)
     for key in checks:
         assert graph.get(key).partitions_def == node.partitions_def
 
@@ -66,12 +67,16 @@ def test_partition_dimensions() -> None:
 
 
 def test_catalogue_matches_layers() -> None:
-    """The catalogue describes every layer, each of its checks, and sources that exist."""
-    layers = layers_of(location_project().settings)
-    assert set(CATALOGUE) == {layer.name for layer in layers}
-    for layer in layers:
-        assert set(CATALOGUE[layer.name].checks) == set(layer.checks)
-        assert len(code_digest(*CATALOGUE[layer.name].code)) == 12
+    """The catalogue describes every layer that any project can have, each of its checks, and sources that exist."""
+    options = ["bars.events=[{kind: tick, size: 100}]", "context.folder=feeds", "book.folder=feeds"]
+    folder = location_project().folder
+    projects = [open_project({}, folder, overrides=options), open_project({}, folder, profile="majors32")]
+    checks: dict[str, set[str]] = {}
+    for layer in (layer for project in projects for layer in layers_of(project.settings)):
+        checks[layer.name] = checks.get(layer.name, set()) | set(layer.checks)
+    assert {name: set(entry.checks) for name, entry in CATALOGUE.items()} == checks
+    for entry in CATALOGUE.values():
+        assert len(code_digest(*entry.code)) == 12
 
 
 def test_kline_profiles_enter_at_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
