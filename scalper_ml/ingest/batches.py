@@ -31,6 +31,8 @@ from scalper_ml.ingest.unpack import Unpacked
 __all__ = ["Batch", "TradeFile", "read_ticks"]
 
 _BLOCK: Final = 8 << 20
+_LEAST_BLOCK: Final = 1 << 18
+_USUAL_PACKING: Final = 8  # text is packed to an eighth at best, usually: small files need no large buffer
 _BOM: Final = b"\xef\xbb\xbf"
 _HEAD_ROWS: Final = 256
 _TOO_MANY_LEFT: Final = 0.2  # share of rows left by the fast parser that says: not made for this text
@@ -101,7 +103,7 @@ class TradeFile:
         """The rows of the file, in the order of the file as far as that matters: a line stands beside each."""
         with Unpacked(self.path, hashed=self._hashed) as file:
             self.bytes_packed = file.packed_bytes
-            buffer = bytearray(_BLOCK)
+            buffer = bytearray(min(_BLOCK, max(_LEAST_BLOCK, _USUAL_PACKING * file.packed_bytes)))
             size = file.read_into(memoryview(buffer))
             begin = len(_BOM) if buffer.startswith(_BOM) else 0
             if is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
@@ -131,7 +133,7 @@ class TradeFile:
                 size += 1
             end = buffer.rfind(b"\n", begin, size) + 1
             if end == 0 and size > begin:
-                raise InputError(f"{self.path}: line {line} is longer than {_BLOCK} bytes; expected a row a line")
+                raise InputError(f"{self.path}: line {line} is longer than {len(buffer)} bytes; expected a row a line")
             if not begun and end > begin:
                 skipped, line = self._begin(bytes(view[begin:end]), file.name, last)
                 begin += skipped

@@ -40,7 +40,8 @@ Rejected = tuple[str, int, str, str]
 class Observation:
     """A source file as it was read; fields as the columns of `scalper_ml.schema.OBSERVATIONS`.
 
-    `path` is where it lay, for days that must be made anew from their files.
+    `path` is where it lay, for days that must be made anew from their files; `named` says whether its trades have
+    ids, None where it has no trades.
     """
 
     file: str
@@ -54,6 +55,7 @@ class Observation:
     last_ts_us: int | None
     replaced_by: str | None = None
     path: str = ""
+    named: bool | None = None
 
     def days(self) -> range:
         """Days since the epoch that its trades reach into, or might."""
@@ -313,7 +315,7 @@ class TickStore:
         buffer = DayBuffer(_BUFFER_ROWS)
         doubtful: set[str] = set()
         seen: set[str] = set()
-        read, faults = 0, list[Rejected]()
+        read, faults, named = 0, list[Rejected](), False
         first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
         def store(everything: bool) -> None:
@@ -329,6 +331,7 @@ class TickStore:
             if len(batch.trades):
                 first = min(first, int(batch.trades.ts_us.min()))
                 last = max(last, int(batch.trades.ts_us.max()))
+                named = named or bool((batch.trades.trade_id >= 0).any())
             buffer.append(batch)
             if buffer.full:
                 store(everything=False)
@@ -337,10 +340,13 @@ class TickStore:
         self._rows += read
         self._before += one.size
         self._unchanged(one)
+        some = read > len(faults)
+        if some:
+            self._ids_alike(named, one.path)
         self._state.files.append(
             Observation(
                 one.path.name, one.origin, one.sha256, one.size, file.format, read, len(faults),
-                first if read > len(faults) else None, last if read > len(faults) else None, path=str(one.path),
+                first if some else None, last if some else None, path=str(one.path), named=named if some else None,
             )
         )  # fmt: skip
         if faults:
@@ -353,6 +359,14 @@ class TickStore:
             raise InputError(
                 f"{path}: {format} trades, but those of {self._symbol} are {others} so far; expected files of one "
                 "source - trades and aggregate trades of a venue would count twice; keep one of them in the folder"
+            )
+
+    def _ids_alike(self, named: bool, path: Path) -> None:
+        other = next((file.file for file in self._state.files if file.named is not None and file.named != named), None)
+        if other:
+            raise InputError(
+                f"{path}: its trades have {'ids' if named else 'no ids'}, those of {other} have "
+                f"{'none' if named else 'ids'}; expected files that are alike - a trade of both would count twice"
             )
 
     def _join(self, day: str, trades: Trades, lines: np.ndarray, name: str, format: str, late: bool) -> bool:

@@ -239,6 +239,14 @@ def test_sources_do_not_mix(tmp_path: Path) -> None:
         ingest(tmp_path / "w", [one, two])
 
 
+def test_files_with_and_without_ids_do_not_mix(tmp_path: Path) -> None:
+    """The same trades exported with ids and without would count twice: they are refused, and both are named."""
+    one = write(tmp_path / "X1.csv", [(0, "1", "1", "buy", 1)])
+    two = write(tmp_path / "X2.csv", [(0, "1", "1", "buy", 1)], ids=False)
+    with pytest.raises(InputError, match=r"X2.csv: its trades have no ids, those of X1.csv have ids"):
+        ingest(tmp_path / "w", [one, two])
+
+
 def test_the_same_bytes_under_two_names_are_one_file(tmp_path: Path) -> None:
     """A copy of a file adds no row, not even to those read."""
     one = write(tmp_path / "X1.csv", [(0, "1", "1", "buy", 0)], ids=False)
