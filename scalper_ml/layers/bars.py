@@ -50,14 +50,24 @@ def _from_ticks(project: Project, keys: Keys) -> Manifest:
     spec = BarSpec("time", project.settings.interval_us)
     published = warehouse.manifest("bars", keys)
     published = published if published and warehouse.fresh_files(published) else None
-    built = built_days(project, ticks, published, {"code": _code(), "kind": spec.kind, "size": spec.size})
+    version = {"code": _code(), "kind": spec.kind, "size": spec.size, "market": ticks.inputs.get("market")}
+    built = built_days(project, ticks, published, version)
     bars = pa.concat_tables([*built.closed, BarBuilder.from_state(spec, built.state).finish()])
     if published and built.continued:
-        earlier = warehouse.read_table(published)
-        bars = revise(earlier.slice(0, max(earlier.num_rows - 1, 0)), bars)  # the last one was open
+        bars = _revised(warehouse.read_table(published), bars)
     reconciled = _reconciled(project, keys, bars)
     days = canonical_json(built.record, indent=0)
     return _write(project, keys, bars, {"state.bin": built.state}, inputs, "ticks", [reconciled], {"days.json": days})
+
+
+def _revised(earlier: pa.Table, bars: pa.Table) -> pa.Table:
+    """Bars with the revisions of the published ones; the last of these was open, so that its end is no revision."""
+    revised = revise(earlier, bars)
+    last = earlier.slice(earlier.num_rows - 1)
+    at = np.flatnonzero(us(revised["open_ts_us"]) == us(last["open_ts_us"])[0])
+    counts = revised["revision"].to_numpy().copy()
+    counts[at] = last["revision"].to_numpy()[0]
+    return revised.set_column(BARS.get_field_index("revision"), BARS.field("revision"), pa.array(counts, pa.int32()))
 
 
 @dataclass(frozen=True, slots=True)

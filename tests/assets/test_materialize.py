@@ -144,7 +144,7 @@ def test_bad_rows_are_quarantined_and_counted(tiny_copy: Any) -> None:
     assert (manifest.summary["read"], manifest.summary["rows"], manifest.summary["quarantined"]) == (500, 497, 3)
     check = next(c for c in manifest.checks if c["name"] == "quarantine_empty")
     assert (check["passed"], check["blocking"]) == (False, False)
-    rows = warehouse.read_table(warehouse.require("quarantine", {"symbol": "EDGEUSDT"})).to_pylist()
+    rows = warehouse.read_table(manifest, "quarantine.parquet").to_pylist()
     assert [(row["file"].endswith("EDGEUSDT_trades.csv"), row["line"]) for row in rows] == [
         (True, 11),
         (True, 21),

@@ -72,6 +72,19 @@ def test_a_late_trade_revises_its_own_bars_alone(tmp_path: Path) -> None:
     assert sum(row["revision"] for row in after) == 1
 
 
+def test_bars_built_again_from_the_same_ticks_are_the_same(tmp_path: Path) -> None:
+    """Revisions are kept where nothing changed, that of the last bar, too: building twice changes no byte."""
+    project = project_of(tmp_path)
+    for day in range(2):
+        write_day(project.folder, day)
+    build(project)
+    write_day(project.folder, 1, late=True)
+    first = build(project)
+    contents = project.warehouse.require("bars", KEYS).content
+    assert build(project).equals(first)
+    assert project.warehouse.require("bars", KEYS).content == contents
+
+
 def test_event_bars_stand_beside_time_bars(tmp_path: Path) -> None:
     """The settings name event bars: each is a file, grown by days, as one build of all days would give it."""
     options = "bars.events=[{kind: tick, size: 100}, {kind: dollar, size: 50000}]"
