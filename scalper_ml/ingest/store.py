@@ -8,7 +8,7 @@ where joining could not tell: a file was replaced, or rows of one id contradict 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from scalper_ml.ingest.hashes import SourceHash
 from scalper_ml.ingest.merge import join_trades
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.trades import CONFLICT, trade_text
-from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json
+from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json, sha256_of
 
 __all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore"]
 
@@ -41,7 +41,7 @@ class Observation:
     """A source file as it was read; fields as the columns of `scalper_ml.schema.OBSERVATIONS`.
 
     `path` is where it lay, for days that must be made anew from their files; `named` says whether its trades have
-    ids, None where it has no trades.
+    ids, None where it has no trades. `rows_by_day` counts the trades it offers to each day.
     """
 
     file: str
@@ -56,6 +56,7 @@ class Observation:
     replaced_by: str | None = None
     path: str = ""
     named: bool | None = None
+    rows_by_day: dict[str, int] = field(default_factory=dict)
 
     def days(self) -> range:
         """Days since the epoch that its trades reach into, or might."""
@@ -96,7 +97,8 @@ class StoreState:
     rejected : dict
         Rows that are no trades by the sha256 of their file; conflicts stand with their day.
     unwithdrawn : list of str
-        Files that were replaced, whose old rows could not be taken back because another file of the day is gone.
+        Days and files that are gone, where another file of the day was replaced, or files are read in another way
+        now: rows of the day could not be taken back, or not be read again.
     """
 
     version: str = ""
@@ -243,8 +245,9 @@ class TickStore:
             If a file cannot be read as trades, is of another source than the others, or changes while it is read.
         """
         there = {one.sha256: one for one in sorted(sources, key=lambda one: (one.path.name, str(one.path)))[::-1]}
-        again = self._load(published, there)
-        again |= self._withdraw(sources)
+        withdrawn = self._load(published, there) | self._withdraw(sources)
+        again = withdrawn | self._returned(there) | self._damaged()
+        self._state.files = [_moved(file, there.get(file.sha256)) for file in self._state.files]
         known = {file.sha256 for file in self._state.files}
         new = sorted((one for sha, one in there.items() if sha not in known), key=lambda one: one.path.name)
         self._total = sum(one.size for one in new)
@@ -254,9 +257,9 @@ class TickStore:
             if time.monotonic() - saved > self._save_every_s and not again:
                 self.stage()
                 saved = time.monotonic()
-        if again:
-            self._rebuild(sorted(again), self._reach(there, self._state.files))
         self._state.files.sort(key=lambda file: (file.file, file.sha256))
+        if again:
+            self._rebuild(sorted(again), self._reach(there, self._state.files), withdrawn)
         self._state.days = dict(sorted(self._state.days.items()))
         return self._state
 
@@ -294,15 +297,31 @@ class TickStore:
     def _withdraw(self, sources: Sequence[SourceHash]) -> set[str]:
         """Forget files whose place holds other bytes now; return the days they reached into."""
         here = {(one.origin, one.path.name): one.sha256 for one in sources}
+        names = {one.path.name: one.sha256 for one in sources}
         offered = set(here.values())
-        gone = [
-            file
-            for file in self._state.files
-            if here.get((file.origin, file.file), file.sha256) != file.sha256 and file.sha256 not in offered
-        ]
+        gone: list[Observation] = []
+        for file in self._state.files:
+            now = here.get((file.origin, file.file))
+            if now is None and not Path(file.path).exists():
+                now = names.get(file.file)  # the folder has moved
+            if now is not None and now != file.sha256 and file.sha256 not in offered:
+                gone.append(file)
+                self._state.replaced.append(replace(file, replaced_by=now))
         self._forget(gone)
-        self._state.replaced += [replace(file, replaced_by=here[file.origin, file.file]) for file in gone]
         return {day for file in gone for day in file.day_names()} & self._state.days.keys()
+
+    def _returned(self, there: dict[str, SourceHash]) -> set[str]:
+        """Days that could not be made anew for want of a file that is here again."""
+        names = {one.path.name for one in there.values()}
+        back = [entry for entry in self._state.unwithdrawn if entry.split(" ", 1)[1] in names]
+        self._state.unwithdrawn = [entry for entry in self._state.unwithdrawn if entry not in back]
+        return {entry.split(" ", 1)[0] for entry in back}
+
+    def _damaged(self) -> set[str]:
+        """Days whose stored file is missing or was cut."""
+        folder = self._warehouse.folder(_LAYER, self._keys)
+        paths = {name: (folder / day.entry["path"], day.entry["bytes"]) for name, day in self._state.days.items()}
+        return {name for name, (path, size) in paths.items() if not (path.is_file() and path.stat().st_size == size)}
 
     def _forget(self, files: Sequence[Observation]) -> None:
         gone = {file.sha256 for file in files}
@@ -314,15 +333,16 @@ class TickStore:
         file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path), hashed=False)
         buffer = DayBuffer(_BUFFER_ROWS)
         doubtful: set[str] = set()
-        seen: set[str] = set()
+        offered: dict[str, int] = {}
         read, faults, named = 0, list[Rejected](), False
         first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
         def store(everything: bool) -> None:
             for day, trades, lines in buffer.take(everything=everything):
-                if day not in again and not self._join(day, trades, lines, one.path.name, file.format, day in seen):
+                late = day in offered
+                if day not in again and not self._join(day, trades, lines, one.path.name, file.format, late):
                     doubtful.add(day)
-                seen.add(day)
+                offered[day] = offered.get(day, 0) + len(trades)
 
         for batch in file.batches():
             self._one_source(file.format, one.path)
@@ -347,6 +367,7 @@ class TickStore:
             Observation(
                 one.path.name, one.origin, one.sha256, one.size, file.format, read, len(faults),
                 first if some else None, last if some else None, path=str(one.path), named=named if some else None,
+                rows_by_day=offered,
             )
         )  # fmt: skip
         if faults:
@@ -380,30 +401,36 @@ class TickStore:
         unnamed = late and self._duplicates == "keep" and bool(np.any(trades.trade_id < 0))
         if conflicts or stored.conflicts or unnamed:
             return False
-        parts = [self._stored_trades(stored), once.trades]
+        before = self._stored_trades(stored)
+        if before is None:
+            return False
+        parts = [before, once.trades]
         joined, repeats = join_trades(parts, self._duplicates)
         if len(joined.conflicts):
             return False
         self._put(day, joined.trades, stored.repeats + once.repeats + repeats, [], format)
         return True
 
-    def _rebuild(self, days: Sequence[str], there: dict[str, SourceHash]) -> None:
-        """Make days anew from all files that reach into them, a few days at a time."""
+    def _rebuild(self, days: Sequence[str], there: dict[str, SourceHash], withdrawn: Collection[str]) -> None:
+        """Make days anew from all files that reach into them, a few days at a time.
+
+        Where one of these is gone, what is stored of the day stands for it: rows, and rows in quarantine.
+        """
         for some in self._groups(days):
             parts: dict[str, list[_Part]] = {day: [] for day in some}
             for file in self._state.files:
-                reached = parts.keys() & file.day_names()
+                reached = parts.keys() & file.rows_by_day.keys()
                 if file.sha256 in there and reached:
                     self._collect(there[file.sha256], parts)
                 for day in reached if file.sha256 not in there else ():
-                    self._state.unwithdrawn = sorted({*self._state.unwithdrawn, f"{day} {file.file}"})
+                    if day in withdrawn:
+                        self._state.unwithdrawn = sorted({*self._state.unwithdrawn, f"{day} {file.file}"})
                     if day in self._state.days and not any(part.file == _STORED for part in parts[day]):
-                        trades = self._stored_trades(self._state.days[day])
-                        parts[day].append(_Part(_STORED, trades, np.zeros(len(trades), dtype=np.int64)))
+                        parts[day].append(self._stand_in(day, file.file))
             for day, found in parts.items():
-                self._state.days.pop(day, None)
+                stored = self._state.days.pop(day, None)
                 if found:
-                    self._make(day, found)
+                    self._make(day, found, stored)
 
     def _groups(self, days: Sequence[str]) -> list[list[str]]:
         """Days in groups whose rows fit into memory."""
@@ -430,7 +457,18 @@ class TickStore:
             parts[day].append(_Part(one.path.name, trades.copy(), lines.copy()))
         self._unchanged(one)
 
-    def _make(self, day: str, parts: Sequence["_Part"]) -> None:
+    def _stand_in(self, day: str, gone: str) -> "_Part":
+        """What is stored of a day, for a file that is gone."""
+        trades = self._stored_trades(self._state.days[day])
+        if trades is None:
+            path = self._warehouse.folder(_LAYER, self._keys) / self._state.days[day].entry["path"]
+            raise InputError(
+                f"ticks {self._symbol} {day}: {path} is damaged, and {gone}, which its trades came from, is gone; "
+                "expected one of them - put the file back"
+            )
+        return _Part(_STORED, trades, np.zeros(len(trades), dtype=np.int64))
+
+    def _make(self, day: str, parts: Sequence["_Part"], stored: Day | None) -> None:
         every = concatenate([part.trades for part in parts])
         owner = np.repeat(np.arange(len(parts)), [len(part.trades) for part in parts])
         lines = np.concatenate([part.lines for part in parts])
@@ -439,6 +477,11 @@ class TickStore:
             (parts[owner[row]].file, int(lines[row]), CONFLICT, trade_text(every, row))
             for row in joined.conflicts.tolist()
         ]
+        if stored and any(part.file == _STORED for part in parts):
+            read = {part.file for part in parts}
+            conflicts += [row for row in stored.conflicts if row[0] not in read]
+            offered = sum(file.rows_by_day.get(day, 0) for file in self._state.files)
+            repeats = max(offered - len(joined.trades) - len(conflicts), 0)  # those of a file that is gone, too
         self._put(day, joined.trades, repeats, conflicts, self._state.files[0].format)
 
     def _unchanged(self, one: SourceHash) -> None:
@@ -449,6 +492,13 @@ class TickStore:
         entry = self._warehouse.place(_LAYER, self._keys, f"date={day}/data.parquet", day_bytes(trades, format))
         self._state.days[day] = Day(entry, len(trades), repeats, sorted(conflicts))
 
-    def _stored_trades(self, day: Day) -> Trades:
+    def _stored_trades(self, day: Day) -> Trades | None:
+        """Trades of a stored day; None if its file is not what was stored."""
         path = self._warehouse.folder(_LAYER, self._keys) / day.entry["path"]
-        return day_trades(path.read_bytes())
+        data = path.read_bytes() if path.is_file() else b""
+        return day_trades(data) if sha256_of(data) == day.entry["sha256"] else None
+
+
+def _moved(file: Observation, now: SourceHash | None) -> Observation:
+    """The observation with the place where its bytes lie now."""
+    return file if now is None else replace(file, file=now.path.name, origin=now.origin, path=str(now.path))

@@ -204,11 +204,12 @@ def _facts(project: Project, keys: Keys, state: StoreState) -> dict[str, DayFact
 
 def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> list[Check]:
     stored = sum(one["rows"] for one in (day.facts["facts"] for day in state.days.values() if day.facts))
+    told = stored + state.repeats + rejected
     return [
         Check("schema", stored > 0, f"{stored} trades with the columns {TICKS.names}", values={"rows": stored}),
         Check(
             "accounting",
-            stored + state.repeats + rejected == state.read or bool(state.unwithdrawn),
+            told == state.read or (told > state.read and bool(state.unwithdrawn)),
             f"{stored} accepted + {state.repeats} duplicate + {rejected} quarantined = {state.read} read",
         ),
         Check(
@@ -221,7 +222,7 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
         Check(
             "withdrawn",
             not state.unwithdrawn,
-            f"days whose earlier rows could not be withdrawn, for want of the file: {state.unwithdrawn}"
+            f"days with rows that could not be taken back or read again, for want of the file: {state.unwithdrawn}"
             if state.unwithdrawn
             else "no replaced file left rows behind",
             blocking=False,

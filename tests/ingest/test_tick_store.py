@@ -220,6 +220,56 @@ def ingest_unchecked(root: Path, files: Sequence[Path]) -> StoreState:
     return store.ingest(FileHashes(root / "hashes.json").of(files), warehouse.manifest("ticks", KEYS))
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone", "altered"])
+def test_a_damaged_day_is_made_anew_from_its_files(tmp_path: Path, damage: str) -> None:
+    """A stored day that was cut or deleted heals with the next ingest; an altered one is never joined with new rows."""
+    first = write(tmp_path / "X1.csv", [(i * 1000, "1", "1", "buy", i) for i in range(50)])
+    state = ingest(tmp_path / "w", [first])
+    path = tmp_path / "w" / "ticks" / "symbol=X" / state.days["2024-01-01"].entry["path"]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(data if damage == "altered" else data[:-10])
+    late = write(tmp_path / "X2.csv", [(500, "2", "1", "sell", 100)])
+    healed = ingest(tmp_path / "w", [first, late])
+    assert hashes(healed) == hashes(ingest(tmp_path / "e", [first, late]))
+
+
+def test_a_damaged_day_without_its_file_is_named(tmp_path: Path) -> None:
+    """Where the source of a damaged day is gone, too, the ingest fails and names the day and the file to put back."""
+    first = write(tmp_path / "X1.csv", [(0, "1", "1", "buy", 1)])
+    state = ingest(tmp_path / "w", [first])
+    (tmp_path / "w" / "ticks" / "symbol=X" / state.days["2024-01-01"].entry["path"]).unlink()
+    first.unlink()
+    late = write(tmp_path / "X2.csv", [(500, "2", "1", "sell", 100)])
+    with pytest.raises(InputError, match=r"2024-01-01: .* is damaged, and X1.csv, .* is gone"):
+        ingest(tmp_path / "w", [late])
+
+
+def test_rows_in_quarantine_outlive_the_file_they_came_from(tmp_path: Path) -> None:
+    """A contradiction stays in quarantine when its file is gone and the day is made anew; all rows are accounted for."""
+    one = write(tmp_path / "X1.csv", [(0, "1", "1", "buy", 1), (1, "1", "1", "buy", 2)])
+    two = write(tmp_path / "X2.csv", [(0, "2", "1", "buy", 1), (1, "1", "1", "buy", 2)])
+    ingest(tmp_path / "w", [one, two])
+    two.unlink()
+    three = write(tmp_path / "X3.csv", [(1, "9", "1", "buy", 2)])
+    state = ingest(tmp_path / "w", [one, three])
+    assert [row[0] for row in state.quarantine()] == ["X2.csv", "X3.csv"]
+    assert (state.read, state.rows, state.repeats) == (5, 2, 1)
+    assert state.unwithdrawn == []
+
+
+def test_a_folder_that_moved_keeps_its_files(tmp_path: Path) -> None:
+    """A project that was moved notices a file that is replaced at its new place."""
+    path = write(tmp_path / "old" / "X.csv", [(0, "1", "1", "buy", 1)])
+    ingest(tmp_path / "w", [path])
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = write(tmp_path / "new" / "X.csv", [(0, "3", "1", "buy", 7)])
+    state = ingest(tmp_path / "w", [moved])
+    assert stored(tmp_path / "w", state) == [(0, 3.0, 7)]
+
+
 def test_an_ingest_that_was_never_published_is_taken_up(tmp_path: Path) -> None:
     """Days put in place by a killed ingest do no harm, and the next one gives the bytes of an undisturbed one."""
     files = [write(tmp_path / f"X{i}.csv", [(i * DAY_MS, "1", "1", "buy", i)]) for i in range(4)]
