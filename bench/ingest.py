@@ -88,12 +88,12 @@ def measured(code: str, *arguments: str) -> tuple[float, float, float, str]:
     return cpu, peak, wall, said
 
 
-def write_trades(path: Path, rows: int) -> int:
-    """A dump of aggregate trades over `DAYS` days: .1 % repeated, some out of order by a few rows; distinct rows."""
+def write_trades(path: Path, rows: int, days: int = DAYS) -> int:
+    """A dump of aggregate trades over some days: .1 % repeated, some out of order by a few rows; distinct rows."""
     import polars as pl
 
     rng = np.random.default_rng(5)
-    ts = 1_704_067_200_000 + np.sort(rng.integers(0, DAYS * 86_400_000, rows))
+    ts = 1_704_067_200_000 + np.sort(rng.integers(0, days * 86_400_000, rows))
     price = np.round(40_000 + np.cumsum(rng.normal(0, 0.05, rows)), 2)
     qty = np.round(rng.lognormal(-4, 1.6, rows) + 1e-5, 5)
     ids = np.arange(rows, dtype=np.int64) + 2_800_000_000
@@ -128,7 +128,7 @@ def run() -> list[Figure]:
         second = [measured(OURS, str(csv), str(root / "ours"))[2] for _ in range(REPEATS)]
         back = {name: statistics.median(measured(READ, str(root / name))[0] for _ in range(REPEATS)) for name in taken}
         half = root / "BTCUSDT-half.csv"
-        write_trades(half, ROWS // 2)
+        write_trades(half, ROWS // 2, DAYS // 2)
         half_peak = measured(OURS, str(half), str(root / "half"))[1]
         packed = root / "BTCUSDT-aggTrades.zip"
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:

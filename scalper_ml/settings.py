@@ -486,7 +486,9 @@ def _spelled(values: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...
 
 def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: str) -> None:
     target = values
-    for key in keys[:-1]:
+    for depth, key in enumerate(keys[:-1]):
+        if depth == 0 and key in Settings.model_fields:
+            target.setdefault(key, {})  # a section that the file leaves to its defaults
         if not isinstance(target.get(key), dict):
             known = sorted(k for k in target if isinstance(target[k], dict))
             raise SettingsError(f"{source}: unknown section {key!r}; sections there: {known}")

@@ -51,6 +51,15 @@ def test_names_in_variables_need_not_keep_their_case() -> None:
     assert settings.source.markets["EDGEUSDT"].seed == 5
 
 
+def test_sections_that_the_file_leaves_out_can_be_overridden() -> None:
+    """A section at its defaults need not stand in the file to be overridden, by command line or variable."""
+    settings = load_settings(
+        SHIPPED, environment={"SCALPER__QUALITY__SILENCE_S": "120"}, overrides=["quality.severities={id_gaps: error}"]
+    )
+    assert settings.quality.silence_s == 120
+    assert settings.quality.severities == {"id_gaps": "error"}
+
+
 def test_environment_chooses_profile() -> None:
     """SCALPER__PROFILE names the profile unless one is named in the call."""
     environment = {"SCALPER__PROFILE": "majors32"}

@@ -248,7 +248,7 @@ def test_a_damaged_day_without_its_file_is_named(tmp_path: Path) -> None:
 
 
 def test_rows_in_quarantine_outlive_the_file_they_came_from(tmp_path: Path) -> None:
-    """A contradiction stays in quarantine when its file is gone and the day is made anew; all rows are accounted for."""
+    """A contradiction stays in quarantine when its file is gone and the day is made anew; all rows are counted."""
     one = write(tmp_path / "X1.csv", [(0, "1", "1", "buy", 1), (1, "1", "1", "buy", 2)])
     two = write(tmp_path / "X2.csv", [(0, "2", "1", "buy", 1), (1, "1", "1", "buy", 2)])
     ingest(tmp_path / "w", [one, two])
