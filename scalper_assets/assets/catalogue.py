@@ -30,6 +30,7 @@ CATALOGUE: dict[str, Entry] = {
         {
             "schema": "The trades have the contract's columns and types, and there is at least one.",
             "accounting": "Accepted + duplicate + quarantined rows equal the rows read.",
+            "readable": "At most half of the rows were rejected.",
             "quarantine_empty": "No row had to be rejected (a warning, not a stop).",
             "withdrawn": "What a replaced file had given could be taken back (a warning that names the days).",
             **{name: rule.description for name, rule in RULES.items()},

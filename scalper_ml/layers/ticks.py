@@ -45,7 +45,7 @@ __all__ = [
     "told_by",
 ]
 
-CHECKS = ("schema", "accounting", "quarantine_empty", "withdrawn", *RULES)
+CHECKS = ("schema", "accounting", "readable", "quarantine_empty", "withdrawn", *RULES)
 
 
 def told_by(project: Project) -> Callable[[Head, Path], Layout]:
@@ -211,6 +211,12 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
             "accounting",
             told == state.read or (told > state.read and bool(state.unwithdrawn)),
             f"{stored} accepted + {state.repeats} duplicate + {rejected} quarantined = {state.read} read",
+        ),
+        Check(
+            "readable",
+            2 * rejected <= state.read,
+            f"{rejected} of {state.read} rows rejected; at most half may be - is it the right format, or mapping?",
+            values={"rejected": rejected},
         ),
         Check(
             "quarantine_empty",

@@ -126,3 +126,15 @@ def test_klines_of_the_venue_reconcile_with_own_bars(tmp_path: Path) -> None:
     check = next(one for one in manifest.checks if one["name"] == "reconciled")
     assert not check["passed"]
     assert not check["blocking"]
+
+
+def test_a_file_of_mostly_rejected_rows_is_not_published(tmp_path: Path) -> None:
+    """A wrong mapping that rejects nearly every row blocks the ticks instead of publishing the few it could read."""
+    project = project_of(tmp_path)
+    rows = [f"{MS + i},{'x' if i % 10 else 1},1,buy,{i}" for i in range(100)]
+    (tmp_path / "raw" / "EDGEUSDT.csv").write_text("\n".join(["ts,price,qty,side,id", *rows]) + "\n")
+    TICKS_LAYER.build(project, KEYS)
+    assert project.warehouse.manifest("ticks", KEYS) is None
+    blocked = project.warehouse.blocked("ticks", KEYS)
+    assert blocked is not None
+    assert "readable" in [check["name"] for check in blocked["failed"]]
