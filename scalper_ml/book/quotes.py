@@ -117,7 +117,7 @@ def _columns(payload: Payload, path: Path, format: str | None) -> tuple[Columns,
     if is_record_file(payload):
         table, faults = read_records(payload, path)
         name, positions = _by_header(table.column_names, path, format)
-        return record_columns(table, positions, faults), lambda rows: record_texts(table, rows), name
+        return record_columns(table, positions, faults, path), lambda rows: record_texts(table, rows), name
     lines = first_lines(payload.data, 2)
     first = fields_of(lines[0][1])
     headed = is_header(first)

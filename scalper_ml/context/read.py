@@ -76,7 +76,7 @@ def read_context(path: Path, *, symbol: str, format: str | None = None, delay_us
     if is_record_file(payload):
         table, faults = read_records(payload, path)
         source, roles = _source(table.column_names, chosen, path)
-        columns = record_columns(table, roles, faults)
+        columns = record_columns(table, roles, faults, path)
         texts: _Texts = lambda rows: record_texts(table, np.asarray(rows, dtype=np.int64))  # noqa: E731
     else:
         lines = first_lines(payload.data, 2)

@@ -120,7 +120,7 @@ class TradeFile:
         self._layout = self._told(record_head(table, payload, _HEAD_ROWS))
         self.format = self._layout.format
         self.bytes_read = file.position
-        columns = base_columns(record_columns(table, self._layout.columns, faults), self._layout)
+        columns = base_columns(record_columns(table, self._layout.columns, faults, self.path), self._layout)
         return self._batch(columns, lambda rows: record_texts(table, rows))
 
     def _text(self, file: Unpacked, buffer: bytearray, begin: int, size: int) -> Iterator[Batch]:

@@ -19,6 +19,10 @@ __all__ = ["is_record_file", "read_records", "record_columns", "record_head", "r
 
 _ARROW: Final = (b"ARROW1", b"FEA1")
 _PARQUET: Final = b"PAR1"
+_PLAIN: Final = (
+    pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_timestamp,
+    pa.types.is_string, pa.types.is_large_string,
+)  # fmt: skip
 
 
 def is_record_file(payload: Payload) -> bool:
@@ -48,25 +52,43 @@ def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
             f"{path}: no complete JSON array, broken at line {error.lineno} column {error.colno} ({error.msg}); "
             "expected [{...}, ...] or [[...], ...] - download it again"
         ) from error
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise InputError(
+            f"{path}: JSON nested too deeply to be read; expected [{{...}}, ...] or [[...], ...], one level of records"
+        ) from error
+    except (pa.ArrowException, OSError, ValueError) as error:  # also a number of thousands of digits, or half a letter
         raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
 
 
-def record_columns(table: pa.Table, positions: dict[str, int], faults: list[Fault]) -> Columns:
-    """Columns by role; the line of a record is its place in the file, from 1."""
-    values = {role: _plain(table.column(position)) for role, position in positions.items()}
+def record_columns(table: pa.Table, positions: dict[str, int], faults: list[Fault], path: Path) -> Columns:
+    """Columns by role; the line of a record is its place in the file, from 1.
+
+    Raises
+    ------
+    InputError
+        If a column holds lists, structs, or bytes that are no text.
+    """
+    values: dict[str, pa.Array] = {}
+    for role, position in positions.items():
+        try:
+            values[role] = _plain(table.column(position))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(
+                f"{path}: column {table.column_names[position]!r}, read as {role}: found type "
+                f"{table.column(position).type} ({error}); expected numbers, text or stamps, one value a row"
+            ) from error
     places = np.delete(np.arange(1, table.num_rows + len(faults) + 1), [fault.line - 1 for fault in faults])
     return Columns(values, places, faults)
 
 
 def record_texts(table: pa.Table, rows: np.ndarray) -> list[str]:
     """Some records as JSON text."""
-    return [json.dumps(record, default=str) for record in table.take(pa.array(rows)).to_pylist()]
+    return [json.dumps(record, default=str) for record in _rows(table.take(pa.array(rows)))]
 
 
 def record_head(table: pa.Table, payload: Payload, count: int) -> Head:
     """The head of a table: its names and first rows; arrays without names are as lines without a header."""
-    some = table.slice(0, count).to_pylist()
+    some = _rows(table.slice(0, count))
     rows = [[_text(value) for value in record.values()] for record in some]
     whole = table.num_rows <= count
     if table.column_names == [str(at) for at in range(table.num_columns)]:
@@ -125,10 +147,27 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def _rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows as Python values; where some are no dates or no text, as integers and bytes."""
+    try:
+        return list(table.to_pylist())
+    except (OverflowError, ValueError, KeyError):
+        plain = [column.cast(_bare(column.type)) for column in table.itercolumns()]
+        return list(pa.table(plain, names=table.column_names).to_pylist())
+
+
+def _bare(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(kind):
+        return pa.int64()
+    return pa.binary() if pa.types.is_string(kind) else kind
+
+
 def _plain(column: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
-        column = column.cast(pa.string())
+    if not any(is_plain(column.type) for is_plain in _PLAIN):
+        column = column.cast(pa.string())  # flags, days, bytes; of what is nested Arrow refuses it
     whole = column.combine_chunks()
-    return pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    whole = pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+    whole.validate(full=True)  # text of a Parquet file may be no UTF-8
+    return whole

@@ -232,7 +232,7 @@ def _columns(payload: Payload, path: Path, told: Callable[[Head], Layout]) -> tu
         if table.num_rows == 0:
             raise InputError(f"{path}: no rows, only columns {table.column_names}; expected at least one row")
         layout = told(record_head(table, payload, _HEAD_ROWS))
-        columns = base_columns(record_columns(table, layout.columns, faults), layout)
+        columns = base_columns(record_columns(table, layout.columns, faults, path), layout)
         return columns, lambda rows: record_texts(table, rows), layout
     lines = first_lines(payload.data, 2)
     head = text_head(payload.data, payload.name)

@@ -15,6 +15,8 @@ _ISO: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-
 _ZONE: Final = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 EARLIEST: Final = 946_684_800_000_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000_000  # 2100-01-01
+_PER_US: Final = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0}  # 0: a part of one
+_EXACT: Final = 2.0**53  # from here on a double stands for several integers
 
 _SIDES: Final = {
     **dict.fromkeys(("buy", "b", "bid", "buyer", "1", "+1", "1.0", "buytaker", "takerbuy", "bidtaker", "takerbid"), 1),
@@ -61,12 +63,13 @@ def stamps_us(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """
     kind = column.type
     if pa.types.is_timestamp(kind):
-        ok = column.is_valid().to_numpy(zero_copy_only=False)
-        values = column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64()).fill_null(0)
-        out = values.to_numpy(zero_copy_only=False)
+        whole, ok = _whole(column.cast(pa.int64()))
+        each = _PER_US[kind.unit]
+        ok &= np.abs(whole) < 2**62 // max(each, 1)
+        out = np.where(ok, whole, 0) * each if each else whole // 1000
     elif pa.types.is_integer(kind):
-        ok = column.is_valid().to_numpy(zero_copy_only=False)
-        out = to_us(column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False))
+        whole, ok = _whole(column)
+        out = to_us(whole)
     elif pa.types.is_floating(kind):
         values = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
         ok = np.isfinite(values) & (np.abs(values) < 9e18)
@@ -114,9 +117,10 @@ def _one_iso(value: str) -> int | None:
 
 def decimals(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Float64 values and a mask of the readable ones; NaN and infinities are readable, and left to the caller."""
-    if not _is_text(column.type):
+    if _is_number(column.type):
         valid = column.is_valid().to_numpy(zero_copy_only=False)
-        return column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False), valid
+        values = column.cast(pa.float64(), safe=False)  # integers above 2^53 are rounded, as they are in text
+        return values.fill_null(np.nan).to_numpy(zero_copy_only=False), valid
     text = _clean(column)
     readable = _matches(text, _DECIMAL)
     out = np.full(len(text), np.nan)
@@ -126,11 +130,19 @@ def decimals(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def identifiers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Trade ids: values (int64), present (not empty), readable (an integer of at most 18 digits, not negative)."""
-    if not _is_text(column.type):
+    """Trade ids: values (int64), present (not empty), readable (an integer of at most 18 digits, not negative).
+
+    Of fractions, NaN is an empty one; whole numbers below 2^53 are readable, larger ones may be several ids in one.
+    """
+    if pa.types.is_floating(column.type):
+        number = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+        present = ~np.isnan(number)
+        exact = (number >= 0) & (number < _EXACT) & (np.floor(number) == number)
+        return np.where(exact, number, -1).astype(np.int64), present, ~present | exact
+    if pa.types.is_integer(column.type):
         present = column.is_valid().to_numpy(zero_copy_only=False)
-        values = column.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-        return values, present, ~present | (values >= 0)
+        values, fits = _whole(column)
+        return np.where(fits, values, -1), present, ~present | (fits & (values >= 0))
     text = _clean(column)
     present = ~pc.is_in(pc.utf8_lower(text), pa.array(["", "null", "none", "nan"])).to_numpy(zero_copy_only=False)
     readable = _matches(text, _INTEGER)
@@ -162,8 +174,18 @@ def _looked_up(column: pa.Array, words: dict[str, int], otherwise: int) -> np.nd
     return np.asarray(table[coded.indices.fill_null(len(keys)).to_numpy(zero_copy_only=False)])
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _whole(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Integers of any width as int64, 0 where there is none or it does not fit, and a mask of the others."""
+    fits = column.is_valid().to_numpy(zero_copy_only=False)
+    values = column.fill_null(0).to_numpy(zero_copy_only=False)
+    if values.dtype == np.uint64:
+        fits = fits & (values < 2**63)
+        values = np.where(fits, values, 0)
+    return values.astype(np.int64, copy=False), fits
 
 
 def _clean(column: pa.Array) -> pa.Array:
