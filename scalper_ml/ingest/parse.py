@@ -149,6 +149,7 @@ def _parse(
                 else:  # both exact, so that their quotient is the nearest double
                     good &= 0 < whole < 9007199254740992
                     number = whole / powers[min(decimals, _22)]
+                    good &= number < 1e15
                     if role == 2:
                         price[row] = number
                     else:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.lines import Columns, Fault
 from scalper_ml.ingest.order import Trades
-from scalper_ml.ingest.values import decimals, flags, identifiers, sides, stamps_us
+from scalper_ml.ingest.values import ABSURD, DUST, decimals, flags, identifiers, sides, stamps_us
 from scalper_ml.schema import QUARANTINE, TICKS, stamps
 
 __all__ = [
@@ -29,8 +29,10 @@ REASONS: Final = (
     "ts: not a stamp of the years 2000 to 2099 in s, ms, us, ns or ISO 8601",
     "price: not a number",
     "price: not positive and finite",
+    "price: not a number from 10^-18 to below 10^15",
     "qty: not a number",
     "qty: not positive and finite",
+    "qty: not a number below 10^15",
     "side: neither buy nor sell",
     "trade_id: not a whole number from 0 to 10^18",
 )
@@ -86,7 +88,8 @@ def parse_trades(values: Mapping[str, pa.Array], *, named: bool = False) -> tupl
     trade_id, present, id_read = _ids(values, len(ts_us), named)
     with np.errstate(invalid="ignore"):
         price_good, qty_good = (price > 0) & np.isfinite(price), (qty > 0) & np.isfinite(qty)
-    tests = (~stamped, ~price_read, ~price_good, ~qty_read, ~qty_good, side == 0, ~id_read)
+        price_wild, qty_wild = (price < DUST) | (price >= ABSURD), qty >= ABSURD
+    tests = (~stamped, ~price_read, ~price_good, price_wild, ~qty_read, ~qty_good, qty_wild, side == 0, ~id_read)
     reasons = np.select(tests, np.arange(1, len(tests) + 1), 0).astype(np.int8)
     return Trades(ts_us, price, qty, side, np.where(present & id_read, trade_id, -1)), reasons
 

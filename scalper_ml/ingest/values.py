@@ -6,7 +6,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["EARLIEST", "LATEST", "decimals", "flags", "identifiers", "side_words", "sides", "stamps_us", "to_us"]
+__all__ = [
+    "ABSURD",
+    "DUST",
+    "EARLIEST",
+    "LATEST",
+    "decimals",
+    "flags",
+    "identifiers",
+    "side_words",
+    "sides",
+    "stamps_us",
+    "to_us",
+]
 
 _INTEGER: Final = r"^[+-]?[0-9]{1,18}$"
 _STAMP: Final = r"^[0-9]{1,19}$"
@@ -15,6 +27,8 @@ _ISO: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-
 _ZONE: Final = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 EARLIEST: Final = 946_684_800_000_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000_000  # 2100-01-01
+ABSURD: Final = 1e15  # a price or quantity from here on is none; sums and products of smaller ones stay finite
+DUST: Final = 1e-18  # a price below is none; the fast parser's 18 digits spell no smaller one
 _PER_US: Final = {"s": 1_000_000, "ms": 1000, "us": 1, "ns": 0}  # 0: a part of one
 _EXACT: Final = 2.0**53  # from here on a double stands for several integers
 

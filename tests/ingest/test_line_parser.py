@@ -22,7 +22,9 @@ fields = [
     st.one_of(
         st.floats(1e-9, 1e9).map(repr),
         st.decimals(min_value=0, max_value=10**9, places=8).map(str),
-        st.sampled_from(["", ".", "1.", ".5", "0", "-1", "+1", "1e5", "1_0", "9007199254740993", "0." + 25 * "0"]),
+        st.sampled_from(["", ".", "1.", ".5", "0", "-1", "+1", "1e5", "1_0", "9007199254740993", "9007199254740991",
+                         "999999999999999", "1000000000000000", "1000000000000000.0", "999999999999999.9",
+                         "0." + 25 * "0"]),
     ),
     st.one_of(st.floats(0, 1e6).map(repr), st.sampled_from(["1", "00012.5000", "nan", "inf", "1 ", " 1"])),
     st.sampled_from(["buy", "SELL", "b", "S", "1", "-1", "bought", "", "BuyTaker", '"buy"']),
