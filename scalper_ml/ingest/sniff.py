@@ -24,6 +24,7 @@ from scalper_ml.ingest.kraken import KrakenKlines, KrakenTrades
 from scalper_ml.ingest.lean import LeanKlines
 from scalper_ml.ingest.lines import Columns, clean_columns, fields_of, first_lines, line_texts, text_columns
 from scalper_ml.ingest.mapped import mapped_layout
+from scalper_ml.ingest.names import is_source
 from scalper_ml.ingest.nautilus import NautilusTrades
 from scalper_ml.ingest.okx import OkxTrades
 from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
@@ -64,8 +65,6 @@ KLINE_ADAPTERS: Final[tuple[Adapter, ...]] = (
 """As `TICK_ADAPTERS`."""
 
 _HEAD_ROWS: Final = 256
-_SUFFIXES: Final = (".csv", ".csv.gz", ".zip", ".feather", ".parquet", ".json", ".json.gz")
-_TRUTH: Final = (".truth.json", ".truth.json.gz")
 _WORD_ROLES: Final = ("side", "maker", "maker_side", "taker", "symbol")
 _WORDS: Final = pa.dictionary(pa.int32(), pa.string())
 
@@ -187,7 +186,7 @@ def find_sources(folder: Path, symbol: str) -> list[Path]:
     -------
     list of Path
         Sorted by name; ``BTCUSDT.csv`` and ``BTCUSDT-trades-2024-01-01.zip`` are files of BTCUSDT,
-        ``BTCUSDTPERP.csv`` is not.
+        ``BTCUSDTPERP.csv`` is not; see `scalper_ml.ingest.names.is_source`.
 
     Raises
     ------
@@ -197,13 +196,7 @@ def find_sources(folder: Path, symbol: str) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one with files such as {symbol}.csv")
-    return sorted(path for path in folder.iterdir() if _is_source(path.name, symbol) and path.is_file())
-
-
-def _is_source(name: str, symbol: str) -> bool:
-    rest = name.removeprefix(symbol)
-    fits = name.startswith(symbol) and rest.endswith(_SUFFIXES) and not rest.endswith(_TRUTH)
-    return fits and not rest[:1].isalnum()
+    return sorted(path for path in folder.iterdir() if is_source(path.name, symbol) and path.is_file())
 
 
 def _one_of(format: str | None, path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from scalper_ml.errors import InputError
+from scalper_ml.ingest.names import is_source
 
 __all__ = [
     "CHECKSUM",
@@ -28,9 +29,6 @@ Outcome = Literal["local", "unchanged", "downloaded", "replaced"]
 
 Watch = Callable[[str, int, int | None], None]
 """Told of progress: name, bytes so far, bytes in all (None where unknown)."""
-
-_SUFFIXES: Final = (".csv", ".csv.gz", ".zip", ".feather", ".parquet", ".json", ".json.gz")
-_TRUTH: Final = (".truth.json", ".truth.json.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,19 +138,6 @@ class SourceFile:
     published: bool = False
     outcome: Outcome = "local"
     replaced: Earlier | None = None
-
-
-def is_source(name: str, symbol: str) -> bool:
-    """Whether a file of this name is one of the symbol: the symbol, then no letter or digit, then a known ending.
-
-    Examples
-    --------
-    >>> [is_source(name, "BTCUSDT") for name in ("BTCUSDT-trades-2024-01-01.zip", "BTCUSDTPERP.csv", "BTCUSDT.part")]
-    [True, False, False]
-    """
-    rest = name.removeprefix(symbol)
-    fits = name.startswith(symbol) and rest.endswith(_SUFFIXES) and not rest.endswith(_TRUTH)
-    return fits and not rest[:1].isalnum()
 
 
 def safe_name(name: str, origin: str) -> str:
