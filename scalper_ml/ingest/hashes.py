@@ -1,8 +1,9 @@
-"""sha256 of source files, remembered by size and modification time: unchanged files are not read again."""
+"""sha256 of source files, remembered by size, stamps and inode: unchanged files are not read again."""
 
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,27 +17,33 @@ from scalper_ml.warehouse import atomic_write, canonical_json
 __all__ = ["FileHashes", "SourceHash"]
 
 _CHUNK: Final = 1 << 22
+_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _NONE: Final[Mapping[Path, str]] = MappingProxyType({})
 _SETTLED_NS: Final = 2_000_000_000  # a file younger than this when hashed may change without a new stamp
 
 
 @dataclass(frozen=True, slots=True)
 class SourceHash:
-    """A file and what it was when it was looked at; `origin` is where it came from, of a local file its folder."""
+    """A file and what it was when it was looked at; `origin` is where it came from, of a local file its folder.
+
+    The stamp of the last change of the inode tells what a kept modification time hides (``cp -p``, ``tar``).
+    """
 
     path: Path
     sha256: str
     size: int
     modified_ns: int
+    changed_ns: int
+    inode: int
     origin: str
 
     def unchanged(self) -> bool:
-        """Whether the file on disk has the size and modification time it had."""
+        """Whether the file on disk has the size, stamps and inode it had."""
         try:
             now = self.path.stat()
         except FileNotFoundError:
             return False
-        return (now.st_size, now.st_mtime_ns) == (self.size, self.modified_ns)
+        return _identity(now) == (self.size, self.modified_ns, self.changed_ns, self.inode)
 
 
 class FileHashes:
@@ -50,10 +57,13 @@ class FileHashes:
 
     def __init__(self, memory: Path) -> None:
         self._memory = memory
+        self._known: dict[str, list[int | str]] = {}
         try:
-            self._known: dict[str, list[int | str]] = json.loads(memory.read_bytes())
-        except (FileNotFoundError, ValueError):
-            self._known = {}
+            found = json.loads(memory.read_bytes())
+        except (FileNotFoundError, ValueError, RecursionError):
+            return
+        if isinstance(found, dict):
+            self._known = {name: entry for name, entry in found.items() if _is_entry(entry)}
 
     def of(
         self, paths: Sequence[Path], origins: Mapping[Path, str] = _NONE, *, remember: bool = True
@@ -77,7 +87,7 @@ class FileHashes:
         names = [os.path.join(resolved[path.parent], path.name) for path in paths]
         found = [self._one(path, name, origins.get(path)) for path, name in zip(paths, names, strict=True)]
         known: dict[str, list[int | str]] = {
-            name: [one.size, one.modified_ns, one.sha256]
+            name: [one.size, one.modified_ns, one.changed_ns, one.inode, one.sha256]
             for name, one in zip(names, found, strict=True)
             if _settled(one)
         }
@@ -92,15 +102,27 @@ class FileHashes:
         try:
             state = path.stat()
             known = self._known.get(name)
-            if known and known[:2] == [state.st_size, state.st_mtime_ns]:
-                return SourceHash(path, str(known[2]), state.st_size, state.st_mtime_ns, origin)
+            if known and tuple(known[:-1]) == _identity(state):
+                return SourceHash(path, str(known[-1]), *_identity(state), origin)
             digest = hashlib.sha256()
             with open(path, "rb", buffering=0) as file:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
         except OSError as error:
             raise InputError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
-        return SourceHash(path, digest.hexdigest(), state.st_size, state.st_mtime_ns, origin)
+        return SourceHash(path, digest.hexdigest(), *_identity(state), origin)
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether a remembered entry is a size, two stamps, an inode and a sha256."""
+    if not isinstance(entry, list) or len(entry) != 5:
+        return False
+    *numbers, sha256 = entry
+    return all(type(number) is int for number in numbers) and isinstance(sha256, str) and bool(_SHA256.match(sha256))
 
 
 def _settled(one: SourceHash) -> bool:

@@ -1,7 +1,10 @@
 """Files that are damaged, exported carelessly or hostile end in an `InputError` or in quarantine, never in a crash."""
 
 import contextlib
+import dataclasses
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,16 @@ import pyarrow.parquet
 import pytest
 
 from scalper_ml.errors import InputError
-from scalper_ml.ingest import TickFile, read_ticks
+from scalper_ml.ingest import TickFile, find_sources, read_ticks
+from scalper_ml.ingest.hashes import FileHashes
+from scalper_ml.quality.fold import day_facts
+from scalper_ml.remote.files import is_source
+from scalper_ml.warehouse import canonical_json
 
 MS = 1_704_067_200_000
 ID = "trade_id: not a whole number from 0 to 10^18"
 TS = "ts: not a stamp of the years 2000 to 2099 in s, ms, us, ns or ISO 8601"
+WILD = {"price": "price: not a number from 10^-18 to below 10^15", "qty": "qty: not a number below 10^15"}
 
 
 def parquet(path: Path, **columns: Any) -> Path:
@@ -87,7 +95,8 @@ def test_numbers_beyond_doubles_are_rounded(tmp_path: Path) -> None:
     assert file.ticks["qty"].to_pylist() == [1.0, 2.0]
     assert rejected(file) == [(3, "price: not a number")]
     huge = pa.array([2**53 + 1, 2**64 - 1, 5], pa.uint64())
-    assert len(read_ticks(parquet(tmp_path / "Y.parquet", price=huge), symbol="X").ticks) == 3
+    absurd = read_ticks(parquet(tmp_path / "Y.parquet", price=huge), symbol="X")
+    assert rejected(absurd) == [(1, WILD["price"]), (2, WILD["price"])]
 
 
 @pytest.mark.parametrize(
@@ -137,3 +146,101 @@ def test_json_nested_as_deep_as_can_be_read_is_no_crash(tmp_path: Path, depth: i
     path.write_text(f"[{plain}, {'[' * depth + ']' * depth}]")
     with contextlib.suppress(InputError):
         assert rejected(read_ticks(path, symbol="X")) == [(2, "not a record")]
+
+
+_LIMITS = [
+    ("1e308", False),
+    ("1e15", False),
+    ("9007199254740991", False),
+    ("1000000000000000", False),
+    ("1000000000000000.0", False),
+    ("999999999999999", True),
+    ("999999999999999.5", True),
+    ("0.000000000000000001", True),
+    (".000000000000000001", True),
+]
+
+
+@pytest.mark.parametrize(("value", "kept"), _LIMITS)
+@pytest.mark.parametrize("name", ["price", "qty"])
+@pytest.mark.parametrize("rows", [1, 40])  # among few others the careful parser reads all, among many the fast one
+def test_absurd_prices_and_quantities_are_rejected(
+    tmp_path: Path, name: str, value: str, kept: bool, rows: int
+) -> None:
+    """A price or quantity of 10^15 or more goes to quarantine and says so, whichever parser reads it."""
+    odd = {"price": "2", "qty": "3", name: value}
+    path = tmp_path / "X.csv"
+    lines = ["ts,price,qty,side", f"{MS},{odd['price']},{odd['qty']},buy", *[f"{MS + 1},2,3,sell"] * rows]
+    path.write_text("\n".join(lines) + "\n")
+    assert rejected(read_ticks(path, symbol="X")) == ([] if kept else [(2, WILD[name])])
+
+
+def test_facts_of_a_day_of_extremes_are_finite(tmp_path: Path) -> None:
+    """Whatever trades are kept, the facts of their day can be written down: no NaN, no infinity."""
+    extremes = ["1e308", "999999999999999", "1e-18", "1", "5e-324", "2"]
+    path = tmp_path / "X.csv"
+    rows = [f"{MS + 700 * i},{extremes[i % 6]},{extremes[i // 6 % 6]},{'buy' if i % 5 else 'sell'}" for i in range(216)]
+    path.write_text("ts,price,qty,side\n" + "\n".join(rows) + "\n")
+    file = read_ticks(path, symbol="X")
+    assert (len(file.ticks), len(file.quarantine)) == (120, 96)
+    facts = day_facts(file.ticks)
+    assert facts.flow.n > 10
+    assert canonical_json(dataclasses.asdict(facts))
+
+
+@pytest.mark.parametrize(
+    "memory",
+    ["[]", "7", '"x"', "{", "[" * 200_000, '{"NAME": []}', '{"NAME": null}', '{"NAME": [3, 10, "x"]}',
+     '{"NAME": {"0": 1}}', '{"NAME": [3, 10, 10, 10, 10]}', '{"NAME": [3, 10, 10, 10, "short"]}'],
+)  # fmt: skip
+def test_a_damaged_memory_of_hashes_is_forgotten(tmp_path: Path, memory: str) -> None:
+    """Whatever JSON or rubbish stands where hashes are remembered, files are hashed and the memory is whole again."""
+    path, kept = tmp_path / "X.csv", tmp_path / "X.json"
+    path.write_text("one")
+    os.utime(path, ns=(10, 10))
+    kept.write_text(memory.replace("NAME", str(path.resolve())))
+    (found,) = FileHashes(kept).of([path])
+    assert found.sha256 == hashlib.sha256(b"one").hexdigest()
+    assert found.sha256 in kept.read_text()
+
+
+@pytest.mark.parametrize("swap", ["rename", "write"])
+def test_a_replacement_of_equal_size_and_time_is_noticed(tmp_path: Path, swap: str) -> None:
+    """A file put in place with the size and time of the old one, as ``cp -p`` and ``tar`` do, is hashed again."""
+    path, other, memory = tmp_path / "X.csv", tmp_path / "new", tmp_path / "X.json"
+    path.write_text("one")
+    os.utime(path, ns=(10, 10))
+    (first,) = FileHashes(memory).of([path])
+    (other if swap == "rename" else path).write_text("two")
+    os.utime(other if swap == "rename" else path, ns=(10, 10))
+    if swap == "rename":
+        other.replace(path)
+    assert not first.unchanged()
+    (second,) = FileHashes(memory).of([path])
+    assert (second.size, second.modified_ns) == (first.size, first.modified_ns)
+    assert second.sha256 == hashlib.sha256(b"two").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "mine"),
+    [
+        ("BTCUSDT_240628-trades-2024-01-02.csv", False),
+        ("BTCUSDT_240628.csv", False),
+        ("BTCUSDT_240628_trades.zip", False),
+        ("BTCUSDT-trades-2024-01-02.csv", True),
+        ("BTCUSDT_synthetic.csv", True),
+        ("BTCUSDT_2024-01-01.csv", True),
+        ("BTCUSDT_20240101.csv", True),
+        ("BTCUSDT_202401.csv", True),  # no day: there is no month 24
+        ("BTCUSDT-240628.csv", True),
+        ("BTCUSDT_240628a.csv", True),
+    ],
+)
+def test_a_delivery_contract_is_another_instrument(tmp_path: Path, name: str, mine: bool) -> None:
+    """Six digits of a day behind an underscore name a delivery contract, whose files are not the perpetual's."""
+    (tmp_path / name).touch()
+    assert bool(find_sources(tmp_path, "BTCUSDT")) == mine
+    assert is_source(name, "BTCUSDT") == mine
+    assert is_source(name, "BTCUSDT_240628") == name.startswith(
+        ("BTCUSDT_240628-", "BTCUSDT_240628.", "BTCUSDT_240628_")
+    )
