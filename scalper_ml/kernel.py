@@ -14,8 +14,10 @@ from typing import Any
 import numba
 
 _config: Any = numba.config  # its names are set at run time
+_compile: Any = numba.njit
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 
-__all__ = ["cache_folder", "kernel", "sources_digest"]
+__all__ = ["cache_folder", "inlined", "kernel", "sources_digest", "view_kernel"]
 
 _MARK = b"from scalper_ml.kernel import"
 
@@ -47,4 +49,21 @@ def kernel(function: Any) -> Any:
 
     ``fastmath`` is never used: it removes NaN tests and changes bits between machines.
     """
-    return numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=False)(function)
+    return _compile(**_OPTIONS)(function)
+
+
+def view_kernel(function: Any) -> Any:
+    """A kernel that makes views of the arrays it is given and no array of its own; only kernels can call it.
+
+    It is compiled without reference counting: numba counts every view with a call when it is made and another when
+    it is dropped, which in kernels of hundreds of short views is a third of their time. Without the wrapper that
+    Python would call it by, it compiles twice as fast.
+    """
+    return _compile(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+
+
+def inlined(function: Any) -> Any:
+    """A `view_kernel` always compiled into its callers: it runs once a row, where a call would cost more than it."""
+    compiled = view_kernel(function)
+    compiled.targetoptions["forceinline"] = True
+    return compiled

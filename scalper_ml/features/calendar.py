@@ -5,9 +5,10 @@
 
 import math
 
+from scalper_ml.features.elementary import turn
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.series import TS
-from scalper_ml.kernel import kernel
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = ["KINDS"]
 
@@ -15,40 +16,50 @@ MINUTE = 60_000_000
 DAY = 86_400_000_000
 
 
-@kernel
-def circle(H, i0, i1, t0, P, S, out):
+@inlined
+def _past(ts, cycle):
+    """Microseconds since the cycle began, exact: whole numbers below 2^53, the quotient off by 1 at most."""
+    past = ts - math.floor(ts / cycle) * cycle
+    past = past + cycle if past < 0.0 else past
+    return past - cycle if past >= cycle else past
+
+
+@view_kernel
+def circle(H, i0, i1, t0, P, S, R, w, out):
     """Place in a cycle on a circle. ``P``: length of the cycle, start and unit of time in microseconds."""
-    cycle, start, unit = int(P[0]), int(P[1]), int(P[2])
-    for i in range(i0, i1):
-        angle = 2.0 * math.pi * ((int(H[TS, i]) + start) % cycle // unit) / (cycle // unit)
-        out[0, i - i0] = math.sin(angle)
-        out[1, i - i0] = math.cos(angle)
+    cycle, start, unit, ts, rows = P[0], P[1], P[2], H[TS, i0:i1], i1 - i0
+    place = R[0]
+    for r in range(rows):
+        place[r] = math.floor(_past(ts[r] + start, cycle) / unit) / (cycle / unit)
+    turn(place[:rows], out[0], out[1])
 
 
-@kernel
-def m15_phase(H, i0, i1, t0, P, S, out):
+@view_kernel
+def m15_phase(H, i0, i1, t0, P, S, R, w, out):
     """Share of the quarter of an hour still to come, 0 on the quarter."""
-    quarter = 15 * MINUTE
-    for i in range(i0, i1):
-        past = int(H[TS, i]) % quarter
-        out[0, i - i0] = (quarter - past) / quarter if past > 0 else 0.0
+    quarter, ts, answer = 15.0 * MINUTE, H[TS, i0:i1], out[0]
+    for r in range(i1 - i0):
+        past = _past(ts[r], quarter)
+        answer[r] = (quarter - past) / quarter if past > 0.0 else 0.0
 
 
-@kernel
-def session(H, i0, i1, t0, P, S, out):
+@view_kernel
+def session(H, i0, i1, t0, P, S, R, w, out):
     """Whether Asia, Europe and America trade; they overlap."""
-    for i in range(i0, i1):
-        hour = int(H[TS, i]) % DAY // (60 * MINUTE)
-        out[0, i - i0] = 1.0 if hour < 8 else 0.0
-        out[1, i - i0] = 1.0 if 7 <= hour < 15 else 0.0
-        out[2, i - i0] = 1.0 if 13 <= hour < 22 else 0.0
+    ts, asia, europe, america = H[TS, i0:i1], out[0], out[1], out[2]
+    for r in range(i1 - i0):
+        hour = _past(ts[r], 1.0 * DAY) / (60.0 * MINUTE)
+        asia[r] = 1.0 if hour < 8.0 else 0.0
+        europe[r] = 1.0 if hour >= 7.0 and hour < 15.0 else 0.0
+        america[r] = 1.0 if hour >= 13.0 and hour < 22.0 else 0.0
 
 
-@kernel
-def weekend(H, i0, i1, t0, P, S, out):
-    """Whether it is Saturday or Sunday."""
-    for i in range(i0, i1):
-        out[0, i - i0] = 1.0 if (int(H[TS, i]) // DAY + 3) % 7 >= 5 else 0.0
+@view_kernel
+def weekend(H, i0, i1, t0, P, S, R, w, out):
+    """Whether it is Saturday or Sunday; the epoch was a Thursday."""
+    ts, answer = H[TS, i0:i1], out[0]
+    for r in range(i1 - i0):
+        answer[r] = 1.0 if _past(ts[r] + 3.0 * DAY, 7.0 * DAY) >= 5.0 * DAY else 0.0
 
 
 def _kind(name, kernel, definition, span, number, outputs=(), unit="ratio", constants=()):

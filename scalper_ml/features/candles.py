@@ -5,126 +5,127 @@
 
 import math
 
-from scalper_ml.features.generic import over_atr, share, share_size
+from scalper_ml.features.generic import over_atr, share
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
+from scalper_ml.features.rolling import maximum, minimum, total
 from scalper_ml.features.series import CLOSE, EQUAL, HIGH, LNC, LOW, OPEN, RANGE, SIGMA, WICKS
-from scalper_ml.features.window import highest, inlined, lowest, sum_size
-from scalper_ml.kernel import kernel
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = ["KINDS"]
 
 
-@kernel
-def shape(H, i0, i1, t0, P, S, out):
+@view_kernel
+def shape(H, i0, i1, t0, P, S, R, w, out):
     """Body, wicks and close location as shares of the range; 0 in a zero range."""
-    for i in range(i0, i1):
-        o, h, low, c, span = H[OPEN, i], H[HIGH, i], H[LOW, i], H[CLOSE, i], H[RANGE, i]
-        if span > 0.0:
-            out[0, i - i0] = (c - o) / span
-            out[1, i - i0] = (h - max(o, c)) / span
-            out[2, i - i0] = (min(o, c) - low) / span
-            out[3, i - i0] = ((c - low) - (h - c)) / span
-        else:
-            out[0:4, i - i0] = 0.0
+    o, h, low, c, span = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[RANGE, i0:i1]
+    body, upper, lower, place = out[0], out[1], out[2], out[3]
+    for r in range(i1 - i0):
+        alive, width = span[r] > 0.0, max(span[r], 1e-300)
+        body[r] = (c[r] - o[r]) / width if alive else 0.0
+        upper[r] = (h[r] - max(o[r], c[r])) / width if alive else 0.0
+        lower[r] = (min(o[r], c[r]) - low[r]) / width if alive else 0.0
+        place[r] = ((c[r] - low[r]) - (h[r] - c[r])) / width if alive else 0.0
 
 
-@kernel
-def two_bars(H, i0, i1, t0, P, S, out):
+@view_kernel
+def two_bars(H, i0, i1, t0, P, S, R, w, out):
     """Inside bar, outside bar, signed engulfing."""
-    for i in range(i0, i1):
-        o, h, low, c = H[OPEN, i], H[HIGH, i], H[LOW, i], H[CLOSE, i]
-        o1, h1, l1, c1 = H[OPEN, i - 1], H[HIGH, i - 1], H[LOW, i - 1], H[CLOSE, i - 1]
-        out[0, i - i0] = 1.0 if h < h1 and low > l1 else 0.0
-        out[1, i - i0] = 1.0 if h > h1 and low < l1 else 0.0
-        rise = c > o and c1 < o1 and o <= c1 and c >= o1
-        fall = c < o and c1 > o1 and o >= c1 and c <= o1
-        out[2, i - i0] = 1.0 if rise else (-1.0 if fall else 0.0)
+    o, h, low, c = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1]
+    o1, h1 = H[OPEN, i0 - 1 : i1 - 1], H[HIGH, i0 - 1 : i1 - 1]
+    l1, c1 = H[LOW, i0 - 1 : i1 - 1], H[CLOSE, i0 - 1 : i1 - 1]
+    inside, outside, engulf = out[0], out[1], out[2]
+    for r in range(i1 - i0):
+        inside[r] = 1.0 if h[r] < h1[r] and low[r] > l1[r] else 0.0
+        outside[r] = 1.0 if h[r] > h1[r] and low[r] < l1[r] else 0.0
+        rise = (c[r] > o[r]) & (c1[r] < o1[r]) & (o[r] <= c1[r]) & (c[r] >= o1[r])
+        fall = (c[r] < o[r]) & (c1[r] > o1[r]) & (o[r] >= c1[r]) & (c[r] <= o1[r])
+        engulf[r] = 1.0 if rise else (-1.0 if fall else 0.0)
 
 
-@kernel
-def one_bar(H, i0, i1, t0, P, S, out):
+@view_kernel
+def one_bar(H, i0, i1, t0, P, S, R, w, out):
     """Doji, hammer (+1) or shooting star (-1), signed marubozu; limits are met within 1e-9."""
-    for i in range(i0, i1):
-        o, h, low, c, span = H[OPEN, i], H[HIGH, i], H[LOW, i], H[CLOSE, i], H[RANGE, i]
+    opened, high, lowest_price, closed, span = (
+        H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[RANGE, i0:i1],
+    )  # fmt: skip
+    doji, hammers, marubozu = out[0], out[1], out[2]
+    for r in range(i1 - i0):
+        o, h, low, c, width = opened[r], high[r], lowest_price[r], closed[r], span[r]
         body, upper, lower = abs(c - o), h - max(o, c), min(o, c) - low
-        slack = 1e-9 * span
-        out[0, i - i0] = 1.0 if body <= 0.1 * span + slack else 0.0
-        small = span > 0.0 and body <= span / 3.0 + slack
-        hammer = small and lower >= 0.6 * span - slack and upper <= 0.1 * span + slack
-        star = small and upper >= 0.6 * span - slack and lower <= 0.1 * span + slack
-        out[1, i - i0] = 1.0 if hammer else (-1.0 if star else 0.0)
-        full = span > 0.0 and body >= 0.95 * span - slack
-        out[2, i - i0] = (1.0 if c > o else -1.0) if full else 0.0
+        slack = 1e-9 * width
+        doji[r] = 1.0 if body <= 0.1 * width + slack else 0.0
+        small = (width > 0.0) & (body <= width / 3.0 + slack)
+        hammer = small & (lower >= 0.6 * width - slack) & (upper <= 0.1 * width + slack)
+        star = small & (upper >= 0.6 * width - slack) & (lower <= 0.1 * width + slack)
+        hammers[r] = 1.0 if hammer else (-1.0 if star else 0.0)
+        full = (width > 0.0) & (body >= 0.95 * width - slack)
+        marubozu[r] = (1.0 if c > o else -1.0) if full else 0.0
 
 
-@kernel
-def three_line(H, i0, i1, t0, P, S, out):
+@view_kernel
+def three_line(H, i0, i1, t0, P, S, R, w, out):
     """Three rising bars that each close higher (+1), three falling that each close lower (-1)."""
-    for i in range(i0, i1):
-        up = H[CLOSE, i] > H[CLOSE, i - 1] > H[CLOSE, i - 2]
-        down = H[CLOSE, i] < H[CLOSE, i - 1] < H[CLOSE, i - 2]
-        for j in range(i - 2, i + 1):
-            up = up and H[CLOSE, j] > H[OPEN, j]
-            down = down and H[CLOSE, j] < H[OPEN, j]
-        out[0, i - i0] = 1.0 if up else (-1.0 if down else 0.0)
+    o, c, answer = H[OPEN, i0 - 2 : i1], H[CLOSE, i0 - 2 : i1], out[0]
+    for r in range(i1 - i0):
+        up = (c[r + 2] > c[r + 1]) & (c[r + 1] > c[r])
+        down = (c[r + 2] < c[r + 1]) & (c[r + 1] < c[r])
+        up = up & (c[r] > o[r]) & (c[r + 1] > o[r + 1]) & (c[r + 2] > o[r + 2])
+        down = down & (c[r] < o[r]) & (c[r + 1] < o[r + 1]) & (c[r + 2] < o[r + 2])
+        answer[r] = 1.0 if up else (-1.0 if down else 0.0)
 
 
 @inlined
-def _step(high, low, i):
-    return int(high[i] > high[i - 1]) - int(low[i] < low[i - 1])
+def _step(high, low, r):
+    return int(high[r + 1] > high[r]) - int(low[r + 1] < low[r])
 
 
-@kernel
-def hh_ll(H, i0, i1, t0, P, S, out):
+@view_kernel
+def hh_ll(H, i0, i1, t0, P, S, R, w, out):
     """Number of higher highs less number of lower lows among n bars, by n. ``S``: the count, exact."""
-    n = int(P[0])
-    for i in range(i0, i1):
-        S[0] += _step(H[HIGH], H[LOW], i) - _step(H[HIGH], H[LOW], i - n)
-        out[0, i - i0] = S[0] / n
+    n, answer, count = int(P[0]), out[0], S[0]
+    h, low = H[HIGH, i0 - 1 : i1], H[LOW, i0 - 1 : i1]
+    old_h, old_low = H[HIGH, i0 - n - 1 : i1 - n], H[LOW, i0 - n - 1 : i1 - n]
+    for r in range(i1 - i0):
+        count += _step(h, low, r) - _step(old_h, old_low, r)
+        answer[r] = count / n
+    S[0] = count
 
 
-@kernel
-def narrowest(H, i0, i1, t0, P, S, out):
-    """Whether this range is the smallest of n bars. Recomputed."""
-    n = int(P[0])
-    for i in range(i0, i1):
-        limit = H[RANGE, i] - EQUAL * H[CLOSE, i]
-        least = True
-        for j in range(i - n + 1, i):
-            least = least and limit <= H[RANGE, j]
-        out[0, i - i0] = 1.0 if least else 0.0
+@view_kernel
+def narrowest(H, i0, i1, t0, P, S, R, w, out):
+    """Whether this range is the smallest of n bars. ``w``: the smallest."""
+    c, span, least, answer = H[CLOSE, i0:i1], H[RANGE, i0:i1], R[w[0]], out[0]
+    for r in range(i1 - i0):
+        answer[r] = 1.0 if span[r] - EQUAL * c[r] <= least[r] else 0.0
 
 
-@kernel
-def ha_run(H, i0, i1, t0, P, S, out):
+@view_kernel
+def ha_run(H, i0, i1, t0, P, S, R, w, out):
     """Signed number of Heikin-Ashi bars in a row of one colour. ``S``: open, close, run."""
-    for i in range(i0, i1):
-        close = 0.25 * (H[OPEN, i] + H[HIGH, i] + H[LOW, i] + H[CLOSE, i])
-        first = t0 + i - i0 == 0
-        S[0] = 0.5 * (H[OPEN, i] + H[CLOSE, i]) if first else 0.5 * (S[0] + S[1])
-        S[1] = close
-        body = close - S[0]
-        if abs(body) <= EQUAL * close:
-            S[2] = 0.0
+    o, h, low, c, answer = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], out[0]
+    opened, closed, run = S[0], S[1], S[2]
+    for r in range(i1 - i0):
+        opened = 0.5 * (opened + closed) if t0 + r > 0 else 0.5 * (o[r] + c[r])
+        closed = 0.25 * (o[r] + h[r] + low[r] + c[r])
+        body = closed - opened
+        if abs(body) <= EQUAL * closed:
+            run = 0.0
         elif body > 0.0:
-            S[2] = max(S[2], 0.0) + 1.0
+            run = max(run, 0.0) + 1.0
         else:
-            S[2] = min(S[2], 0.0) - 1.0
-        out[0, i - i0] = S[2]
+            run = min(run, 0.0) - 1.0
+        answer[r] = run
+    S[0], S[1], S[2] = opened, closed, run
 
 
-@kernel
-def drawdown(H, i0, i1, t0, P, S, out):
-    """Log close less the highest and the lowest log close of n bars over sigma sqrt(n). ``S``: two extremes."""
-    n = int(P[0])
-    root = math.sqrt(n)
-    k = t0 % n
-    for i in range(i0, i1):
-        top = highest(H[LNC], i, k, n, S[: n + 1])
-        bottom = lowest(H[LNC], i, k, n, S[n + 1 :])
-        out[0, i - i0] = (H[LNC, i] - top) / (H[SIGMA, i] * root)
-        out[1, i - i0] = (H[LNC, i] - bottom) / (H[SIGMA, i] * root)
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def drawdown(H, i0, i1, t0, P, S, R, w, out):
+    """Log close less the highest and the lowest log close of n bars over sigma sqrt(n). ``w``: both."""
+    x, sigma, top, bottom, from_top, from_bottom = H[LNC, i0:i1], H[SIGMA, i0:i1], R[w[0]], R[w[1]], out[0], out[1]
+    root = math.sqrt(P[0])
+    for r in range(i1 - i0):
+        from_top[r] = (x[r] - top[r]) / (sigma[r] * root)
+        from_bottom[r] = (x[r] - bottom[r]) / (sigma[r] * root)
 
 
 _HL = ("high", "low")
@@ -150,7 +151,8 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "wick_imb", "candles", share, ((10,),), "sum(lower wick - upper wick) / sum(H - L) over n bars", _OHLC, _SIGN,
-        lambda n: n - 1, source="catalogue 115", state=share_size, constants=(WICKS, RANGE, 1.0),
+        lambda n: n - 1, source="catalogue 115", rolling=lambda n: (total(WICKS, n), total(RANGE, n)),
+        constants=(1.0,),
     ),
     Kind(
         "two_bars", "candles", two_bars, ((),),
@@ -176,7 +178,7 @@ KINDS: tuple[Kind, ...] = (
     ),
     Kind(
         "nr", "candles", narrowest, ((7,),), "1 when no range of the n bars is smaller than this one", _HL, _FLAG,
-        lambda n: n - 1, unit="flag", source="catalogue 120",
+        lambda n: n - 1, unit="flag", source="catalogue 120", rolling=lambda n: (minimum(RANGE, n),),
     ),
     Kind(
         "ha_run", "candles", ha_run, ((),), "signed number of Heikin-Ashi bars in a row of one colour", _OHLC,
@@ -185,7 +187,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "drawdown", "candles", drawdown, ((240,),),
         "ln(C / highest C), ln(C / lowest C) of n bars, / (sigma60 sqrt(n))", ("close",), ((-8.0, 0.0), (0.0, 8.0)),
-        lambda n: max(n - 1, SIGMA_WARMUP), unit="sigma", source="catalogue 127", state=lambda n: 2 * sum_size(n),
+        lambda n: max(n - 1, SIGMA_WARMUP), unit="sigma", source="catalogue 127",
+        rolling=lambda n: (maximum(LNC, n), minimum(LNC, n)),
         outputs=("dd_max", "dd_min"),
     ),
 )

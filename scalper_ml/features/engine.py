@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 
 from scalper_ml.errors import ContractError, FeatureSetError
 from scalper_ml.features.registry import KINDS, FeatureSet
+from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
+from scalper_ml.features.rolling import Rolling, roll
 from scalper_ml.features.series import GAP as GAP_COLUMN
 from scalper_ml.features.series import (
     INPUT_COLUMNS,
@@ -27,7 +29,7 @@ from scalper_ml.features.series import (
     load,
     publish,
 )
-from scalper_ml.kernel import kernel
+from scalper_ml.kernel import kernel, view_kernel
 from scalper_ml.schema import InputGroup, us
 
 __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "available_groups", "compute", "inputs_from_bars"]
@@ -35,8 +37,11 @@ __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "available_groups",
 BLOCK = 256
 """Rows computed at a time: what one core's second-level cache holds."""
 
+SCRATCH = 4
+"""Blocks of rows a kernel may use as it likes."""
+
 _HEADER = struct.Struct("<8s12sqqq")
-_MAGIC = b"SCFEAT01"
+_MAGIC = b"SCFEAT02"
 _MARKET_COLUMNS = ("mkt_n", "mkt_ret", "mkt_up", "mkt_disp", "lead_ret")
 _TRADE_COLUMNS = ("trades", "buy_volume", "sell_volume")
 
@@ -61,26 +66,82 @@ def _fuse(kernels: Sequence[Any]) -> Any:
     from Python costs the same for one feature as for two hundred.
     """
     lines = [
-        "def run(X, ts_us, H, i0, t0, S, P, plan, out, limits, min_ticks, values, warm):",
-        "    i1 = i0 + X.shape[0]",
-        "    load(X, ts_us, H, i0)",
-        "    derive(H, i0, i1, t0, S)",
+        "def run(H, i0, i1, t0, P, S, R, plan, answers, out):",
         "    for e in range(plan.shape[0]):",
         "        code = plan[e, 0]",
-        "        params, state, column = P[plan[e, 1]:], S[plan[e, 2]:plan[e, 3]], out[plan[e, 4]:]",
+        "        params, state = P[plan[e, 1]:], S[plan[e, 2]:plan[e, 3]]",
+        "        w, column = answers[plan[e, 4]:], out[plan[e, 5]:]",
     ]
     for code in range(len(kernels)):
         lines.append(f"        {'elif' if code else 'if'} code == {code}:")
-        lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, column)")
-    lines.append("    publish(H, i0, i1, t0, out, limits, min_ticks, values, warm)")
-    names = {f"kernel_{code}": one for code, one in enumerate(kernels)}
-    names |= {"load": load, "derive": derive, "publish": publish, "__name__": __name__}
+        lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, R, w, column)")
+    names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | {"__name__": __name__}
     exec(compile("\n".join(lines), __file__, "exec"), names)
-    return kernel(names["run"])
+    return view_kernel(names["run"])
 
 
 _KERNELS = tuple(dict.fromkeys(kind.kernel for kind in KINDS))
 _run = _fuse(_KERNELS)
+
+AT, ROWS, MEMORY, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(10)
+"""Head of the table a stream is driven by: place and number of the next row, then sizes."""
+
+MIN_TICKS, LONGEST_GAP = range(2)
+
+
+@kernel
+def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
+    """Compute the next rows; the first bad row and the first row out of order, -1 if none; nothing is done if any.
+
+    All arrays of a stream lie in `F` and all tables in `T`, because every array handed over costs
+    a quarter of a microsecond.
+    """
+    width = T[MEMORY] + BLOCK
+    a, b = 2, 2 + SERIES * width
+    H = F[a:b].reshape(SERIES, width)
+    a, b = b, b + T[STATE]
+    S = F[a:b]
+    a, b = b, b + T[PARAMETERS]
+    P = F[a:b]
+    a, b = b, b + 3 * T[COLUMNS]
+    limits = F[a:b].reshape(3, T[COLUMNS])
+    scratch = F[b:]
+    a, b = 10, 10 + T[WANTED] * WANTED_COLUMNS
+    wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
+    a, b = b, b + T[PLAN] * 6
+    plan = T[a:b].reshape(T[PLAN], 6)
+    answers = T[b : b + T[ANSWERS]]
+    at, rows = T[AT], T[ROWS]
+    bad, late = inspect(X, ts_us, int(H[TS, at - 1]) if rows > 0 else -1)
+    if bad >= 0 or late >= 0:
+        return bad, late
+    done, n = 0, X.shape[0]
+    while done < n:
+        if X[done, GAP_COLUMN] > F[LONGEST_GAP]:
+            H[:] = np.nan
+            S[:] = 0.0
+            at, rows = T[MEMORY], 0
+        if at == width:
+            for c in range(SERIES):
+                for j in range(T[MEMORY]):
+                    H[c, j] = H[c, BLOCK + j]
+            at = T[MEMORY]
+        end = min(n, done + width - at)
+        for i in range(done + 1, end):
+            if X[i, GAP_COLUMN] > F[LONGEST_GAP]:
+                end = i
+                break
+        i1, m = at + end - done, end - done  # blocks as narrow as the rows lie close together: one row in one page
+        R = scratch[: T[BLOCKS] * m].reshape(T[BLOCKS], m)
+        out = scratch[T[BLOCKS] * m : (T[BLOCKS] + T[COLUMNS]) * m].reshape(T[COLUMNS], m)
+        load(X[done:end], ts_us[done:end], H, at)
+        derive(H, at, i1, rows, S, R)
+        roll(H, at, i1, rows, wanted, S, R)
+        _run(H, at, i1, rows, P, S, R, plan, answers, out)
+        publish(H, at, i1, rows, out, limits, F[MIN_TICKS], values[done:end], warm[done:end])
+        at, rows, done = i1, rows + end - done, end
+    T[AT], T[ROWS] = at, rows
+    return bad, late
 
 
 class FeatureStream:
@@ -106,48 +167,45 @@ class FeatureStream:
 
     def _plan(self, fs: FeatureSet) -> None:
         order = {kernel: code for code, kernel in enumerate(_KERNELS)}
+        answer_of: dict[Rolling, int] = {}
         constants: list[float] = []
-        plan, floats, column = [], SERIES_STATE, 0
-        self._memory = SERIES_MEMORY
+        wanted: list[int] = []
+        plan: list[int] = []
+        answers: list[int] = []
+        memory, floats, blocks, column = SERIES_MEMORY, SERIES_STATE, SCRATCH, 0
         for kind, params in fs.entries:
+            first = len(answers)
+            for one in kind.rolling(*params):
+                if one not in answer_of:
+                    answer_of[one] = blocks
+                    wanted += one.row(floats, blocks)
+                    floats, blocks, memory = floats + one.state, blocks + one.rows, max(memory, one.memory)
+                answers.append(answer_of[one])
             size = kind.state(*params)
-            plan.append((order[kind.kernel], len(constants), floats, floats + size, column))
+            plan += (order[kind.kernel], len(constants), floats, floats + size, first, column)
             constants += [*map(float, params), *kind.constants]
             floats += size
             column += len(kind.columns(params))
-            self._memory = max(self._memory, kind.memory(*params))
-        self._entries = np.array(plan, dtype=np.int64).reshape(-1, 5)
-        self._P = np.array([*constants, 0.0])
-        self._limits = np.array([[s.warmup, s.low, s.high] for s in fs.specs], dtype=np.float64).reshape(-1, 3).T.copy()
-        self._S = np.zeros(floats)
-        self._H = np.full((SERIES, self._memory + BLOCK), np.nan)
-        self._out = np.full((column, BLOCK), np.nan)
-        self._at = self._memory
-        self._rows = 0
+            memory = max(memory, kind.memory(*params))
+        counts = [len(answer_of), len(fs.entries), len(answers), len(constants), floats, blocks, column]
+        limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
+        history, width = 2 + SERIES * (memory + BLOCK), memory + BLOCK
+        self._T = np.array([memory, 0, memory, *counts, *wanted, *plan, *answers], dtype=np.int64)
+        self._F = np.concatenate(
+            [
+                [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats), constants,
+                np.ravel(limits), np.full((blocks + column) * BLOCK, np.nan),
+            ]
+        ).astype(np.float64)  # fmt: skip
+        self._H = self._F[2:history].reshape(SERIES, width)
+        self._S = self._F[history : history + floats]
+        self._memory = memory
 
     def reset(self) -> None:
         """Forget everything: the next row is row 0."""
         self._S[:] = 0.0
         self._H[:] = np.nan
-        self._at = self._memory
-        self._rows = 0
-
-    def _rows_without_reset(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
-        done, n = 0, len(X)
-        while done < n:
-            if self._at == self._H.shape[1]:
-                self._H[:, : self._memory] = self._H[:, -self._memory :]
-                self._at = self._memory
-            end = min(n, done + self._H.shape[1] - self._at)
-            whole = end - done == n  # a slice costs a microsecond, a row not much more
-            _run(
-                X if whole else X[done:end], ts_us if whole else ts_us[done:end], self._H, self._at, self._rows,
-                self._S, self._P, self._entries, self._out, self._limits, self.fs.min_ticks,
-                values if whole else values[done:end], warm if whole else warm[done:end],
-            )
-            self._at += end - done
-            self._rows += end - done
-            done = end
+        self._T[AT], self._T[ROWS] = self._memory, 0
 
     def push(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
         """Compute the next n bars into `values` (n, f) and `warm` (n,); reset before a bar after a long gap.
@@ -163,8 +221,7 @@ class FeatureStream:
         ContractError
             A bar that breaks its contract or the order of time; nothing was computed then.
         """
-        before = int(self._H[TS, self._at - 1]) if self._rows else -1
-        bad, late, reset = inspect(X, ts_us, before, self.fs.reset_after_gap)
+        bad, late = _push(X, ts_us, self._F, self._T, values, warm)
         if bad >= 0:
             row = dict(zip(INPUT_COLUMNS, X[bad].tolist(), strict=True))
             raise ContractError(
@@ -176,20 +233,12 @@ class FeatureStream:
                 f"bar {late} of {len(X)}: closes at {int(ts_us[late])} us, not after the bar before; expected bars in "
                 f"order of time - sort them"
             )
-        if reset < 0:
-            self._rows_without_reset(X, ts_us, values, warm)
-            return
-        begin = 0
-        for start in np.flatnonzero(X[:, GAP_COLUMN] > self.fs.reset_after_gap).tolist():
-            self._rows_without_reset(X[begin:start], ts_us[begin:start], values[begin:start], warm[begin:start])
-            self.reset()
-            begin = start
-        self._rows_without_reset(X[begin:], ts_us[begin:], values[begin:], warm[begin:])
 
     def state(self) -> bytes:
         """The carried state as bytes; equal however the stream was cut."""
-        header = _HEADER.pack(_MAGIC, self.fs.id.encode(), self._rows, self._memory, len(self._S))
-        return header + self._H[:, self._at - self._memory : self._at].tobytes() + self._S.tobytes()
+        at = int(self._T[AT])
+        header = _HEADER.pack(_MAGIC, self.fs.id.encode(), int(self._T[ROWS]), self._memory, len(self._S))
+        return header + self._H[:, at - self._memory : at].tobytes() + self._S.tobytes()
 
     def _restore(self, state: bytes) -> None:
         head = state[: _HEADER.size]
@@ -200,7 +249,7 @@ class FeatureStream:
                 f"feature state: found {len(state)} bytes of set {fs_id!r}, expected {whole} bytes of set "
                 f"{self.fs.id!r}; start without state and replay"
             )
-        self._rows = _HEADER.unpack(head)[2]
+        self._T[ROWS] = _HEADER.unpack(head)[2]
         body = np.frombuffer(state, dtype=np.float64, offset=_HEADER.size)
         self._H[:, : self._memory] = body[: SERIES * self._memory].reshape(SERIES, self._memory)
         self._S[:] = body[SERIES * self._memory :]

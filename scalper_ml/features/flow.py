@@ -5,8 +5,9 @@
 
 import math
 
-from scalper_ml.features.generic import correlation, over_atr, run_length, share, share_size, zscore
+from scalper_ml.features.generic import correlation, over_atr, run_length, share, zscore
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
+from scalper_ml.features.rolling import moments, pair, product, total
 from scalper_ml.features.series import (
     ABS_NET,
     CLOSE,
@@ -23,92 +24,86 @@ from scalper_ml.features.series import (
     TRADES,
     VWAP,
 )
-from scalper_ml.features.window import dot_size, moments_size, pair_size, slide_dot, slide_pair, slide_sum, sum_size
-from scalper_ml.kernel import kernel
+from scalper_ml.kernel import view_kernel
 
 __all__ = ["KINDS"]
 
 
-@kernel
-def tfi_z(H, i0, i1, t0, P, S, out):
-    """Net flow of n bars over the root of its squared bar flows. ``S``: a sum and a sum of products."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        net = slide_sum(H[NET], i, k, n, S[: n + 1])
-        squares = slide_dot(H[NET], H[NET], 0, i, k, n, S[n + 1 :])
-        out[0, i - i0] = net / math.sqrt(squares) if squares != 0.0 else 0.0
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def tfi_z(H, i0, i1, t0, P, S, R, w, out):
+    """Net flow of n bars over the root of its squared bar flows. ``w``: both sums."""
+    net, squares, answer = R[w[0]], R[w[1]], out[0]
+    for r in range(i1 - i0):
+        answer[r] = net[r] / math.sqrt(squares[r]) if squares[r] != 0.0 else 0.0
 
 
-@kernel
-def etfi(H, i0, i1, t0, P, S, out):
+@view_kernel
+def etfi(H, i0, i1, t0, P, S, R, w, out):
     """Imbalance with exponential forgetting, half-life n bars. ``S``: weighted net and total flow.
 
     A row without flow data is NaN and leaves the state as it was.
     """
-    decay = 0.5 ** (1.0 / P[0])
-    for i in range(i0, i1):
-        both = H[FLOW, i]
+    decay, flow, net, answer = 0.5 ** (1.0 / P[0]), H[FLOW, i0:i1], H[NET, i0:i1], out[0]
+    ahead, total = S[0], S[1]
+    for r in range(i1 - i0):
+        both = flow[r]
         if not both >= 0.0:
-            out[0, i - i0] = both
+            answer[r] = both
             continue
-        S[0] = decay * S[0] + H[NET, i]
-        S[1] = decay * S[1] + both
-        out[0, i - i0] = S[0] / S[1] if S[1] > 0.0 else 0.0
+        ahead = decay * ahead + net[r]
+        total = decay * total + both
+        answer[r] = ahead / total if total > 0.0 else 0.0
+    S[0], S[1] = ahead, total
 
 
-@kernel
-def flow_accel(H, i0, i1, t0, P, S, out):
-    """Mean bar imbalance of n bars less that of the n bars before. ``S``: a sum, and its last n values."""
-    n = int(P[0])
+@view_kernel
+def flow_accel(H, i0, i1, t0, P, S, R, w, out):
+    """Mean bar imbalance of n bars less that of the n bars before. ``S``: its last n values. ``w``: a total."""
+    n, total, answer = int(P[0]), R[w[0]], out[0]
     k = t0 % n
-    for i in range(i0, i1):
-        mean = slide_sum(H[IMB], i, k, n, S[: n + 1]) / n
-        out[0, i - i0] = mean - S[n + 1 + k]
-        S[n + 1 + k] = mean
+    for r in range(i1 - i0):
+        mean = total[r] / n
+        answer[r] = mean - S[k]
+        S[k] = mean
         k = k + 1 if k < n - 1 else 0
 
 
-@kernel
-def kyle_lambda(H, i0, i1, t0, P, S, out):
-    """Return per root of net flow, both in their own standard units. ``S``: a pair."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        _, _, sxx, _, sxy = slide_pair(H[ROOT_NET], H[RET], 0, i, k, n, S)
-        sd = math.sqrt(sxx / n)
-        out[0, i - i0] = sxy / (n * sd * H[SIGMA, i]) if sxx != 0.0 else 0.0
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def kyle_lambda(H, i0, i1, t0, P, S, R, w, out):
+    """Return per root of net flow, both in their own standard units. ``w``: a pair."""
+    n, sigma, sxx, sxy, answer = P[0], H[SIGMA, i0:i1], R[w[0]], R[w[0] + 2], out[0]
+    for r in range(i1 - i0):
+        sd = math.sqrt(sxx[r] / n)
+        answer[r] = sxy[r] / (n * sd * sigma[r]) if sxx[r] != 0.0 else 0.0
 
 
-@kernel
-def cvd_slope(H, i0, i1, t0, P, S, out):
-    """OLS slope of cumulative net flow over n bars by the mean volume. Recomputed on the window."""
-    n = int(P[0])
+@view_kernel
+def cvd_slope(H, i0, i1, t0, P, S, R, w, out):
+    """OLS slope of cumulative net flow over n bars by the mean volume. ``w``: sum of flow.
+
+    Recomputed, one lag after the other.
+    """
+    n, slope, total, answer, rows = int(P[0]), R[0], R[w[0]], out[0], i1 - i0
     norm = n * (n * n - 1.0) / 12.0
-    for i in range(i0, i1):
-        total = 0.0
-        slope = 0.0
-        for j in range(n):  # the j-th net flow is part of the levels j..n-1, whose times sum to j (n - j) / 2
-            slope += 0.5 * j * (n - j) * H[NET, i - n + 1 + j]
-            total += H[FLOW, i - n + 1 + j]
-        out[0, i - i0] = slope / norm / (total / n) if total != 0.0 else 0.0
+    slope[:rows] = 0.0
+    for j in range(n):  # the j-th net flow is part of the levels j..n-1, whose times sum to j (n - j) / 2
+        lag, weight = n - 1 - j, 0.5 * j * (n - j)
+        net = H[NET, i0 - lag : i1 - lag]
+        for r in range(rows):
+            slope[r] += weight * net[r]
+    for r in range(rows):
+        answer[r] = slope[r] / norm / (total[r] / n) if total[r] != 0.0 else 0.0
 
 
-@kernel
-def absorption(H, i0, i1, t0, P, S, out):
-    """Flow that did not move the price: signed tfi_z times one less the size of ret_z."""
-    n = int(P[0])
-    root = math.sqrt(n)
-    k = t0 % n
-    for i in range(i0, i1):
-        net = slide_sum(H[NET], i, k, n, S[: n + 1])
-        squares = slide_dot(H[NET], H[NET], 0, i, k, n, S[n + 1 :])
-        flow = net / math.sqrt(squares) if squares != 0.0 else 0.0
-        moved = abs(H[LNC, i] - H[LNC, i - n]) / (H[SIGMA, i] * root)
-        out[0, i - i0] = flow * (1.0 - min(1.0, moved))
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def absorption(H, i0, i1, t0, P, S, R, w, out):
+    """Flow that did not move the price: signed tfi_z times one less the size of ret_z. ``w``: as of tfi_z."""
+    n, net, squares, answer = int(P[0]), R[w[0]], R[w[1]], out[0]
+    now, before, sigma, root = H[LNC, i0:i1], H[LNC, i0 - n : i1 - n], H[SIGMA, i0:i1], math.sqrt(n)
+    for r in range(i1 - i0):
+        flow = net[r] / math.sqrt(squares[r]) if squares[r] != 0.0 else 0.0
+        moved = abs(now[r] - before[r]) / (sigma[r] * root)
+        answer[r] = flow * (1.0 - min(1.0, moved))
 
 
 _FLOW = ("buy_volume", "sell_volume")
@@ -122,18 +117,19 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "tfi", share, ((1,), (3,), (5,), (15,), (60,)),
         "(buy volume - sell volume) / (buy + sell) over n bars; 0 without volume", (-1.0, 1.0), lambda n: n - 1,
-        source="catalogue 70", state=share_size, constants=(NET, FLOW, 1.0),
+        source="catalogue 70", rolling=lambda n: (total(NET, n), total(FLOW, n)), constants=(1.0,),
     ),
     _kind(
         "tfi_z", tfi_z, ((5,), (15,), (60,)),
         "sum of net flow / sqrt(sum of squared net flow) over n bars, a bar counting as one order",
         lambda n: (-math.sqrt(n), math.sqrt(n)), lambda n: n - 1, unit="sigma", source="catalogue 71, on bars",
-        state=lambda n: sum_size(n) + dot_size(n),
+        rolling=lambda n: (total(NET, n), product(NET, NET, n)),
     ),
     _kind(
         "cnt_imb", share, ((1,), (5,), (15,)),
         "(buyer-initiated - seller-initiated trades) / trades over n bars", (-1.0, 1.0), lambda n: n - 1,
-        ("trades", "buy_trades"), source="catalogue 72", state=share_size, constants=(NET_N, TRADES, 1.0),
+        ("trades", "buy_trades"), source="catalogue 72", rolling=lambda n: (total(NET_N, n), total(TRADES, n)),
+        constants=(1.0,),
     ),
     _kind(
         "etfi", etfi, ((2,), (5,), (20,)),
@@ -143,12 +139,13 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "cnt_z", zscore, ((20,), (60,)),
         "z-score (ddof 0) of ln(1 + trades) over n bars; 0 in a flat window", (-8.0, 8.0), lambda n: n - 1,
-        ("trades",), unit="sigma", source="catalogue 55", state=moments_size, constants=(LN_N,),
+        ("trades",), unit="sigma", source="catalogue 55", rolling=lambda n: (moments(LN_N, n),), constants=(LN_N,),
     ),
     _kind(
         "avg_size_z", zscore, ((60,),),
         "z-score (ddof 0) of ln(volume / trades) over n bars; 0 in a flat window", (-8.0, 8.0), lambda n: n - 1,
-        ("volume", "trades"), unit="sigma", source="catalogue 56", state=moments_size, constants=(LN_SIZE,),
+        ("volume", "trades"), unit="sigma", source="catalogue 56", rolling=lambda n: (moments(LN_SIZE, n),),
+        constants=(LN_SIZE,),
     ),
     _kind(
         "vwap_dev", over_atr, ((),),
@@ -158,39 +155,39 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "flow_accel", flow_accel, ((5,), (15,)),
         "mean bar imbalance of n bars - that of the n bars before", (-2.0, 2.0), lambda n: 2 * n - 1,
-        state=lambda n: sum_size(n) + n,
+        state=lambda n: n, rolling=lambda n: (total(IMB, n),),
     ),
     _kind(
         "kyle_lambda", kyle_lambda, ((30,), (60,)),
         "slope of r / sigma60 on sign(net) sqrt(|net|) / its standard deviation, over n bars", (-3.0, 3.0),
-        lambda n: max(n, SIGMA_WARMUP), ("close", *_FLOW), source="catalogue 78, bar proxy", state=pair_size,
+        lambda n: max(n, SIGMA_WARMUP), ("close", *_FLOW), source="catalogue 78, bar proxy",
+        rolling=lambda n: (pair(ROOT_NET, RET, n),),
     ),
     _kind(
         "cvd_slope", cvd_slope, ((15,), (60,)),
         "OLS slope of cumulative net flow within n bars / mean volume of a bar", (-1.5, 1.5), lambda n: n - 1,
-        unit="mean volume a bar", source="catalogue 74",
+        unit="mean volume a bar", source="catalogue 74", rolling=lambda n: (total(FLOW, n),),
     ),
     _kind(
         "absorption", absorption, ((5,), (15,)),
         "tfi_z of n bars x (1 - min(1, |ret_z of n bars|))", lambda n: (-math.sqrt(n), math.sqrt(n)),
         lambda n: max(n, SIGMA_WARMUP), ("close", *_FLOW), unit="sigma", source="catalogue 92",
-        state=lambda n: sum_size(n) + dot_size(n),
+        rolling=lambda n: (total(NET, n), product(NET, NET, n)),
     ),
     _kind(
         "flow_acf1", correlation, ((60,),),
         "lag-1 autocorrelation of the bar imbalance over n bars", (-1.0, 1.0), lambda n: n,
-        source="catalogue 88, on bars", state=pair_size, memory=lambda n: n + 2,
-        constants=(IMB, IMB, 1),
+        source="catalogue 88, on bars", rolling=lambda n: (pair(IMB, IMB, n, 1),),
     ),
     _kind(
         "flow_ret_corr", correlation, ((60,),),
         "correlation of the bar imbalance with the 1-bar log return over n bars", (-1.0, 1.0), lambda n: n,
-        ("close", *_FLOW), state=pair_size, constants=(IMB, RET, 0),
+        ("close", *_FLOW), rolling=lambda n: (pair(IMB, RET, n),),
     ),
     _kind(
         "toxicity", share, ((30,),),
         "sum |net flow| / sum flow over n bars: VPIN with bars for buckets", (0.0, 1.0), lambda n: n - 1,
-        source="catalogue 77, on bars", state=share_size, constants=(ABS_NET, FLOW, 1.0),
+        source="catalogue 77, on bars", rolling=lambda n: (total(ABS_NET, n), total(FLOW, n)), constants=(1.0,),
     ),
     _kind(
         "aggr_run", run_length, ((),),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scalper_ml.features.rolling import Rolling
 from scalper_ml.schema import InputGroup
 
 __all__ = ["ATR_WARMUP", "SIGMA_WARMUP", "Kind", "Span", "ema_warmup", "wilder_warmup"]
@@ -43,6 +44,10 @@ def _none(*params: int) -> int:
     return 0
 
 
+def _nothing(*params: int) -> tuple[Rolling, ...]:
+    return ()
+
+
 def _longest(*params: int) -> int:
     return max(params, default=0) + 1
 
@@ -57,10 +62,11 @@ class Kind:
         What settings call it. Columns are ``output + "_" + "_".join(params)``.
     family : str
     kernel : compiled function
-        ``kernel(H, i0, i1, t0, P, S, out)`` computes rows ``i0 <= i < i1`` of the series in `H`
+        ``kernel(H, i0, i1, t0, P, S, R, w, out)`` computes rows ``i0 <= i < i1`` of the series in `H`
         (rows named in `scalper_ml.features.series`; ``H[c, i - lag]`` reaches back `memory` rows, NaN
         before the last reset) and writes ``out[output, i - i0]``. Row i is number ``t0 + i - i0``
-        since the reset; `S` is the carried state, zeros at row 0; `P` holds parameters, then constants.
+        since the reset; `S` is the carried state, zeros at row 0; `P` holds parameters, then constants;
+        ``R[w[k], i - i0]`` is the k-th of `rolling`, and ``R[0]`` to ``R[3]`` are scratch.
     params : tuple of tuple of int
         Parameter sets of the default feature set.
     definition, unit, source : str
@@ -71,8 +77,10 @@ class Kind:
         Values are clipped to it.
     warmup : function of the parameters
         Number of the first row, counted since the reset, that has a value.
+    rolling : function of the parameters
+        The rolling statistics the kernel reads, in order.
     state, memory : functions of the parameters
-        Carried floats; rows of history a kernel may look back on, itself included.
+        Floats the kernel itself carries; rows of history it may look back on, itself included.
     outputs : tuple of str, optional
         Column stems, `name` alone by default.
     constants : tuple of float, optional
@@ -94,6 +102,7 @@ class Kind:
     unit: str = "ratio"
     source: str = ""
     group: InputGroup = "klines"
+    rolling: Callable[..., tuple[Rolling, ...]] = _nothing
     state: Callable[..., int] = _none
     memory: Callable[..., int] = _longest
     outputs: tuple[str, ...] = ()

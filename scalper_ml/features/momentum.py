@@ -5,218 +5,202 @@
 
 import math
 
-from scalper_ml.features.generic import run_length
+from scalper_ml.features.generic import mid_rank, run_length
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind, ema_warmup, wilder_warmup
+from scalper_ml.features.rolling import Rolling, ema, maximum, minimum, total, wilder
 from scalper_ml.features.series import (
     ATR,
     BP,
     CLOSE,
+    GAIN,
     HIGH,
     LNC,
+    LOSS,
     LOW,
     RET,
     RET5,
     SIGMA,
     TR,
 )
-from scalper_ml.features.window import highest, inlined, lowest, slide_sum, smooth, sum_size
-from scalper_ml.kernel import kernel
+from scalper_ml.features.window import smooth
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = ["KINDS"]
 
 
-@kernel
-def ret_raw(H, i0, i1, t0, P, S, out):
+@view_kernel
+def ret_raw(H, i0, i1, t0, P, S, R, w, out):
     """Log return over n bars."""
-    n = int(P[0])
-    for i in range(i0, i1):
-        out[0, i - i0] = (H[LNC, i] - H[LNC, i - n])
+    n, answer = int(P[0]), out[0]
+    now, before = H[LNC, i0:i1], H[LNC, i0 - n : i1 - n]
+    for r in range(i1 - i0):
+        answer[r] = now[r] - before[r]
 
 
-@kernel
-def ret_z(H, i0, i1, t0, P, S, out):
+@view_kernel
+def ret_z(H, i0, i1, t0, P, S, R, w, out):
     """Log return over n bars in units of its expected size."""
-    n = int(P[0])
-    root = math.sqrt(n)
-    for i in range(i0, i1):
-        out[0, i - i0] = (H[LNC, i] - H[LNC, i - n]) / (H[SIGMA, i] * root)
+    n, answer = int(P[0]), out[0]
+    now, before, sigma, root = H[LNC, i0:i1], H[LNC, i0 - n : i1 - n], H[SIGMA, i0:i1], math.sqrt(n)
+    for r in range(i1 - i0):
+        answer[r] = (now[r] - before[r]) / (sigma[r] * root)
 
 
-@kernel
-def ret_accel(H, i0, i1, t0, P, S, out):
+@view_kernel
+def ret_accel(H, i0, i1, t0, P, S, R, w, out):
     """Return of the last n bars less that of the n bars before."""
-    n = int(P[0])
-    root = math.sqrt(n)
-    for i in range(i0, i1):
-        change = (H[LNC, i] - H[LNC, i - n]) - (H[LNC, i - n] - H[LNC, i - 2 * n])
-        out[0, i - i0] = change / (H[SIGMA, i] * root)
+    n, answer = int(P[0]), out[0]
+    now, middle, before = H[LNC, i0:i1], H[LNC, i0 - n : i1 - n], H[LNC, i0 - 2 * n : i1 - 2 * n]
+    sigma, root = H[SIGMA, i0:i1], math.sqrt(n)
+    for r in range(i1 - i0):
+        answer[r] = ((now[r] - middle[r]) - (middle[r] - before[r])) / (sigma[r] * root)
 
 
-@kernel
-def strength(H, i0, i1, t0, P, S, out):
-    """Balance of Wilder's mean gain and loss times a factor; 0 without movement. ``P``: n, factor. ``S``: both."""
-    n = int(P[0])
-    for i in range(max(i0, i0 + 1 - t0), i1):
-        t = t0 + i - i0
-        change = H[CLOSE, i] - H[CLOSE, i - 1]
-        S[0] = smooth(S[0], max(change, 0.0), t - 1, n, 1.0 / n)
-        S[1] = smooth(S[1], max(-change, 0.0), t - 1, n, 1.0 / n)
-        both = S[0] + S[1]
-        out[0, i - i0] = P[1] * (S[0] - S[1]) / both if both > 0.0 else 0.0
+@view_kernel
+def strength(H, i0, i1, t0, P, S, R, w, out):
+    """Balance of mean gain and loss times a factor; 0 without movement. ``P``: n, factor. ``w``: both means."""
+    factor, gain, loss, answer = P[1], R[w[0]], R[w[1]], out[0]
+    for r in range(i1 - i0):
+        both = gain[r] + loss[r]
+        answer[r] = factor * (gain[r] - loss[r]) / both if both > 0.0 else 0.0
 
 
-@kernel
-def stoch(H, i0, i1, t0, P, S, out):
-    """%K(n) smoothed by 3 and %D, its mean of 3. ``S``: last 3 raw %K, last 3 smoothed, two extremes."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        top = highest(H[HIGH], i, k, n, S[6 : n + 7])
-        bottom = lowest(H[LOW], i, k, n, S[n + 7 :])
-        S[0] = S[1]
-        S[1] = S[2]
-        S[2] = (H[CLOSE, i] - bottom) / (top - bottom) if top > bottom else 0.5
-        S[3] = S[4]
-        S[4] = S[5]
-        S[5] = (S[0] + S[1] + S[2]) / 3.0
-        out[0, i - i0] = S[5]
-        out[1, i - i0] = (S[3] + S[4] + S[5]) / 3.0
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def stoch(H, i0, i1, t0, P, S, R, w, out):
+    """%K(n) smoothed by 3 and %D, its mean of 3. ``S``: last 2 raw %K, last 2 smoothed. ``w``: highest, lowest."""
+    c, top, bottom, k_line, d_line = H[CLOSE, i0:i1], R[w[0]], R[w[1]], out[0], out[1]
+    raw2, raw1, k2, k1 = S[0], S[1], S[2], S[3]
+    for r in range(i1 - i0):
+        raw = (c[r] - bottom[r]) / (top[r] - bottom[r]) if top[r] > bottom[r] else 0.5
+        k = (raw2 + raw1 + raw) / 3.0
+        k_line[r] = k
+        d_line[r] = (k2 + k1 + k) / 3.0
+        raw2, raw1, k2, k1 = raw1, raw, k1, k
+    S[0], S[1], S[2], S[3] = raw2, raw1, k2, k1
 
 
-@kernel
-def stochrsi(H, i0, i1, t0, P, S, out):
-    """Place of the RSI between its extremes of n bars. ``S``: mean gain, mean loss, ring of n RSI."""
-    n = int(P[0])
-    for i in range(max(i0, i0 + 1 - t0), i1):
-        t = t0 + i - i0
-        change = H[CLOSE, i] - H[CLOSE, i - 1]
-        S[0] = smooth(S[0], max(change, 0.0), t - 1, n, 1.0 / n)
-        S[1] = smooth(S[1], max(-change, 0.0), t - 1, n, 1.0 / n)
-        both = S[0] + S[1]
-        now = S[0] / both if both > 0.0 else 0.5
-        S[2 + t % n] = now
+@view_kernel
+def stochrsi(H, i0, i1, t0, P, S, R, w, out):
+    """Place of the RSI between its extremes of n bars. ``S``: ring of n RSI. ``w``: mean gain, mean loss."""
+    n, gain, loss, answer = int(P[0]), R[w[0]], R[w[1]], out[0]
+    place = (t0 + max(0, 1 - t0)) % n
+    for r in range(max(0, 1 - t0), i1 - i0):
+        both = gain[r] + loss[r]
+        now = gain[r] / both if both > 0.0 else 0.5
+        S[place] = now
+        place = place + 1 if place < n - 1 else 0
         top = now
         bottom = now
-        for j in range(n):
-            top = max(top, S[2 + j])
-            bottom = min(bottom, S[2 + j])
-        out[0, i - i0] = (now - bottom) / (top - bottom) if top - bottom > 1e-9 else 0.5
+        for j in range(S.shape[0]):
+            top = max(top, S[j])
+            bottom = min(bottom, S[j])
+        answer[r] = (now - bottom) / (top - bottom) if top - bottom > 1e-9 else 0.5
 
 
-@kernel
-def macd(H, i0, i1, t0, P, S, out):
-    """MACD line, signal and histogram over ATR. ``S``: fast, slow, signal."""
-    a, b, s = int(P[0]), int(P[1]), int(P[2])
-    for i in range(i0, i1):
-        t = t0 + i - i0
-        S[0] = smooth(S[0], H[CLOSE, i], t, a, 2.0 / (a + 1))
-        S[1] = smooth(S[1], H[CLOSE, i], t, b, 2.0 / (b + 1))
-        line = S[0] - S[1]
-        S[2] = smooth(S[2], line, t - b + 1, s, 2.0 / (s + 1)) if t >= b - 1 else 0.0
-        out[0, i - i0] = line / H[ATR, i]
-        out[1, i - i0] = S[2] / H[ATR, i]
-        out[2, i - i0] = (line - S[2]) / H[ATR, i]
+@view_kernel
+def macd(H, i0, i1, t0, P, S, R, w, out):
+    """MACD line, signal and histogram over ATR. ``S``: signal. ``w``: fast and slow EMA."""
+    b, s, atr, fast, slow = int(P[1]), int(P[2]), H[ATR, i0:i1], R[w[0]], R[w[1]]
+    line_out, signal_out, hist_out, signal = out[0], out[1], out[2], S[0]
+    for r in range(i1 - i0):
+        seen, line = t0 + r - b + 1, fast[r] - slow[r]
+        signal = smooth(signal, line, seen, s, 2.0 / (s + 1)) if seen >= 0 else 0.0
+        line_out[r] = line / atr[r]
+        signal_out[r] = signal / atr[r]
+        hist_out[r] = (line - signal) / atr[r]
+    S[0] = signal
 
 
-@kernel
-def ppo(H, i0, i1, t0, P, S, out):
-    """Fast EMA over slow EMA, less one. ``S``: fast, slow."""
-    a, b = int(P[0]), int(P[1])
-    for i in range(i0, i1):
-        t = t0 + i - i0
-        S[0] = smooth(S[0], H[CLOSE, i], t, a, 2.0 / (a + 1))
-        S[1] = smooth(S[1], H[CLOSE, i], t, b, 2.0 / (b + 1))
-        out[0, i - i0] = (S[0] - S[1]) / S[1]
+@view_kernel
+def ppo(H, i0, i1, t0, P, S, R, w, out):
+    """Fast EMA over slow EMA, less one. ``w``: both."""
+    fast, slow, answer = R[w[0]], R[w[1]], out[0]
+    for r in range(i1 - i0):
+        answer[r] = (fast[r] - slow[r]) / slow[r]
 
 
-@kernel
-def trix(H, i0, i1, t0, P, S, out):
-    """One-bar change of a triple EMA. ``S``: the three EMAs."""
-    n = int(P[0])
+@view_kernel
+def trix(H, i0, i1, t0, P, S, R, w, out):
+    """One-bar change of a triple EMA. ``S``: the second and third EMA. ``w``: the first."""
+    n, one, answer, two, three = int(P[0]), R[w[0]], out[0], S[0], S[1]
     alpha = 2.0 / (n + 1)
-    for i in range(i0, i1):
-        t = t0 + i - i0
-        before = S[2]
-        S[0] = smooth(S[0], H[CLOSE, i], t, n, alpha)
-        S[1] = smooth(S[1], S[0], t - n + 1, n, alpha) if t >= n - 1 else 0.0
-        S[2] = smooth(S[2], S[1], t - 2 * n + 2, n, alpha) if t >= 2 * n - 2 else 0.0
-        out[0, i - i0] = (S[2] - before) / before if before > 0.0 else 0.0
+    for r in range(i1 - i0):
+        t, before = t0 + r, three
+        two = smooth(two, one[r], t - n + 1, n, alpha) if t >= n - 1 else 0.0
+        three = smooth(three, two, t - 2 * n + 2, n, alpha) if t >= 2 * n - 2 else 0.0
+        answer[r] = (three - before) / before if before > 0.0 else 0.0
+    S[0], S[1] = two, three
 
 
 @inlined
-def _pressure(H, i, k, n, S):
-    m = n + 1
-    bought = slide_sum(H[BP], i, k, n, S[:m])
-    moved = slide_sum(H[TR], i, k, n, S[m:])
+def _pressure(bought, moved):
     return bought / moved if moved > 0.0 else 0.5
 
 
-@kernel
-def ultosc(H, i0, i1, t0, P, S, out):
-    """Williams' ultimate oscillator of three windows. ``S``: two sums a window."""
-    a, b, c = int(P[0]), int(P[1]), int(P[2])
-    Sa = S[: 2 * a + 2]
-    Sb = S[2 * a + 2 : 2 * (a + b) + 4]
-    Sc = S[2 * (a + b) + 4 :]
-    ka, kb, kc = t0 % a, t0 % b, t0 % c
-    for i in range(i0, i1):
-        short = _pressure(H, i, ka, a, Sa)
-        middle = _pressure(H, i, kb, b, Sb)
-        long = _pressure(H, i, kc, c, Sc)
-        out[0, i - i0] = (4.0 * short + 2.0 * middle + long) / 7.0 - 0.5
-        ka = ka + 1 if ka < a - 1 else 0
-        kb = kb + 1 if kb < b - 1 else 0
-        kc = kc + 1 if kc < c - 1 else 0
+@view_kernel
+def ultosc(H, i0, i1, t0, P, S, R, w, out):
+    """Williams' ultimate oscillator of three windows. ``w``: pressure and true range of each."""
+    answer = out[0]
+    bp1, tr1, bp2, tr2, bp3, tr3 = R[w[0]], R[w[1]], R[w[2]], R[w[3]], R[w[4]], R[w[5]]
+    for r in range(i1 - i0):
+        short, middle = _pressure(bp1[r], tr1[r]), _pressure(bp2[r], tr2[r])
+        answer[r] = (4.0 * short + 2.0 * middle + _pressure(bp3[r], tr3[r])) / 7.0 - 0.5
 
 
-@kernel
-def tsi(H, i0, i1, t0, P, S, out):
+@view_kernel
+def tsi(H, i0, i1, t0, P, S, R, w, out):
     """True strength: double-smoothed change over double-smoothed absolute change. ``S``: four EMAs."""
-    a, b = int(P[0]), int(P[1])
+    a, b, answer = int(P[0]), int(P[1]), out[0]
+    c, c1 = H[CLOSE, i0:i1], H[CLOSE, i0 - 1 : i1 - 1]
     ka, kb = 2.0 / (a + 1), 2.0 / (b + 1)
-    for i in range(max(i0, i0 + 1 - t0), i1):
-        t = t0 + i - i0
-        change = H[CLOSE, i] - H[CLOSE, i - 1]
-        S[0] = smooth(S[0], change, t - 1, a, ka)
-        S[1] = smooth(S[1], S[0], t - 1, b, kb)
-        S[2] = smooth(S[2], abs(change), t - 1, a, ka)
-        S[3] = smooth(S[3], S[2], t - 1, b, kb)
-        out[0, i - i0] = S[1] / S[3] if S[3] > 0.0 else 0.0
+    one, two, size_one, size_two = S[0], S[1], S[2], S[3]
+    for r in range(max(0, 1 - t0), i1 - i0):
+        change, seen = c[r] - c1[r], t0 + r - 1
+        one = smooth(one, change, seen, a, ka)
+        two = smooth(two, one, seen, b, kb)
+        size_one = smooth(size_one, abs(change), seen, a, ka)
+        size_two = smooth(size_two, size_one, seen, b, kb)
+        answer[r] = two / size_two if size_two > 0.0 else 0.0
+    S[0], S[1], S[2], S[3] = one, two, size_one, size_two
 
 
-@kernel
-def up_share(H, i0, i1, t0, P, S, out):
+@view_kernel
+def up_share(H, i0, i1, t0, P, S, R, w, out):
     """Share of the last n bars that rose. ``S``: their number, exact."""
-    n = int(P[0])
-    for i in range(i0, i1):
-        S[0] += (1.0 if H[RET, i] > 0.0 else 0.0) - (1.0 if H[RET, i - n] > 0.0 else 0.0)
-        out[0, i - i0] = S[0] / n
+    n, answer, count = int(P[0]), out[0], S[0]
+    new, old = H[RET, i0:i1], H[RET, i0 - n : i1 - n]
+    for r in range(i1 - i0):
+        count += (1.0 if new[r] > 0.0 else 0.0) - (1.0 if old[r] > 0.0 else 0.0)
+        answer[r] = count / n
+    S[0] = count
 
 
-@kernel
-def ret_rank(H, i0, i1, t0, P, S, out):
+@view_kernel
+def ret_rank(H, i0, i1, t0, P, S, R, w, out):
     """Percentile of the 5-bar return among its last n values, ties shared."""
     n = int(P[0])
-    for i in range(i0, i1):
-        now = H[RET5, i]
-        below = 0
-        equal = 0
-        for past in H[RET5, i - n + 1 : i + 1]:
-            below += past < now - 1e-13
-            equal += abs(past - now) <= 1e-13
-        out[0, i - i0] = (below + 0.5 * (equal + 1)) / n
+    mid_rank(H[RET5], i0, i1, n, 1e-13, out[0])
 
 
-@kernel
-def extreme_ret(H, i0, i1, t0, P, S, out):
-    """Largest and smallest 1-bar return of n bars over the volatility. ``S``: two extremes."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        out[0, i - i0] = highest(H[RET], i, k, n, S[: n + 1]) / H[SIGMA, i]
-        out[1, i - i0] = lowest(H[RET], i, k, n, S[n + 1 :]) / H[SIGMA, i]
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def extreme_ret(H, i0, i1, t0, P, S, R, w, out):
+    """Largest and smallest 1-bar return of n bars over the volatility. ``w``: both."""
+    sigma, top, bottom, high, low = H[SIGMA, i0:i1], R[w[0]], R[w[1]], out[0], out[1]
+    for r in range(i1 - i0):
+        high[r] = top[r] / sigma[r]
+        low[r] = bottom[r] / sigma[r]
+
+
+def _changes(n: int) -> tuple[Rolling, ...]:
+    return wilder(GAIN, n), wilder(LOSS, n)
+
+
+def _extremes(n: int) -> tuple[Rolling, ...]:
+    return maximum(HIGH, n), minimum(LOW, n)
+
+
+def _averages(a: int, b: int) -> tuple[Rolling, ...]:
+    return ema(CLOSE, a), ema(CLOSE, b)
 
 
 _C = ("close",)
@@ -240,44 +224,47 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "rsi", "momentum", strength, ((6,), (14,), (21,)),
         "Wilder RSI / 100 - 0.5; 0 without any movement", _C, (-0.5, 0.5), wilder_warmup,
-        source="catalogue 4; TA-Lib RSI", state=lambda n: 2, constants=(0.5,),
+        source="catalogue 4; TA-Lib RSI", rolling=_changes, constants=(0.5,),
     ),
     Kind(
         "stoch", "momentum", stoch, ((14,),),
         "slow stochastic: %K of n bars, mean of 3; %D its mean of 3; 0.5 in a zero range", _HLC, (0.0, 1.0),
-        lambda n: n + 3, source="catalogue 5; TA-Lib STOCH", state=lambda n: 2 * sum_size(n) + 6,
+        lambda n: n + 3, source="catalogue 5; TA-Lib STOCH", state=lambda n: 4, rolling=_extremes,
         outputs=("stoch_k", "stoch_d"),
     ),
     Kind(
         "stochrsi", "momentum", stochrsi, ((14,),),
         "(RSI - min) / (max - min) of Wilder's RSI over n bars; 0.5 when it did not move", _C, (0.0, 1.0),
-        lambda n: wilder_warmup(n) + n, source="catalogue 6", state=lambda n: 2 + n,
+        lambda n: wilder_warmup(n) + n, source="catalogue 6", state=lambda n: n, rolling=_changes,
     ),
     Kind(
         "cmo", "momentum", strength, ((14,),),
         "Chande momentum / 100 with Wilder smoothing; 0 without any movement", _C, (-1.0, 1.0), wilder_warmup,
-        source="catalogue 7; TA-Lib CMO", state=lambda n: 2, constants=(1.0,),
+        source="catalogue 7; TA-Lib CMO", rolling=_changes, constants=(1.0,),
     ),
     Kind(
         "macd", "momentum", macd, ((12, 26, 9),),
         "(EMA12 - EMA26) / ATR14; its EMA9; their difference", _HLC, (-10.0, 10.0),
         lambda a, b, s: max(ATR_WARMUP, ema_warmup(b) + ema_warmup(s)), unit="ATR", source="catalogue 8; TA-Lib MACD",
-        state=lambda a, b, s: 3, outputs=("macd_line", "macd_sig", "macd_hist"),
+        state=lambda a, b, s: 1,
+        rolling=lambda a, b, s: _averages(a, b), outputs=("macd_line", "macd_sig", "macd_hist"),
     ),
     Kind(
         "ppo", "momentum", ppo, ((12, 26),),
         "(EMA12 - EMA26) / EMA26", _C, (-0.5, 0.5), lambda a, b: ema_warmup(b), unit="fraction",
-        source="catalogue 9; TA-Lib PPO with EMA", state=lambda a, b: 2,
+        source="catalogue 9; TA-Lib PPO with EMA", rolling=_averages,
     ),
     Kind(
         "trix", "momentum", trix, ((15,),),
         "1-bar change of EMA(EMA(EMA(C))) as a fraction", _C, (-0.2, 0.2), lambda n: 15 * n + 2 * n, unit="fraction",
-        source="catalogue 10; TA-Lib TRIX / 100", state=lambda n: 3,
+        source="catalogue 10; TA-Lib TRIX / 100", state=lambda n: 2,
+        rolling=lambda n: (ema(CLOSE, n),),
     ),
     Kind(
         "ultosc", "momentum", ultosc, ((7, 14, 28),),
         "Williams' ultimate oscillator / 100 - 0.5", _HLC, (-0.5, 0.5), lambda a, b, c: c,
-        source="catalogue 11; TA-Lib ULTOSC", state=lambda a, b, c: 2 * (sum_size(a) + sum_size(b) + sum_size(c)),
+        source="catalogue 11; TA-Lib ULTOSC",
+        rolling=lambda *windows: tuple(total(x, n) for n in windows for x in (BP, TR)),
     ),
     Kind(
         "tsi", "momentum", tsi, ((25, 13),),
@@ -303,7 +290,8 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "extreme_ret", "momentum", extreme_ret, ((15,), (60,)),
         "largest (smallest) 1-bar log return of n bars / sigma60", _C, (-8.0, 8.0),
-        lambda n: max(n, SIGMA_WARMUP), unit="sigma", source="catalogue 16", state=lambda n: 2 * sum_size(n),
+        lambda n: max(n, SIGMA_WARMUP), unit="sigma", source="catalogue 16",
+        rolling=lambda n: (maximum(RET, n), minimum(RET, n)),
         outputs=("max_ret", "min_ret"),
     ),
 )

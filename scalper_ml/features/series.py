@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
-from scalper_ml.features.window import dot_size, inlined, slide_dot, smooth
-from scalper_ml.kernel import kernel
+from scalper_ml.features.elementary import ln
+from scalper_ml.features.window import slide_dot, smooth
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
     "INPUT_COLUMNS",
@@ -88,7 +89,11 @@ VORTEX = 52  # |H - L-1| - |L - H-1|
 ABS_MONEY = 53
 WICKS = 54  # lower wick - upper wick
 SIGN_SQ = 55  # r |r|
-SERIES = 56
+GAIN = 56  # max(C - C-1, 0)
+LOSS = 57  # max(C-1 - C, 0)
+PLUS_DM = 58  # directional movement up
+MINUS_DM = 59  # directional movement down
+SERIES = 60
 
 RANGE_FLOOR = 1e-6
 """Smallest range used as a denominator, as a share of the price."""
@@ -100,28 +105,29 @@ EQUAL = 1e-12
 """Derived prices closer than this share of the price are the same price."""
 
 SERIES_MEMORY = 61
-SERIES_STATE = 3 + 3 * dot_size(60)
+SERIES_STATE = 3 + 3 * 61
 
 
-@kernel
-def inspect(X, ts_us, before, longest_gap):
-    """First bad row, first row not after the one before it, first row to reset before; -1 if none.
+@view_kernel
+def inspect(X, ts_us, before):
+    """First bad row and first row not after the one before it; -1 if none.
 
     A bad row has prices that are not positive, finite and ordered, or a volume or gap that is not finite and >= 0.
     """
-    bad, late, reset = -1, -1, -1
+    bad, late = -1, -1
     for i in range(X.shape[0] - 1, -1, -1):
         o, h, low, c, v, gap = X[i, OPEN], X[i, HIGH], X[i, LOW], X[i, CLOSE], X[i, VOLUME], X[i, GAP]
         good = low > 0.0 and low <= o <= h and low <= c <= h and h < np.inf and v >= 0.0 and v < np.inf and gap >= 0.0
         bad = bad if good else i
         late = late if ts_us[i] > (ts_us[i - 1] if i > 0 else before) else i
-        reset = i if gap > longest_gap else reset
-    return bad, late, reset
+    return bad, late
 
 
-@inlined
-def _rms(x, i, k, S):
-    return max(math.sqrt(slide_dot(x, x, 0, i, k, 60, S) / 60.0), SIGMA_FLOOR)
+@view_kernel
+def _rms(x, i0, i1, t0, S, into):
+    slide_dot(x, x, 0, i0, i1, t0, 60, S, into)
+    for r in range(i1 - i0):
+        into[r] = max(math.sqrt(into[r] / 60.0), SIGMA_FLOOR)
 
 
 @inlined
@@ -129,102 +135,185 @@ def _sign(x):
     return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0)
 
 
-@kernel
-def derive(H, i0, i1, t0, S):
-    """Fill the derived rows of `H` from the raw ones, rows ``i0 <= i < i1``.
+@view_kernel
+def _derive_returns(H, i0, i1, t0, S, W):
+    rows = i1 - i0
+    ln(H[OPEN, i0:i1], W[0])
+    ln(H[HIGH, i0:i1], W[1])
+    ln(H[LOW, i0:i1], W[2])
+    ln(H[CLOSE, i0:i1], H[LNC, i0:i1])
+    ln_o, ln_h, ln_l, ln_c = W[0], W[1], W[2], H[LNC, i0:i1]
+    ln_c1, ln_c5 = H[LNC, i0 - 1 : i1 - 1], H[LNC, i0 - 5 : i1 - 5]
+    ret, absolute, square, signed = H[RET, i0:i1], H[ABSRET, i0:i1], H[SQRET, i0:i1], H[SIGN_SQ, i0:i1]
+    ret5, park, gk, rs = H[RET5, i0:i1], H[PARK, i0:i1], H[GK, i0:i1], H[RS, i0:i1]
+    co, oc = H[LN_CO, i0:i1], H[LN_OC, i0:i1]
+    for r in range(rows):
+        H[ROW, i0 + r] = t0 + r
+    for r in range(rows):
+        x = ln_c[r] - ln_c1[r]
+        ret[r] = x
+        absolute[r] = abs(x)
+        square[r] = x * x
+        signed[r] = x * abs(x)
+        ret5[r] = ln_c[r] - ln_c5[r]
+    for r in range(rows):
+        hl = ln_h[r] - ln_l[r]
+        body = ln_c[r] - ln_o[r]
+        park[r] = hl * hl
+        gk[r] = 0.5 * hl * hl - (2.0 * math.log(2.0) - 1.0) * body * body
+        rs[r] = (ln_h[r] - ln_c[r]) * (ln_h[r] - ln_o[r]) + (ln_l[r] - ln_c[r]) * (ln_l[r] - ln_o[r])
+        co[r] = body
+        oc[r] = ln_o[r] - ln_c1[r]
+    _rms(H[RET], i0, i1, t0, S, H[SIGMA, i0:i1])
+    s1, s2, s3, s4 = (
+        H[SQRET, i0 - 1 : i1 - 1], H[SQRET, i0 - 2 : i1 - 2], H[SQRET, i0 - 3 : i1 - 3], H[SQRET, i0 - 4 : i1 - 4],
+    )  # fmt: skip
+    for r in range(rows):
+        W[0, r] = max(square[r] + s1[r] + s2[r] + s3[r] + s4[r], 1e-14)
+    ln(W[0, :rows], W[1])
+    for r in range(rows):
+        H[LNRV5, i0 + r] = 0.5 * W[1, r]
+
+
+@view_kernel
+def _derive_ranges(H, i0, i1, t0, S):
+    rows = i1 - i0
+    o, h, low, c = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1]
+    h1, l1, c1 = H[HIGH, i0 - 1 : i1 - 1], H[LOW, i0 - 1 : i1 - 1], H[CLOSE, i0 - 1 : i1 - 1]
+    span, tr, pressure, typical = H[RANGE, i0:i1], H[TR, i0:i1], H[BP, i0:i1], H[TYPICAL, i0:i1]
+    vortex, wicks, gain, loss = H[VORTEX, i0:i1], H[WICKS, i0:i1], H[GAIN, i0:i1], H[LOSS, i0:i1]
+    plus, minus = H[PLUS_DM, i0:i1], H[MINUS_DM, i0:i1]
+    for r in range(rows):
+        span[r] = h[r] - low[r]
+        tr[r] = max(h[r], c1[r]) - min(low[r], c1[r])
+        pressure[r] = c[r] - min(low[r], c1[r])
+        typical[r] = (h[r] + low[r] + c[r]) / 3.0
+        vortex[r] = abs(h[r] - l1[r]) - abs(low[r] - h1[r])
+        wicks[r] = (min(o[r], c[r]) - low[r]) - (h[r] - max(o[r], c[r]))
+        gain[r] = max(c[r] - c1[r], 0.0)
+        loss[r] = max(c1[r] - c[r], 0.0)
+        up, down = h[r] - h1[r], l1[r] - low[r]
+        same = abs(up - down) <= EQUAL * c[r]
+        plus[r] = up if up > max(down, 0.0) and not same else 0.0
+        minus[r] = down if down > max(up, 0.0) and not same else 0.0
+    if t0 == 0:
+        tr[0] = np.nan
+        pressure[0] = np.nan
+    mean = S[0]
+    for r in range(rows):
+        mean = smooth(mean, tr[r], t0 + r - 1, 14, 1.0 / 14.0) if t0 + r > 0 else 0.0
+        H[ATR, i0 + r] = max(mean, RANGE_FLOOR * c[r])
+    S[0] = mean
+
+
+@view_kernel
+def _derive_volumes(H, i0, i1, t0, S, W):
+    rows = i1 - i0
+    o, h, low, c, v = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[VOLUME, i0:i1]
+    typical, typical1, c1 = H[TYPICAL, i0:i1], H[TYPICAL, i0 - 1 : i1 - 1], H[CLOSE, i0 - 1 : i1 - 1]
+    first, mean = S[1], S[2]
+    for r in range(rows):
+        if first == 0.0:
+            first = v[r]
+        mean = smooth(mean, v[r], t0 + r, 60, 2.0 / 61.0)
+        W[0, r] = max(v[r] / first, 1e-3 * mean / first, 1e-12) if first > 0.0 else 1e-3
+    S[1], S[2] = first, mean
+    ln(W[0, :rows], H[LNV, i0:i1])
+    sign_v, bar_v, clv_v = H[SIGN_V, i0:i1], H[BAR_V, i0:i1], H[CLV_V, i0:i1]
+    money, abs_money = H[MONEY, i0:i1], H[ABS_MONEY, i0:i1]
+    for r in range(rows):
+        sign_v[r] = _sign(c[r] - c1[r]) * v[r]
+        bar_v[r] = _sign(c[r] - o[r]) * v[r]
+        clv_v[r] = ((c[r] - low[r]) - (h[r] - c[r])) / (h[r] - low[r]) * v[r] if h[r] > low[r] else 0.0
+        step = typical[r] - typical1[r]
+        flow = (_sign(step) if abs(step) > EQUAL * typical[r] else 0.0) * typical[r] * v[r]
+        money[r] = flow
+        abs_money[r] = abs(flow)
+    if t0 == 0:
+        sign_v[0] = np.nan
+        money[0] = np.nan
+        abs_money[0] = np.nan
+
+
+@view_kernel
+def _derive_flows(H, i0, i1, t0, W):
+    rows = i1 - i0
+    buy, sell, trades, buys = H[BUY, i0:i1], H[SELL, i0:i1], H[TRADES, i0:i1], H[BUY_N, i0:i1]
+    net, flow, abs_net, net_n = H[NET, i0:i1], H[FLOW, i0:i1], H[ABS_NET, i0:i1], H[NET_N, i0:i1]
+    root, imb, lnv, size = H[ROOT_NET, i0:i1], H[IMB, i0:i1], H[LNV, i0:i1], H[LN_SIZE, i0:i1]
+    for r in range(rows):
+        x, both = buy[r] - sell[r], buy[r] + sell[r]
+        net[r] = x
+        flow[r] = both
+        abs_net[r] = abs(x)
+        net_n[r] = 2.0 * buys[r] - trades[r]
+        depth = math.sqrt(abs(x))
+        root[r] = depth if x >= 0.0 else -depth
+        imb[r] = x / both if both != 0.0 else 0.0
+        W[0, r] = max(trades[r], 1.0)
+        W[1, r] = 1.0 + trades[r]
+    ln(W[0, :rows], W[2])
+    ln(W[1, :rows], H[LN_N, i0:i1])
+    for r in range(rows):
+        size[r] = lnv[r] - W[2, r] if trades[r] >= 0.0 else np.nan
+
+
+@view_kernel
+def _derive_market(H, i0, i1, t0, S, W):
+    rows = i1 - i0
+    _rms(H[MKT], i0, i1, t0, S[:61], H[MKT_SIGMA, i0:i1])
+    _rms(H[LEAD], i0, i1, t0, S[61:], H[LEAD_SIGMA, i0:i1])
+    for r in range(rows):
+        W[0, r] = max(H[MKT_DISP, i0 + r], SIGMA_FLOOR) if H[MKT_DISP, i0 + r] >= 0.0 else np.nan
+    ln(W[0, :rows], H[LN_DISP, i0:i1])
+
+
+@view_kernel
+def derive(H, i0, i1, t0, S, W):
+    """Fill the derived rows of `H` from the raw ones, rows ``i0 <= i < i1``; `W` is scratch.
 
     A derived value that needs the bar before is NaN on the first row after a reset.
     ``LNV`` is ln(V / V*) with V* the first volume that is not zero since the reset, so it does not
     depend on the unit of volume; a bar without volume counts as 1/1000 of the recent mean.
     """
-    k = t0 % 60
-    own = S[3:64]
-    mkt = S[64:125]
-    lead = S[125:186]
-    for i in range(i0, i1):
-        t = t0 + i - i0
-        o = H[OPEN, i]
-        h = H[HIGH, i]
-        low = H[LOW, i]
-        c = H[CLOSE, i]
-        v = H[VOLUME, i]
-        c1 = H[CLOSE, i - 1]
-        H[ROW, i] = t
-        ln_o = math.log(o)
-        ln_h = math.log(h)
-        ln_l = math.log(low)
-        ln_c = math.log(c)
-        ln_c1 = H[LNC, i - 1]
-        r = ln_c - ln_c1
-        H[RET, i] = r
-        H[ABSRET, i] = abs(r)
-        H[SIGN_SQ, i] = r * abs(r)
-        H[SQRET, i] = r * r
-        H[RET5, i] = ln_c - H[LNC, i - 5]
-        H[LNC, i] = ln_c
-        H[RANGE, i] = h - low
-        tr = max(h, c1) - min(low, c1) if t > 0 else np.nan
-        H[TR, i] = tr
-        H[BP, i] = c - min(low, c1) if t > 0 else np.nan
-        S[0] = smooth(S[0], tr, t - 1, 14, 1.0 / 14.0) if t > 0 else 0.0
-        H[ATR, i] = max(S[0], RANGE_FLOOR * c)
-        H[SIGMA, i] = _rms(H[RET], i, k, own)
-        s5 = H[SQRET, i] + H[SQRET, i - 1] + H[SQRET, i - 2] + H[SQRET, i - 3] + H[SQRET, i - 4]
-        H[LNRV5, i] = 0.5 * math.log(max(s5, 1e-14))
-        typical = (h + low + c) / 3.0
-        H[TYPICAL, i] = typical
-        if S[1] == 0.0:
-            S[1] = v
-        S[2] = smooth(S[2], v, t, 60, 2.0 / 61.0)
-        H[LNV, i] = math.log(max(v / S[1], 1e-3 * S[2] / S[1], 1e-12)) if S[1] > 0.0 else math.log(1e-3)
-        hl = ln_h - ln_l
-        co = ln_c - ln_o
-        H[PARK, i] = hl * hl
-        H[GK, i] = 0.5 * hl * hl - (2.0 * math.log(2.0) - 1.0) * co * co
-        H[RS, i] = (ln_h - ln_c) * (ln_h - ln_o) + (ln_l - ln_c) * (ln_l - ln_o)
-        H[LN_CO, i] = co
-        H[LN_OC, i] = ln_o - ln_c1
-        H[SIGN_V, i] = _sign(c - c1) * v if t > 0 else np.nan
-        H[BAR_V, i] = _sign(c - o) * v
-        H[CLV_V, i] = ((c - low) - (h - c)) / (h - low) * v if h > low else 0.0
-        step = typical - H[TYPICAL, i - 1]
-        H[MONEY, i] = (_sign(step) if abs(step) > EQUAL * typical else 0.0) * typical * v if t > 0 else np.nan
-        H[ABS_MONEY, i] = abs(H[MONEY, i])
-        H[VORTEX, i] = abs(h - H[LOW, i - 1]) - abs(low - H[HIGH, i - 1])
-        H[WICKS, i] = (min(o, c) - low) - (h - max(o, c))
-        net = H[BUY, i] - H[SELL, i]
-        both = H[BUY, i] + H[SELL, i]
-        H[NET, i] = net
-        H[FLOW, i] = both
-        H[ABS_NET, i] = abs(net)
-        H[NET_N, i] = 2.0 * H[BUY_N, i] - H[TRADES, i]
-        H[ROOT_NET, i] = math.sqrt(net) if net >= 0.0 else (-math.sqrt(-net) if net < 0.0 else np.nan)
-        H[LN_SIZE, i] = H[LNV, i] - math.log(max(H[TRADES, i], 1.0)) if H[TRADES, i] >= 0.0 else np.nan
-        H[LN_N, i] = math.log(1.0 + H[TRADES, i])
-        H[IMB, i] = net / both if both != 0.0 else 0.0
-        H[MKT_SIGMA, i] = _rms(H[MKT], i, k, mkt)
-        H[LEAD_SIGMA, i] = _rms(H[LEAD], i, k, lead)
-        H[LN_DISP, i] = math.log(max(H[MKT_DISP, i], SIGMA_FLOOR)) if H[MKT_DISP, i] >= 0.0 else np.nan
-        k = k + 1 if k < 59 else 0
+    _derive_returns(H, i0, i1, t0, S[3:64], W)
+    _derive_ranges(H, i0, i1, t0, S)
+    _derive_volumes(H, i0, i1, t0, S, W)
+    _derive_flows(H, i0, i1, t0, W)
+    _derive_market(H, i0, i1, t0, S[64:], W)
 
 
-@kernel
+@view_kernel
 def load(X, ts_us, H, i0):
     """Copy raw inputs into `H` from its row i0 on."""
-    for i in range(X.shape[0]):
-        for c in range(X.shape[1]):
-            H[c, i0 + i] = X[i, c]
-        H[TS, i0 + i] = ts_us[i]
+    for c in range(X.shape[1]):
+        row = H[c, i0 : i0 + X.shape[0]]
+        for r in range(X.shape[0]):
+            row[r] = X[r, c]
+    for r in range(X.shape[0]):
+        H[TS, i0 + r] = ts_us[r]
 
 
-@kernel
+@view_kernel
 def publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
-    """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high."""
-    for i in range(i0, i1):
-        warm[i - i0] = not H[TRADES, i] < min_ticks
-    for j in range(limits.shape[1]):
-        first, low, high = limits[0, j], limits[1, j], limits[2, j]
-        for r in range(i1 - i0):
-            v = min(max(out[j, r], low), high) if t0 + r >= first else np.nan
-            values[r, j] = v
-            warm[r] &= v == v
+    """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high.
+
+    Columns are turned into rows eight at a time: what one line of the cache holds.
+    """
+    columns, rows = limits.shape[1], i1 - i0
+    for r in range(rows):
+        warm[r] = not H[TRADES, i0 + r] < min_ticks
+    for j in range(columns):
+        column, low, high = out[j], limits[1, j], limits[2, j]
+        known = min(max(int(limits[0, j]) - t0, 0), rows)
+        for r in range(known):
+            column[r] = np.nan
+        for r in range(known, rows):
+            column[r] = min(max(column[r], low), high)
+        for r in range(rows):
+            warm[r] &= column[r] == column[r]
+    for first in range(0, columns, 8):
+        last = min(first + 8, columns)
+        for r in range(rows):
+            for j in range(first, last):
+                values[r, j] = out[j, r]

@@ -7,52 +7,36 @@ import math
 
 import numpy as np
 
-from scalper_ml.features.generic import correlation, zscore
+from scalper_ml.features.generic import correlation, mid_rank, zscore
 from scalper_ml.features.kind import Kind
+from scalper_ml.features.rolling import moments, pair, powers
 from scalper_ml.features.series import CLOSE, LNC, RET, RET5
-from scalper_ml.features.window import (
-    inlined,
-    moments_size,
-    pair_size,
-    powers_size,
-    slide_moments,
-    slide_pair,
-    slide_powers,
-)
-from scalper_ml.kernel import kernel
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = ["KINDS"]
 
 
-@kernel
-def var_ratio(H, i0, i1, t0, P, S, out):
-    """Variance of 5-bar returns by 5 times that of 1-bar returns, less one. ``S``: two moments."""
-    n = int(P[0])
-    m = 2 * (n + 1) + 1
-    k = t0 % n
-    for i in range(i0, i1):
-        _, five = slide_moments(H[RET5], i, k, n, S[:m])
-        _, one = slide_moments(H[RET], i, k, n, S[m:])
-        out[0, i - i0] = five / (5.0 * one) - 1.0 if one != 0.0 else 0.0
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def var_ratio(H, i0, i1, t0, P, S, R, w, out):
+    """Variance of 5-bar returns by 5 times that of 1-bar returns, less one. ``w``: moments of both."""
+    five, one, answer = R[w[0] + 1], R[w[1] + 1], out[0]
+    for r in range(i1 - i0):
+        answer[r] = five[r] / (5.0 * one[r]) - 1.0 if one[r] != 0.0 else 0.0
 
 
-@kernel
-def shape_moments(H, i0, i1, t0, P, S, out):
-    """Skewness and excess kurtosis of returns, not corrected for n; 0 when flat."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        _, m2, m3, m4 = slide_powers(H[RET], i, k, n, S)
-        out[0, i - i0] = m3 / (m2 * math.sqrt(m2)) if m2 > 1e-20 else 0.0
-        out[1, i - i0] = m4 / (m2 * m2) - 3.0 if m2 > 1e-20 else 0.0
-        k = k + 1 if k < n - 1 else 0
+@view_kernel
+def shape_moments(H, i0, i1, t0, P, S, R, w, out):
+    """Skewness and excess kurtosis of returns, not corrected for n; 0 when flat. ``w``: their powers."""
+    m2, m3, m4, skew, kurt = R[w[0] + 1], R[w[0] + 2], R[w[0] + 3], out[0], out[1]
+    for r in range(i1 - i0):
+        skew[r] = m3[r] / (m2[r] * math.sqrt(m2[r])) if m2[r] > 1e-20 else 0.0
+        kurt[r] = m4[r] / (m2[r] * m2[r]) - 3.0 if m2[r] > 1e-20 else 0.0
 
 
 @inlined
-def _pattern(x, i):
-    """Which of the 6 orders the last three values are in; of equals the older counts as smaller."""
-    a, b, c = x[i - 2], x[i - 1], x[i]
+def _pattern(x, r):
+    """Which of the 6 orders three values are in, the last at r + 2; of equals the older counts as smaller."""
+    a, b, c = x[r], x[r + 1], x[r + 2]
     return 4 * int(a > b) + 2 * int(a > c) + int(b > c)
 
 
@@ -68,74 +52,67 @@ def _entropy(S, n, t, scale):
     return total
 
 
-@kernel
-def perm_entropy(H, i0, i1, t0, P, S, out):
+@view_kernel
+def perm_entropy(H, i0, i1, t0, P, S, R, w, out):
     """Entropy of the orders of three closes among n triples, by ln 6. ``S``: their counts, exact."""
-    n = int(P[0])
+    n, answer = int(P[0]), out[0]
+    c, old = H[CLOSE, i0 - 2 : i1], H[CLOSE, i0 - 2 - n : i1 - n]
     scale = 1.0 / math.log(6.0)
-    for i in range(i0, i1):
-        t = t0 + i - i0
+    for r in range(i1 - i0):
+        t = t0 + r
         if t >= 2:
-            S[_pattern(H[CLOSE], i)] += 1.0
+            S[_pattern(c, r)] += 1.0
         if t >= n + 2:
-            S[_pattern(H[CLOSE], i - n)] -= 1.0
-        out[0, i - i0] = _entropy(S, n, t, scale)
+            S[_pattern(old, r)] -= 1.0
+        answer[r] = _entropy(S, n, t, scale)
 
 
 @inlined
-def _word(x, i):
-    return 4 * int(x[i - 2] > 0.0) + 2 * int(x[i - 1] > 0.0) + int(x[i] > 0.0)
+def _word(x, r):
+    return 4 * int(x[r] > 0.0) + 2 * int(x[r + 1] > 0.0) + int(x[r + 2] > 0.0)
 
 
-@kernel
-def sign_entropy(H, i0, i1, t0, P, S, out):
+@view_kernel
+def sign_entropy(H, i0, i1, t0, P, S, R, w, out):
     """Entropy of rise/no-rise words of three bars among n words, by ln 8. ``S``: their counts, exact."""
-    n = int(P[0])
+    n, answer = int(P[0]), out[0]
+    x, old = H[RET, i0 - 2 : i1], H[RET, i0 - 2 - n : i1 - n]
     scale = 1.0 / math.log(8.0)
-    for i in range(i0, i1):
-        t = t0 + i - i0
+    for r in range(i1 - i0):
+        t = t0 + r
         if t >= 3:
-            S[_word(H[RET], i)] += 1.0
+            S[_word(x, r)] += 1.0
         if t >= n + 3:
-            S[_word(H[RET], i - n)] -= 1.0
-        out[0, i - i0] = _entropy(S, n, t, scale)
+            S[_word(old, r)] -= 1.0
+        answer[r] = _entropy(S, n, t, scale)
 
 
-@kernel
-def reversion(H, i0, i1, t0, P, S, out):
-    """Regression of the return on the log price before: half-life by n and t-statistic. ``S``: a pair."""
-    n = int(P[0])
-    k = t0 % n
-    for i in range(i0, i1):
-        _, _, syy, sxx, sxy = slide_pair(H[RET], H[LNC], 1, i, k, n, S)
+@view_kernel
+def reversion(H, i0, i1, t0, P, S, R, w, out):
+    """Regression of the return on the log price before: half-life by n and t-statistic. ``w``: a pair."""
+    n, halves, t_stats, pair_yy, pair_xx, pair_xy = P[0], out[0], out[1], R[w[0]], R[w[0] + 1], R[w[0] + 2]
+    for r in range(i1 - i0):
+        syy, sxx, sxy = pair_yy[r], pair_xx[r], pair_xy[r]
         half, t_stat = 1.0, 0.0
         if sxx != 0.0 and syy != 0.0:
             slope = sxy / sxx
             left = max(syy - slope * sxy, 1e-12 * syy)
-            t_stat = slope / math.sqrt(left / (n - 2) / sxx)
+            t_stat = slope / math.sqrt(left / (n - 2.0) / sxx)
             if slope <= -1.0 + 1e-9:
                 half = 0.0
             elif slope < 0.0:
                 half = min(-math.log(2.0) / math.log1p(slope) / n, 1.0)
             elif slope != slope:
                 half = np.nan
-        out[0, i - i0] = half
-        out[1, i - i0] = t_stat
-        k = k + 1 if k < n - 1 else 0
+        halves[r] = half
+        t_stats[r] = t_stat
 
 
-@kernel
-def rank_price(H, i0, i1, t0, P, S, out):
-    """Mid-rank of the close among the last n, by n. Recomputed."""
+@view_kernel
+def rank_price(H, i0, i1, t0, P, S, R, w, out):
+    """Mid-rank of the close among the last n, by n."""
     n = int(P[0])
-    for i in range(i0, i1):
-        now = H[CLOSE, i]
-        below = 0
-        equal = 0
-        for past in H[CLOSE, i - n + 1 : i + 1]:
-            below += past < now
-            equal += past == now
-        out[0, i - i0] = (below + 0.5 * (equal + 1)) / n
+    mid_rank(H[CLOSE], i0, i1, n, 0.0, out[0])
 
 
 _C = ("close",)
@@ -144,27 +121,27 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         "zscore", "statistics", zscore, ((20,), (60,), (240,)),
         "z-score (ddof 0) of the log close over n bars; 0 in a flat window", _C, (-8.0, 8.0), lambda n: n - 1,
-        unit="sigma", source="catalogue 128", state=moments_size, constants=(LNC,),
+        unit="sigma", source="catalogue 128", rolling=lambda n: (moments(LNC, n),), constants=(LNC,),
     ),
     Kind(
         "acf1", "statistics", correlation, ((30,), (60,), (120,)),
         "correlation of the 1-bar log return with the one before over n bars; 0 when flat", _C, (-1.0, 1.0),
-        lambda n: n + 1, source="catalogue 129", state=pair_size, memory=lambda n: n + 2, constants=(RET, RET, 1),
+        lambda n: n + 1, source="catalogue 129", rolling=lambda n: (pair(RET, RET, n, 1),),
     ),
     Kind(
         "acf5", "statistics", correlation, ((60,),),
         "correlation of the 1-bar log return with the one 5 bars before over n bars; 0 when flat", _C, (-1.0, 1.0),
-        lambda n: n + 5, source="catalogue 130", state=pair_size, memory=lambda n: n + 6, constants=(RET, RET, 5),
+        lambda n: n + 5, source="catalogue 130", rolling=lambda n: (pair(RET, RET, n, 5),),
     ),
     Kind(
         "var_ratio_5", "statistics", var_ratio, ((120,),),
         "variance of 5-bar / (5 x variance of 1-bar log returns) - 1 over n bars; 0 when flat", _C, (-1.0, 5.0),
-        lambda n: n + 4, source="catalogue 131", state=lambda n: 2 * moments_size(n),
+        lambda n: n + 4, source="catalogue 131", rolling=lambda n: (moments(RET5, n), moments(RET, n)),
     ),
     Kind(
         "moments", "statistics", shape_moments, ((60,), (120,)),
         "skewness, excess kurtosis of 1-bar log returns over n bars, not corrected for n; 0 when flat", _C,
-        ((-20.0, 20.0), (-3.0, 300.0)), lambda n: n, source="catalogue 133", state=powers_size,
+        ((-20.0, 20.0), (-3.0, 300.0)), lambda n: n, source="catalogue 133", rolling=lambda n: (powers(RET, n),),
         outputs=("skew", "kurt"),
     ),
     Kind(
@@ -181,8 +158,8 @@ KINDS: tuple[Kind, ...] = (
         "reversion", "statistics", reversion, ((120,),),
         "return regressed on the log close before over n bars: -ln 2 / ln(1 + slope) / n within 0..1, 1 if not "
         "reverting; t-statistic of the slope", _C,
-        ((0.0, 1.0), (-50.0, 50.0)), lambda n: n, source="catalogue 137, 138", state=pair_size,
-        memory=lambda n: n + 2, outputs=("ou_halflife", "adf_t"), smallest=3,
+        ((0.0, 1.0), (-50.0, 50.0)), lambda n: n, source="catalogue 137, 138",
+        rolling=lambda n: (pair(RET, LNC, n, 1),), outputs=("ou_halflife", "adf_t"), smallest=3,
     ),
     Kind(
         "rank_price", "statistics", rank_price, ((60,), (120,)), "mid-rank of the close among the last n closes / n",

@@ -6,272 +6,312 @@ tail of the block before it (a stored suffix). Blocks are ``n`` rows long and st
 subtracted, so nothing drifts and a huge value leaves no residue; and a NaN disturbs exactly the
 windows that contain it (`highest` and `lowest` pass over NaN).
 
-Arguments shared by all: ``x`` the series, ``i`` its current row, ``n`` the window in rows,
-``k`` the row within the block (``t % n``), ``S`` the carried state, zeros at first.
+Arguments shared by all: ``x`` the series with its history, ``i0 <= i < i1`` the rows to compute,
+``t0`` the number of row i0 since the reset (or any number of rows more, which moves the block
+boundaries; the first window is whole all the same), ``n`` the window in rows, ``S`` the carried
+state, zeros at first, and ``into``, whose element ``r`` is the answer for row ``i0 + r``.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
 # (numba infers the types of kernels)
 
-from typing import Any
-
 import numpy as np
 
-from scalper_ml.kernel import kernel
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
     "age_of_highest",
     "age_of_lowest",
-    "age_size",
-    "dot_size",
+    "exponential",
     "highest",
     "lowest",
-    "moments_size",
-    "pair_size",
-    "powers_size",
     "slide_dot",
     "slide_moments",
     "slide_pair",
     "slide_powers",
     "slide_sum",
     "smooth",
-    "sum_size",
 ]
 
 
-def sum_size(n: int) -> int:
-    """State of `slide_sum`, in floats."""
-    return n + 1
+@view_kernel
+def slide_sum(x, i0, i1, t0, n, S, into):
+    """Sum of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past = x[i - n : i]
+            total = 0.0
+            for j in range(n - 1, 0, -1):
+                total += past[j]
+                S[j] = total
+            S[0] = 0.0
+        rows = min(i1 - i, n - k)
+        new, tail, sums = x[i : i + rows], S[k + 1 : k + 1 + rows], into[i - i0 : i - i0 + rows]
+        total = S[0]
+        for r in range(rows):
+            total += new[r]
+            sums[r] = total + tail[r]
+        S[0] = total
+        i, k = i + rows, 0
 
 
-def dot_size(n: int) -> int:
-    """State of `slide_dot`, in floats."""
-    return n + 1
+@view_kernel
+def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
+    """Sum of ``x[j] * y[j - lag]`` over the window. ``S``: n + 1 floats."""
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past_x, past_y = x[i - n : i], y[i - n - lag : i - lag]
+            total = 0.0
+            for j in range(n - 1, 0, -1):
+                total += past_x[j] * past_y[j]
+                S[j] = total
+            S[0] = 0.0
+        rows = min(i1 - i, n - k)
+        new_x, new_y = x[i : i + rows], y[i - lag : i - lag + rows]
+        tail, sums = S[k + 1 : k + 1 + rows], into[i - i0 : i - i0 + rows]
+        total = S[0]
+        for r in range(rows):
+            total += new_x[r] * new_y[r]
+            sums[r] = total + tail[r]
+        S[0] = total
+        i, k = i + rows, 0
 
 
-def moments_size(n: int) -> int:
-    """State of `slide_moments`, in floats."""
-    return 2 * (n + 1) + 1
-
-
-def powers_size(n: int) -> int:
-    """State of `slide_powers`, in floats."""
-    return 4 * (n + 1) + 1
-
-
-def pair_size(n: int) -> int:
-    """State of `slide_pair`, in floats."""
-    return 5 * (n + 1) + 2
-
-
-def age_size(n: int) -> int:
-    """State of `age_of_highest` and of `age_of_lowest`, in floats."""
-    return 2 * (n + 1)
-
-
-def inlined(function: Any) -> Any:
-    """A kernel that is always compiled into its callers: it runs once a row, where a call would cost more than it."""
-    compiled = kernel(function)
-    compiled.targetoptions["forceinline"] = True
-    return compiled
-
-
-@inlined
-def slide_sum(x, i, k, n, S):
-    """Sum of ``x[i-n+1..i]``."""
-    if k == 0:
-        total = 0.0
-        for j in range(n - 1, 0, -1):
-            total += x[i - n + j]
-            S[j] = total
-        S[0] = 0.0
-    S[0] += x[i]
-    return S[0] + S[k + 1]
-
-
-@inlined
-def slide_dot(x, y, lag, i, k, n, S):
-    """Sum of ``x[j] * y[j - lag]`` over the window."""
-    if k == 0:
-        total = 0.0
-        for j in range(n - 1, 0, -1):
-            total += x[i - n + j] * y[i - n + j - lag]
-            S[j] = total
-        S[0] = 0.0
-    S[0] += x[i] * y[i - lag]
-    return S[0] + S[k + 1]
-
-
-@inlined
-def slide_moments(x, i, k, n, S):
-    """Mean and sum of squared deviations of the window, about an element of the window."""
+@view_kernel
+def slide_moments(x, i0, i1, t0, n, S, mean, squares):
+    """Mean and sum of squared deviations of the window, about an element of the window. ``S``: 2 (n + 1) + 1 floats."""
     m = n + 1
-    if k == 0:
-        anchor = x[i]
-        s1 = 0.0
-        s2 = 0.0
-        for j in range(n - 1, 0, -1):
-            d = x[i - n + j] - anchor
+    S1, S2 = S[:m], S[m : 2 * m]
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past, anchor = x[i - n : i], x[i]
+            s1 = 0.0
+            s2 = 0.0
+            for j in range(n - 1, 0, -1):
+                d = past[j] - anchor
+                s1 += d
+                s2 += d * d
+                S1[j] = s1
+                S2[j] = s2
+            S1[0] = 0.0
+            S2[0] = 0.0
+            S[2 * m] = anchor
+        rows = min(i1 - i, n - k)
+        new, first = x[i : i + rows], i - i0
+        tail1, tail2 = S1[k + 1 : k + 1 + rows], S2[k + 1 : k + 1 + rows]
+        anchor, s1, s2 = S[2 * m], S1[0], S2[0]
+        for r in range(rows):
+            d = new[r] - anchor
             s1 += d
             s2 += d * d
-            S[j] = s1
-            S[m + j] = s2
-        S[0] = 0.0
-        S[m] = 0.0
-        S[2 * m] = anchor
-    d = x[i] - S[2 * m]
-    S[0] += d
-    S[m] += d * d
-    mean = (S[0] + S[k + 1]) / n
-    return S[2 * m] + mean, max(S[m] + S[m + k + 1] - n * mean * mean, 0.0)
+            a = (s1 + tail1[r]) / n
+            mean[first + r] = anchor + a
+            squares[first + r] = max(s2 + tail2[r] - n * a * a, 0.0)
+        S1[0] = s1
+        S2[0] = s2
+        i, k = i + rows, 0
 
 
-@inlined
-def slide_powers(x, i, k, n, S):
-    """Mean and the 2nd, 3rd and 4th central moments (divided by n) of the window."""
+@view_kernel
+def slide_powers(x, i0, i1, t0, n, S, into):
+    """Mean and the 2nd, 3rd and 4th central moments, divided by n: ``into`` (4, rows). ``S``: 4 (n + 1) + 1 floats."""
     m = n + 1
-    if k == 0:
-        anchor = x[i]
-        s1 = 0.0
-        s2 = 0.0
-        s3 = 0.0
-        s4 = 0.0
-        for j in range(n - 1, 0, -1):
-            d = x[i - n + j] - anchor
+    S1, S2, S3, S4 = S[:m], S[m : 2 * m], S[2 * m : 3 * m], S[3 * m : 4 * m]
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past, anchor = x[i - n : i], x[i]
+            s1 = 0.0
+            s2 = 0.0
+            s3 = 0.0
+            s4 = 0.0
+            for j in range(n - 1, 0, -1):
+                d = past[j] - anchor
+                s1 += d
+                s2 += d * d
+                s3 += d * d * d
+                s4 += d * d * d * d
+                S1[j] = s1
+                S2[j] = s2
+                S3[j] = s3
+                S4[j] = s4
+            for c in range(4):
+                S[c * m] = 0.0
+            S[4 * m] = anchor
+        rows = min(i1 - i, n - k)
+        new, first = x[i : i + rows], i - i0
+        anchor, s1, s2, s3, s4 = S[4 * m], S1[0], S2[0], S3[0], S4[0]
+        for r in range(rows):
+            d = new[r] - anchor
             s1 += d
             s2 += d * d
             s3 += d * d * d
             s4 += d * d * d * d
-            S[j] = s1
-            S[m + j] = s2
-            S[2 * m + j] = s3
-            S[3 * m + j] = s4
-        for c in range(4):
-            S[c * m] = 0.0
-        S[4 * m] = anchor
-    d = x[i] - S[4 * m]
-    S[0] += d
-    S[m] += d * d
-    S[2 * m] += d * d * d
-    S[3 * m] += d * d * d * d
-    a = (S[0] + S[k + 1]) / n
-    b = (S[m] + S[m + k + 1]) / n
-    c3 = (S[2 * m] + S[2 * m + k + 1]) / n
-    c4 = (S[3 * m] + S[3 * m + k + 1]) / n
-    m2 = max(b - a * a, 0.0)
-    m3 = c3 - 3.0 * a * b + 2.0 * a * a * a
-    m4 = max(c4 - 4.0 * a * c3 + 6.0 * a * a * b - 3.0 * a * a * a * a, 0.0)
-    return S[4 * m] + a, m2, m3, m4
+            a = (s1 + S1[k + 1 + r]) / n
+            b = (s2 + S2[k + 1 + r]) / n
+            c3 = (s3 + S3[k + 1 + r]) / n
+            c4 = (s4 + S4[k + 1 + r]) / n
+            into[0, first + r] = anchor + a
+            into[1, first + r] = max(b - a * a, 0.0)
+            into[2, first + r] = c3 - 3.0 * a * b + 2.0 * a * a * a
+            into[3, first + r] = max(c4 - 4.0 * a * c3 + 6.0 * a * a * b - 3.0 * a * a * a * a, 0.0)
+        S1[0] = s1
+        S2[0] = s2
+        S3[0] = s3
+        S4[0] = s4
+        i, k = i + rows, 0
 
 
-@inlined
-def slide_pair(x, y, lag, i, k, n, S):
-    """Means and centred sums of x and of y lagged: ``(mean x, mean y, Sxx, Syy, Sxy)``."""
+@view_kernel
+def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
+    """Centred sums of x and of y lagged: ``Sxx, Syy, Sxy`` in ``into`` (3, rows). ``S``: 5 (n + 1) + 2 floats."""
     m = n + 1
-    if k == 0:
-        ax = x[i]
-        ay = y[i - lag]
-        sx = 0.0
-        sy = 0.0
-        sxx = 0.0
-        syy = 0.0
-        sxy = 0.0
-        for j in range(n - 1, 0, -1):
-            dx = x[i - n + j] - ax
-            dy = y[i - n + j - lag] - ay
+    X1, Y1, XX, YY, XY = S[:m], S[m : 2 * m], S[2 * m : 3 * m], S[3 * m : 4 * m], S[4 * m : 5 * m]
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past_x, past_y = x[i - n : i], y[i - n - lag : i - lag]
+            ax, ay = x[i], y[i - lag]
+            sx = 0.0
+            sy = 0.0
+            sxx = 0.0
+            syy = 0.0
+            sxy = 0.0
+            for j in range(n - 1, 0, -1):
+                dx = past_x[j] - ax
+                dy = past_y[j] - ay
+                sx += dx
+                sy += dy
+                sxx += dx * dx
+                syy += dy * dy
+                sxy += dx * dy
+                X1[j] = sx
+                Y1[j] = sy
+                XX[j] = sxx
+                YY[j] = syy
+                XY[j] = sxy
+            for c in range(5):
+                S[c * m] = 0.0
+            S[5 * m] = ax
+            S[5 * m + 1] = ay
+        rows = min(i1 - i, n - k)
+        new_x, new_y, first = x[i : i + rows], y[i - lag : i - lag + rows], i - i0
+        ax, ay = S[5 * m], S[5 * m + 1]
+        sx, sy, sxx, syy, sxy = X1[0], Y1[0], XX[0], YY[0], XY[0]
+        for r in range(rows):
+            dx = new_x[r] - ax
+            dy = new_y[r] - ay
             sx += dx
             sy += dy
             sxx += dx * dx
             syy += dy * dy
             sxy += dx * dy
-            S[j] = sx
-            S[m + j] = sy
-            S[2 * m + j] = sxx
-            S[3 * m + j] = syy
-            S[4 * m + j] = sxy
-        for c in range(5):
-            S[c * m] = 0.0
-        S[5 * m] = ax
-        S[5 * m + 1] = ay
-    dx = x[i] - S[5 * m]
-    dy = y[i - lag] - S[5 * m + 1]
-    S[0] += dx
-    S[m] += dy
-    S[2 * m] += dx * dx
-    S[3 * m] += dy * dy
-    S[4 * m] += dx * dy
-    mx = (S[0] + S[k + 1]) / n
-    my = (S[m] + S[m + k + 1]) / n
-    vx = max(S[2 * m] + S[2 * m + k + 1] - n * mx * mx, 0.0)
-    vy = max(S[3 * m] + S[3 * m + k + 1] - n * my * my, 0.0)
-    cov = S[4 * m] + S[4 * m + k + 1] - n * mx * my
-    return S[5 * m] + mx, S[5 * m + 1] + my, vx, vy, cov
+            mx = (sx + X1[k + 1 + r]) / n
+            my = (sy + Y1[k + 1 + r]) / n
+            into[0, first + r] = max(sxx + XX[k + 1 + r] - n * mx * mx, 0.0)
+            into[1, first + r] = max(syy + YY[k + 1 + r] - n * my * my, 0.0)
+            into[2, first + r] = sxy + XY[k + 1 + r] - n * mx * my
+        X1[0] = sx
+        Y1[0] = sy
+        XX[0] = sxx
+        YY[0] = syy
+        XY[0] = sxy
+        i, k = i + rows, 0
 
 
-@inlined
-def highest(x, i, k, n, S):
-    """Largest of ``x[i-n+1..i]``. State as of `slide_sum`."""
-    if k == 0:
-        top = -np.inf
-        for j in range(n - 1, 0, -1):
-            top = max(top, x[i - n + j])
-            S[j] = top
-        S[0] = -np.inf
-        S[n] = -np.inf
-    S[0] = max(S[0], x[i])
-    return max(S[0], S[k + 1])
+@view_kernel
+def highest(x, i0, i1, t0, n, S, into):
+    """Largest of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past = x[i - n : i]
+            top = -np.inf
+            for j in range(n - 1, 0, -1):
+                top = max(top, past[j])
+                S[j] = top
+            S[0] = -np.inf
+            S[n] = -np.inf
+        rows = min(i1 - i, n - k)
+        new, tail, tops = x[i : i + rows], S[k + 1 : k + 1 + rows], into[i - i0 : i - i0 + rows]
+        top = S[0]
+        for r in range(rows):
+            top = max(top, new[r])
+            tops[r] = max(top, tail[r])
+        S[0] = top
+        i, k = i + rows, 0
 
 
-@inlined
-def lowest(x, i, k, n, S):
-    """Smallest of ``x[i-n+1..i]``. State as of `slide_sum`."""
-    if k == 0:
-        low = np.inf
-        for j in range(n - 1, 0, -1):
-            low = min(low, x[i - n + j])
-            S[j] = low
-        S[0] = np.inf
-        S[n] = np.inf
-    S[0] = min(S[0], x[i])
-    return min(S[0], S[k + 1])
+@view_kernel
+def lowest(x, i0, i1, t0, n, S, into):
+    """Smallest of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past = x[i - n : i]
+            low = np.inf
+            for j in range(n - 1, 0, -1):
+                low = min(low, past[j])
+                S[j] = low
+            S[0] = np.inf
+            S[n] = np.inf
+        rows = min(i1 - i, n - k)
+        new, tail, lows = x[i : i + rows], S[k + 1 : k + 1 + rows], into[i - i0 : i - i0 + rows]
+        low = S[0]
+        for r in range(rows):
+            low = min(low, new[r])
+            lows[r] = min(low, tail[r])
+        S[0] = low
+        i, k = i + rows, 0
 
 
-@inlined
-def age_of_highest(x, i, t, k, n, S):
-    """Rows since the largest of the window, the newest of equals; `t` is the row now. ``S``: values, rows."""
+@view_kernel
+def age_of_highest(x, i0, i1, t0, n, S, into):
+    """Rows since the largest of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
     m = n + 1
-    if k == 0:
-        top = -np.inf
-        row = t
-        for j in range(n - 1, 0, -1):
-            row = t - n + j if x[i - n + j] > top else row
-            top = max(top, x[i - n + j])
-            S[j] = top
-            S[m + j] = row
-        S[0] = -np.inf
-        S[n] = -np.inf
-    S[m] = t if x[i] >= S[0] else S[m]
-    S[0] = max(S[0], x[i])
-    return t - (S[m] if S[0] >= S[k + 1] else S[m + k + 1])
+    k = t0 % n
+    for i in range(i0, i1):
+        t = t0 + i - i0
+        if k == 0:
+            top = -np.inf
+            row = t
+            for j in range(n - 1, 0, -1):
+                row = t - n + j if x[i - n + j] > top else row
+                top = max(top, x[i - n + j])
+                S[j] = top
+                S[m + j] = row
+            S[0] = -np.inf
+            S[n] = -np.inf
+        S[m] = t if x[i] >= S[0] else S[m]
+        S[0] = max(S[0], x[i])
+        into[i - i0] = t - (S[m] if S[0] >= S[k + 1] else S[m + k + 1])
+        k = k + 1 if k < n - 1 else 0
 
 
-@inlined
-def age_of_lowest(x, i, t, k, n, S):
-    """Rows since the smallest of the window, the newest of equals; `t` is the row now. ``S``: values, rows."""
+@view_kernel
+def age_of_lowest(x, i0, i1, t0, n, S, into):
+    """Rows since the smallest of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
     m = n + 1
-    if k == 0:
-        low = np.inf
-        row = t
-        for j in range(n - 1, 0, -1):
-            row = t - n + j if x[i - n + j] < low else row
-            low = min(low, x[i - n + j])
-            S[j] = low
-            S[m + j] = row
-        S[0] = np.inf
-        S[n] = np.inf
-    S[m] = t if x[i] <= S[0] else S[m]
-    S[0] = min(S[0], x[i])
-    return t - (S[m] if S[0] <= S[k + 1] else S[m + k + 1])
+    k = t0 % n
+    for i in range(i0, i1):
+        t = t0 + i - i0
+        if k == 0:
+            low = np.inf
+            row = t
+            for j in range(n - 1, 0, -1):
+                row = t - n + j if x[i - n + j] < low else row
+                low = min(low, x[i - n + j])
+                S[j] = low
+                S[m + j] = row
+            S[0] = np.inf
+            S[n] = np.inf
+        S[m] = t if x[i] <= S[0] else S[m]
+        S[0] = min(S[0], x[i])
+        into[i - i0] = t - (S[m] if S[0] <= S[k + 1] else S[m + k + 1])
+        k = k + 1 if k < n - 1 else 0
 
 
 @inlined
@@ -285,3 +325,17 @@ def smooth(mean, x, seen, n, alpha):
     if seen < n:
         return mean + (x - mean) / (seen + 1.0)
     return mean + alpha * (x - mean)
+
+
+@view_kernel
+def exponential(x, start, i0, i1, t0, n, alpha, S, into):
+    """`smooth` over the rows from `start` on; 0 before. ``S``: the mean."""
+    series, mean = x[i0:i1], S[0]
+    ready = min(max(start + n - t0, 0), i1 - i0)
+    for r in range(ready):
+        mean = smooth(mean, series[r], t0 + r - start, n, alpha) if t0 + r >= start else 0.0
+        into[r] = mean
+    for r in range(ready, i1 - i0):
+        mean = mean + alpha * (series[r] - mean)
+        into[r] = mean
+    S[0] = mean

@@ -1,0 +1,169 @@
+"""Rolling statistics a feature can ask for. Each is computed once for all features that ask for it.
+
+A request is data: which statistic, of which series, over how many rows. The engine gathers the
+requests of a feature set, drops the repetitions and fills one block of rows for each before the
+feature kernels run; a kernel then reads ``R[w[0]]``, ``R[w[1]]``, ... in the order it asked.
+"""
+
+# mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
+# (numba infers the types of kernels)
+
+from dataclasses import dataclass
+
+from scalper_ml.features.window import (
+    age_of_highest,
+    age_of_lowest,
+    exponential,
+    highest,
+    lowest,
+    slide_dot,
+    slide_moments,
+    slide_pair,
+    slide_powers,
+    slide_sum,
+)
+from scalper_ml.kernel import view_kernel
+
+__all__ = [
+    "COLUMNS",
+    "Rolling",
+    "age_of_max",
+    "age_of_min",
+    "ema",
+    "maximum",
+    "minimum",
+    "moments",
+    "pair",
+    "powers",
+    "product",
+    "roll",
+    "total",
+    "wilder",
+]
+
+SUM, PRODUCT, MOMENTS, POWERS, PAIR, MAX, MIN, AGE_OF_MAX, AGE_OF_MIN, EMA, WILDER = range(11)
+_SUMS = {SUM: 1, PRODUCT: 1, MOMENTS: 2, POWERS: 4, PAIR: 5, MAX: 1, MIN: 1, AGE_OF_MAX: 2, AGE_OF_MIN: 2}
+_ANCHORS = {MOMENTS: 1, POWERS: 1, PAIR: 2}
+_ROWS = {MOMENTS: 2, POWERS: 4, PAIR: 3}
+
+COLUMNS = 9
+"""Numbers that tell `roll` about one statistic: `Rolling.row` and where its state and its answer lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """One rolling statistic of series `x` (and `y`, `lag` rows before) over `n` rows; from the functions below.
+
+    `lag` of an exponential mean is the first row, counted since the reset, that enters it.
+    """
+
+    code: int
+    x: int
+    y: int
+    lag: int
+    n: int
+
+    @property
+    def state(self) -> int:
+        """Floats it carries."""
+        return _SUMS[self.code] * (self.n + 1) + _ANCHORS.get(self.code, 0) if self.code in _SUMS else 1
+
+    @property
+    def rows(self) -> int:
+        """Blocks of rows it answers with."""
+        return _ROWS.get(self.code, 1)
+
+    @property
+    def memory(self) -> int:
+        """Rows of history it looks back on."""
+        return self.n + self.lag + 1 if self.code in _SUMS else 1
+
+    def row(self, state: int, answer: int) -> tuple[int, ...]:
+        """What `roll` is told. Sums start anew at rows that differ from statistic to statistic, to share the work."""
+        phase = (31 * self.code + 17 * self.x + 7 * self.y + 3 * self.lag) % self.n
+        return self.code, self.x, self.y, self.lag, self.n, phase, state, state + self.state, answer
+
+
+def total(x: int, n: int) -> Rolling:
+    """Sum."""
+    return Rolling(SUM, x, x, 0, n)
+
+
+def product(x: int, y: int, n: int, lag: int = 0) -> Rolling:
+    """Sum of x times y lagged."""
+    return Rolling(PRODUCT, x, y, lag, n)
+
+
+def moments(x: int, n: int) -> Rolling:
+    """Mean; sum of squared deviations from it."""
+    return Rolling(MOMENTS, x, x, 0, n)
+
+
+def powers(x: int, n: int) -> Rolling:
+    """Mean; 2nd, 3rd and 4th central moment, divided by n."""
+    return Rolling(POWERS, x, x, 0, n)
+
+
+def pair(x: int, y: int, n: int, lag: int = 0) -> Rolling:
+    """Centred sums of x and y lagged: Sxx; Syy; Sxy."""
+    return Rolling(PAIR, x, y, lag, n)
+
+
+def maximum(x: int, n: int) -> Rolling:
+    """Largest value."""
+    return Rolling(MAX, x, x, 0, n)
+
+
+def minimum(x: int, n: int) -> Rolling:
+    """Smallest value."""
+    return Rolling(MIN, x, x, 0, n)
+
+
+def age_of_max(x: int, n: int) -> Rolling:
+    """Rows since the largest value, the newest of equals."""
+    return Rolling(AGE_OF_MAX, x, x, 0, n)
+
+
+def age_of_min(x: int, n: int) -> Rolling:
+    """Rows since the smallest value, the newest of equals."""
+    return Rolling(AGE_OF_MIN, x, x, 0, n)
+
+
+def ema(x: int, n: int, start: int = 0) -> Rolling:
+    """Exponential mean with weight 2 / (n + 1), the plain mean of the first n values to begin with."""
+    return Rolling(EMA, x, x, start, n)
+
+
+def wilder(x: int, n: int, start: int = 1) -> Rolling:
+    """Wilder's mean: the same with weight 1 / n."""
+    return Rolling(WILDER, x, x, start, n)
+
+
+@view_kernel
+def roll(H, i0, i1, t0, wanted, S, R):
+    """Compute every row of the table `wanted` (k, COLUMNS) over rows ``i0 <= i < i1`` of `H` into rows of `R`."""
+    for e in range(wanted.shape[0]):
+        code, lag, n = wanted[e, 0], wanted[e, 3], wanted[e, 4]
+        t, state, r = t0 + wanted[e, 5], S[wanted[e, 6] : wanted[e, 7]], wanted[e, 8]
+        x, y, answer = H[wanted[e, 1]], H[wanted[e, 2]], R[r]
+        if code == SUM:
+            slide_sum(x, i0, i1, t, n, state, answer)
+        elif code == PRODUCT:
+            slide_dot(x, y, lag, i0, i1, t, n, state, answer)
+        elif code == MOMENTS:
+            slide_moments(x, i0, i1, t, n, state, answer, R[r + 1])
+        elif code == POWERS:
+            slide_powers(x, i0, i1, t, n, state, R[r : r + 4])
+        elif code == PAIR:
+            slide_pair(x, y, lag, i0, i1, t, n, state, R[r : r + 3])
+        elif code == MAX:
+            highest(x, i0, i1, t, n, state, answer)
+        elif code == MIN:
+            lowest(x, i0, i1, t, n, state, answer)
+        elif code == AGE_OF_MAX:
+            age_of_highest(x, i0, i1, t, n, state, answer)
+        elif code == AGE_OF_MIN:
+            age_of_lowest(x, i0, i1, t, n, state, answer)
+        else:
+            alpha = 2.0 / (n + 1) if code == EMA else 1.0 / n
+            exponential(x, lag, i0, i1, t0, n, alpha, state, answer)
