@@ -37,6 +37,9 @@ __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "available_groups",
 BLOCK = 256
 """Rows computed at a time: what one core's second-level cache holds."""
 
+LINE = 8
+"""Floats in one line of the cache."""
+
 SCRATCH = 4
 """Blocks of rows a kernel may use as it likes."""
 
@@ -131,9 +134,10 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
             if X[i, GAP_COLUMN] > F[LONGEST_GAP]:
                 end = i
                 break
-        i1, m = at + end - done, end - done  # blocks as narrow as the rows lie close together: one row in one page
-        R = scratch[: T[BLOCKS] * m].reshape(T[BLOCKS], m)
-        out = scratch[T[BLOCKS] * m : (T[BLOCKS] + T[COLUMNS]) * m].reshape(T[COLUMNS], m)
+        i1, m = at + end - done, end - done
+        wide = m if m < LINE else m + LINE  # not a power of two, or all blocks would share the same lines of the cache
+        R = scratch[: T[BLOCKS] * wide].reshape(T[BLOCKS], wide)
+        out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[COLUMNS]) * wide].reshape(T[COLUMNS], wide)
         load(X[done:end], ts_us[done:end], H, at)
         derive(H, at, i1, rows, S, R)
         roll(H, at, i1, rows, wanted, S, R)
@@ -194,7 +198,7 @@ class FeatureStream:
         self._F = np.concatenate(
             [
                 [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats), constants,
-                np.ravel(limits), np.full((blocks + column) * BLOCK, np.nan),
+                np.ravel(limits), np.full((blocks + column) * (BLOCK + LINE), np.nan),
             ]
         ).astype(np.float64)  # fmt: skip
         self._H = self._F[2:history].reshape(SERIES, width)

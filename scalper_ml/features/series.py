@@ -298,7 +298,7 @@ def load(X, ts_us, H, i0):
 def publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
     """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high.
 
-    Columns are turned into rows eight at a time: what one line of the cache holds.
+    `out` is turned into rows; it is wider than the rows by one line of the cache, or its columns would share lines.
     """
     columns, rows = limits.shape[1], i1 - i0
     for r in range(rows):
@@ -312,8 +312,7 @@ def publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
             column[r] = min(max(column[r], low), high)
         for r in range(rows):
             warm[r] &= column[r] == column[r]
-    for first in range(0, columns, 8):
-        last = min(first + 8, columns)
-        for r in range(rows):
-            for j in range(first, last):
-                values[r, j] = out[j, r]
+    for r in range(rows):
+        row = values[r]
+        for j in range(columns):
+            row[j] = out[j, r]

@@ -5,8 +5,7 @@
 
 import math
 
-import numpy as np
-
+from scalper_ml.features.elementary import ln
 from scalper_ml.features.generic import correlation, mid_rank, zscore
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.rolling import moments, pair, powers
@@ -90,22 +89,19 @@ def sign_entropy(H, i0, i1, t0, P, S, R, w, out):
 @view_kernel
 def reversion(H, i0, i1, t0, P, S, R, w, out):
     """Regression of the return on the log price before: half-life by n and t-statistic. ``w``: a pair."""
-    n, halves, t_stats, pair_yy, pair_xx, pair_xy = P[0], out[0], out[1], R[w[0]], R[w[0] + 1], R[w[0] + 2]
-    for r in range(i1 - i0):
-        syy, sxx, sxy = pair_yy[r], pair_xx[r], pair_xy[r]
-        half, t_stat = 1.0, 0.0
-        if sxx != 0.0 and syy != 0.0:
-            slope = sxy / sxx
-            left = max(syy - slope * sxy, 1e-12 * syy)
-            t_stat = slope / math.sqrt(left / (n - 2.0) / sxx)
-            if slope <= -1.0 + 1e-9:
-                half = 0.0
-            elif slope < 0.0:
-                half = min(-math.log(2.0) / math.log1p(slope) / n, 1.0)
-            elif slope != slope:
-                half = np.nan
-        halves[r] = half
-        t_stats[r] = t_stat
+    n, halves, t_stats, slopes, kept, rows = P[0], out[0], out[1], R[0], R[1], i1 - i0
+    syy, sxx, sxy = R[w[0]], R[w[0] + 1], R[w[0] + 2]
+    for r in range(rows):
+        alive = (sxx[r] != 0.0) & (syy[r] != 0.0)
+        slope = sxy[r] / sxx[r] if alive else 0.0
+        left = max(syy[r] - slope * sxy[r], 1e-12 * syy[r])
+        t_stats[r] = slope / math.sqrt(left / (n - 2.0) / sxx[r]) if alive else 0.0
+        slopes[r] = slope
+        kept[r] = max(1.0 + slope, 1e-9)
+    ln(kept[:rows], halves)
+    for r in range(rows):
+        half = min(-math.log(2.0) / halves[r] / n, 1.0) if slopes[r] < 0.0 else 1.0
+        halves[r] = half if slopes[r] == slopes[r] else slopes[r]
 
 
 @view_kernel

@@ -51,8 +51,10 @@ def slide_sum(x, i0, i1, t0, n, S, into):
         total = S[0]
         for r in range(rows):
             total += new[r]
-            sums[r] = total + tail[r]
+            sums[r] = total
         S[0] = total
+        for r in range(rows):
+            sums[r] = sums[r] + tail[r]
         i, k = i + rows, 0
 
 
@@ -74,8 +76,10 @@ def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
         total = S[0]
         for r in range(rows):
             total += new_x[r] * new_y[r]
-            sums[r] = total + tail[r]
+            sums[r] = total
         S[0] = total
+        for r in range(rows):
+            sums[r] = sums[r] + tail[r]
         i, k = i + rows, 0
 
 
@@ -102,14 +106,15 @@ def slide_moments(x, i0, i1, t0, n, S, mean, squares):
         rows = min(i1 - i, n - k)
         new, first = x[i : i + rows], i - i0
         tail1, tail2 = S1[k + 1 : k + 1 + rows], S2[k + 1 : k + 1 + rows]
-        anchor, s1, s2 = S[2 * m], S1[0], S2[0]
+        means, deviations = mean[first : first + rows], squares[first : first + rows]
+        anchor, s1, s2, share = S[2 * m], S1[0], S2[0], 1.0 / n
         for r in range(rows):
             d = new[r] - anchor
             s1 += d
             s2 += d * d
-            a = (s1 + tail1[r]) / n
-            mean[first + r] = anchor + a
-            squares[first + r] = max(s2 + tail2[r] - n * a * a, 0.0)
+            a = s1 + tail1[r]
+            means[r] = anchor + a * share
+            deviations[r] = max(s2 + tail2[r] - a * (a * share), 0.0)
         S1[0] = s1
         S2[0] = s2
         i, k = i + rows, 0
@@ -142,7 +147,7 @@ def slide_powers(x, i0, i1, t0, n, S, into):
                 S[c * m] = 0.0
             S[4 * m] = anchor
         rows = min(i1 - i, n - k)
-        new, first = x[i : i + rows], i - i0
+        new, first, share = x[i : i + rows], i - i0, 1.0 / n
         anchor, s1, s2, s3, s4 = S[4 * m], S1[0], S2[0], S3[0], S4[0]
         for r in range(rows):
             d = new[r] - anchor
@@ -150,10 +155,10 @@ def slide_powers(x, i0, i1, t0, n, S, into):
             s2 += d * d
             s3 += d * d * d
             s4 += d * d * d * d
-            a = (s1 + S1[k + 1 + r]) / n
-            b = (s2 + S2[k + 1 + r]) / n
-            c3 = (s3 + S3[k + 1 + r]) / n
-            c4 = (s4 + S4[k + 1 + r]) / n
+            a = (s1 + S1[k + 1 + r]) * share
+            b = (s2 + S2[k + 1 + r]) * share
+            c3 = (s3 + S3[k + 1 + r]) * share
+            c4 = (s4 + S4[k + 1 + r]) * share
             into[0, first + r] = anchor + a
             into[1, first + r] = max(b - a * a, 0.0)
             into[2, first + r] = c3 - 3.0 * a * b + 2.0 * a * a * a
@@ -198,7 +203,11 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
             S[5 * m] = ax
             S[5 * m + 1] = ay
         rows = min(i1 - i, n - k)
-        new_x, new_y, first = x[i : i + rows], y[i - lag : i - lag + rows], i - i0
+        new_x, new_y, share = x[i : i + rows], y[i - lag : i - lag + rows], 1.0 / n
+        a, b = i - i0, i - i0 + rows
+        to_xx, to_yy, to_xy = into[0, a:b], into[1, a:b], into[2, a:b]
+        tail_x, tail_y = X1[k + 1 : k + 1 + rows], Y1[k + 1 : k + 1 + rows]
+        tail_xx, tail_yy, tail_xy = XX[k + 1 : k + 1 + rows], YY[k + 1 : k + 1 + rows], XY[k + 1 : k + 1 + rows]
         ax, ay = S[5 * m], S[5 * m + 1]
         sx, sy, sxx, syy, sxy = X1[0], Y1[0], XX[0], YY[0], XY[0]
         for r in range(rows):
@@ -209,11 +218,10 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
             sxx += dx * dx
             syy += dy * dy
             sxy += dx * dy
-            mx = (sx + X1[k + 1 + r]) / n
-            my = (sy + Y1[k + 1 + r]) / n
-            into[0, first + r] = max(sxx + XX[k + 1 + r] - n * mx * mx, 0.0)
-            into[1, first + r] = max(syy + YY[k + 1 + r] - n * my * my, 0.0)
-            into[2, first + r] = sxy + XY[k + 1 + r] - n * mx * my
+            x_all, y_all = sx + tail_x[r], sy + tail_y[r]
+            to_xx[r] = max(sxx + tail_xx[r] - x_all * (x_all * share), 0.0)
+            to_yy[r] = max(syy + tail_yy[r] - y_all * (y_all * share), 0.0)
+            to_xy[r] = sxy + tail_xy[r] - x_all * (y_all * share)
         X1[0] = sx
         Y1[0] = sy
         XX[0] = sxx
