@@ -1,16 +1,19 @@
 """Trades of a file in batches: memory does not grow with the file, and no row is lost on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from scalper_ml.book.capture_rows import raw_lines
+from scalper_ml.book.framing import is_capture
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload
 from scalper_ml.ingest.base import ColumnMapping, Contract, Counts, Duplicates, Head, Layout, TickFile
-from scalper_ml.ingest.derived import base_columns
+from scalper_ml.ingest.captures import captured_trades
+from scalper_ml.ingest.derived import base_columns, with_contract
 from scalper_ml.ingest.lines import Columns, Fault, first_lines, line_texts, text_columns
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.parse import FAST_ROLES, LineParser
@@ -61,7 +64,7 @@ class TradeFile:
     Parameters
     ----------
     path : Path
-        Delimited text, a JSON array, Feather or Parquet; plain, gzipped or zipped.
+        Delimited text, a raw capture, a JSON array, Feather or Parquet; plain, gzipped, zipped or as Zstandard.
     symbol : str
         Whose trades these are; a file that names another symbol is refused.
     told : callable
@@ -106,7 +109,9 @@ class TradeFile:
             buffer = bytearray(min(_BLOCK, max(_LEAST_BLOCK, _USUAL_PACKING * file.packed_bytes)))
             size = file.read_into(memoryview(buffer))
             begin = len(_BOM) if buffer.startswith(_BOM) else 0
-            if is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
+            if is_capture(bytes(buffer[begin : begin + 64])):
+                yield from self._messages(bytes(buffer[begin:size]), file)
+            elif is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
                 yield self._records(bytes(buffer[:size]) + file.read_all(), file)
             else:
                 yield from self._text(file, buffer, begin, size)
@@ -122,6 +127,23 @@ class TradeFile:
         self.bytes_read = file.position
         columns = base_columns(record_columns(table, self._layout.columns, faults, self.path), self._layout)
         return self._batch(columns, lambda rows: record_texts(table, rows))
+
+    def _messages(self, data: bytes, file: Unpacked) -> Iterator[Batch]:
+        layout = self._told(text_head(data, file.name))
+        if not layout.messages:
+            raise InputError(f"{self.path}: a raw capture, not rows of {layout.format}; expected no column mapping")
+        for found in captured_trades(self.path, self.symbol, None if layout.format == "capture" else layout.format):
+            worth = replace(layout, format=found.format, units=found.units, contract=found.contract)
+            told = worth if layout.contract is None else replace(worth, contract=None)
+            self._layout = with_contract(told, layout.contract, self.path)
+            self.format = found.format
+            lines = found.columns.lines
+
+            def texts(rows: np.ndarray, lines: np.ndarray = lines) -> list[str]:
+                return raw_lines(self.path, lines[rows])
+
+            yield self._batch(base_columns(found.columns, self._layout), texts)
+        self.bytes_read = self.bytes_packed
 
     def _text(self, file: Unpacked, buffer: bytearray, begin: int, size: int) -> Iterator[Batch]:
         view = memoryview(buffer)

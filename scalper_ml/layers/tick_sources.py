@@ -111,7 +111,8 @@ def tick_reading(project: Project) -> dict[str, Any]:
     """What decides how a file is read: the code and the options."""
     source = project.settings.source
     options = source.model_dump(mode="json", include={"format", "columns", "words", "name", "contract", "duplicates"})
-    return {"code": code_digest("ingest", "schema"), **options}
+    captures = ("book/captures", "book/dialects", "book/events", "book/framing")
+    return {"code": code_digest("ingest", "schema", *captures), **options}
 
 
 def tick_inputs_of(project: Project, keys: Keys, files: Iterable[str]) -> dict[str, Any]:
