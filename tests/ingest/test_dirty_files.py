@@ -17,8 +17,8 @@ import pytest
 from scalper_ml.errors import InputError
 from scalper_ml.ingest import TickFile, find_sources, read_ticks
 from scalper_ml.ingest.hashes import FileHashes
+from scalper_ml.ingest.names import is_source
 from scalper_ml.quality.fold import day_facts
-from scalper_ml.remote.files import is_source
 from scalper_ml.warehouse import canonical_json
 
 MS = 1_704_067_200_000
@@ -244,3 +244,36 @@ def test_a_delivery_contract_is_another_instrument(tmp_path: Path, name: str, mi
     assert is_source(name, "BTCUSDT_240628") == name.startswith(
         ("BTCUSDT_240628-", "BTCUSDT_240628.", "BTCUSDT_240628_")
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("BTCUSDT2024-01-01.csv.gz", "BTCUSDT"),  # Bybit, contracts
+        ("BTCUSDT_2024-01-01.csv.gz", "BTCUSDT"),  # Bybit, spot
+        ("BTC-USDT-trades-2024-01-01.zip", "BTCUSDT"),  # OKX
+        ("BTC-USDT-aggtrades-2024-01-01.zip", "BTCUSDT"),
+        ("BTC-USDT-SWAP-trades-2024-01-01.zip", "BTCUSDTSWAP"),
+        ("BTC-USD-240329-trades-2024-01-01.zip", "BTCUSD240329"),
+        ("BTC-USDT-240329-aggtrades-2024-01-01.zip", "BTCUSDT240329"),
+        ("binance_trades_2024-01-01_BTCUSDT.csv.gz", "BTCUSDT"),  # Tardis
+        ("okex-swap_trades_2024-01-01_BTC-USDT-SWAP.csv.gz", "BTCUSDTSWAP"),
+        ("XBTUSDT.csv", "BTCUSDT"),  # Kraken
+        ("XBTUSDT_1.csv", "BTCUSDT"),
+        ("XDGUSD.csv", "DOGEUSD"),
+        ("BTC_USDT-trades.feather", "BTCUSDT"),  # freqtrade
+        ("btcusdt_20240808.gz", "BTCUSDT"),  # a collector's capture
+        ("BTCUSDT-capture.jsonl.zst", "BTCUSDT"),
+        ("binance_quotes_2024-01-01_BTCUSDT.csv.gz", None),
+        ("binance_trades_2024-01-01_BTCUSDTPERP.csv.gz", None),
+        ("allswap-trades-2024-01-01.zip", None),
+        ("BTCUSDT20240101.csv.gz", None),
+        ("btcusdt.csv", None),
+        ("1000BTCUSDT2024-01-01.csv.gz", None),
+    ],
+)
+def test_venues_name_files_in_their_own_ways(tmp_path: Path, name: str, symbol: str | None) -> None:
+    """A file named as a venue documents it is found for its symbol, and for no other."""
+    (tmp_path / name).touch()
+    symbols = ("BTCUSDT", "BTCUSD", "BTCUSDTSWAP", "BTCUSD240329", "BTCUSDT240329", "DOGEUSD", "ETHUSDT", "USDT")
+    assert [each for each in symbols if find_sources(tmp_path, each)] == ([] if symbol is None else [symbol])
