@@ -123,7 +123,10 @@ def tick_inputs_of(project: Project, keys: Keys, files: Iterable[str]) -> dict[s
         market = {"market": synthetic_spec(project, str(keys["symbol"])).hash}
     return {
         "reading": tick_reading(project),
-        "judging": {"code": code_digest("quality", "layers/ticks"), "settings": settings.fingerprint("quality")},
+        "judging": {
+            "code": code_digest("quality", "layers/rule_checks", "layers/ticks"),
+            "settings": settings.fingerprint("quality"),
+        },
         "files": sorted(set(files)),
         **market,
     }
