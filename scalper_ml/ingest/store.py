@@ -25,7 +25,7 @@ from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.trades import CONFLICT, trade_text
 from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json, sha256_of
 
-__all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore"]
+__all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore", "staged_state"]
 
 _BUFFER_ROWS: Final = 1 << 20
 _STAGING: Final = ".staging.json"
@@ -178,6 +178,12 @@ class _Part:
     file: str
     trades: Trades
     lines: np.ndarray
+
+
+def staged_state(warehouse: Warehouse, symbol: str) -> StoreState | None:
+    """What the newest build had read when it was blocked or killed; None where it came to its end."""
+    path = warehouse.folder(_LAYER, {"symbol": symbol}) / _STAGING
+    return StoreState.from_json(path.read_bytes()) if path.is_file() else None
 
 
 class TickStore:
