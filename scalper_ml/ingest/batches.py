@@ -17,6 +17,7 @@ from scalper_ml.ingest.derived import base_columns, with_contract
 from scalper_ml.ingest.lines import Columns, Fault, first_lines, line_texts, text_columns
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.parse import FAST_ROLES, LineParser
+from scalper_ml.ingest.plain import check_plain
 from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
 from scalper_ml.ingest.sniff import text_columns_of, text_head, tick_layout
 from scalper_ml.ingest.trades import (
@@ -175,6 +176,7 @@ class TradeFile:
 
     def _begin(self, data: bytes, name: str, whole: bool) -> tuple[int, int]:
         """Tell the layout; return the bytes and the line to begin at, behind a header."""
+        check_plain(data, self.path)
         lines = first_lines(data, 2)
         if not lines:
             raise InputError(f"{self.path}: no rows in it; expected rows of trades")

@@ -28,6 +28,7 @@ from scalper_ml.ingest.mapped import mapped_layout
 from scalper_ml.ingest.names import is_source
 from scalper_ml.ingest.nautilus import NautilusTrades
 from scalper_ml.ingest.okx import OkxTrades
+from scalper_ml.ingest.plain import check_plain
 from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
 from scalper_ml.ingest.tardis import TardisTrades
 
@@ -228,6 +229,7 @@ def _columns(payload: Payload, path: Path, told: Callable[[Head], Layout]) -> tu
         layout = told(record_head(table, payload, _HEAD_ROWS))
         columns = base_columns(record_columns(table, layout.columns, faults, path), layout)
         return columns, lambda rows: record_texts(table, rows), layout
+    check_plain(payload.data, path)
     lines = first_lines(payload.data, 2)
     head = text_head(payload.data, payload.name)
     layout = told(head)

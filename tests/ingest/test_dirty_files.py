@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gzip
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from scalper_ml.errors import InputError
-from scalper_ml.ingest import TickFile, find_sources, read_ticks
+from scalper_ml.ingest import TickFile, find_sources, read_klines, read_ticks
 from scalper_ml.ingest.hashes import FileHashes
 from scalper_ml.ingest.names import is_source
 from scalper_ml.quality.fold import day_facts
@@ -277,3 +278,36 @@ def test_venues_name_files_in_their_own_ways(tmp_path: Path, name: str, symbol: 
     (tmp_path / name).touch()
     symbols = ("BTCUSDT", "BTCUSD", "BTCUSDTSWAP", "BTCUSD240329", "BTCUSDT240329", "DOGEUSD", "ETHUSDT", "USDT")
     assert [each for each in symbols if find_sources(tmp_path, each)] == ([] if symbol is None else [symbol])
+
+
+_TABLE = "ts,price,qty,side\n" + "".join(f"{1_704_067_200_000 + i},100.5,1,buy\n" for i in range(9))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (_TABLE.encode("utf-16"), "the text is UTF-16; expected UTF-8 - write it anew, such as with `iconv -f UTF-16"),
+        (_TABLE.encode("utf-32"), "the text is UTF-32; expected UTF-8"),
+        (_TABLE.encode("utf-16-le"), "UTF-16 or UTF-32 without a mark"),
+        (_TABLE.encode("utf-16-be"), "UTF-16 or UTF-32 without a mark"),
+        (_TABLE.replace(",", ";").encode(), "line 1 has 4 fields parted by semicolons; expected commas"),
+        (b"1704067200000;100,5;1,25;buy\n", "line 1 has 4 fields parted by semicolons; expected commas"),
+        (_TABLE.replace(",", "\t").encode(), "line 1 has 4 fields parted by tabs; expected commas"),
+        (_TABLE.replace(",", "|").encode(), "line 1 has 4 fields parted by bars (|); expected commas"),
+        (_TABLE.replace(",", " ").encode(), "line 1 has 4 fields parted by spaces; expected commas"),
+        (
+            _TABLE.replace("price", '"price, USD"').encode(),
+            'a comma inside a quoted field, "price, USD"; expected plain',
+        ),
+    ],
+)
+@pytest.mark.parametrize("packing", ["plain", "gz"])
+def test_a_text_of_another_kind_is_named(tmp_path: Path, data: bytes, said: str, packing: str) -> None:
+    """Another encoding or delimiter, or a comma in a column's name, is an error that says so, for trades and klines."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(gzip.compress(data) if packing == "gz" else data)
+    for read in (lambda: read_ticks(path, symbol="BTCUSDT"), lambda: read_klines(path)):
+        with pytest.raises(InputError) as caught:
+            read()
+        assert str(caught.value).startswith(f"{path}: ")
+        assert said in str(caught.value)
