@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from scalper_ml.book.capture_rows import raw_lines
 from scalper_ml.book.framing import is_capture
@@ -18,7 +19,15 @@ from scalper_ml.ingest.lines import Columns, Fault, first_lines, line_texts, tex
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.parse import FAST_ROLES, LineParser
 from scalper_ml.ingest.plain import check_plain
-from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
+from scalper_ml.ingest.records import (
+    is_parquet,
+    is_record_file,
+    parquet_parts,
+    read_records,
+    record_columns,
+    record_head,
+    record_texts,
+)
 from scalper_ml.ingest.sniff import text_columns_of, text_head, tick_layout
 from scalper_ml.ingest.trades import (
     CONFLICT,
@@ -112,19 +121,39 @@ class TradeFile:
             begin = len(_BOM) if buffer.startswith(_BOM) else 0
             if is_capture(bytes(buffer[begin : begin + 64])):
                 yield from self._messages(bytes(buffer[begin:size]), file)
+            elif is_parquet(bytes(buffer[:4])) and not file.packed:
+                yield from self._parquet(file)
             elif is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
                 yield self._records(bytes(buffer[:size]) + file.read_all(), file)
             else:
                 yield from self._text(file, buffer, begin, size)
             self.sha256 = file.sha256() if self._hashed else ""
 
-    def _records(self, data: bytes, file: Unpacked) -> Batch:
-        payload = Payload(data, file.name, "")
-        table, faults = read_records(payload, self.path)
+    def _parquet(self, file: Unpacked) -> Iterator[Batch]:
+        before = 0
+        for table in parquet_parts(self.path):
+            if not self.format:
+                self._begin_table(table, Payload(b"", file.name, ""))
+            found = record_columns(table, self._layout.columns, [], self.path)
+            columns = base_columns(replace(found, lines=found.lines + before), self._layout)
+
+            def texts(rows: np.ndarray, table: pa.Table = table) -> Sequence[str]:
+                return record_texts(table, rows)
+
+            yield self._batch(columns, texts)
+            before += table.num_rows
+        self.bytes_read = self.bytes_packed
+
+    def _begin_table(self, table: pa.Table, payload: Payload) -> None:
         if table.num_rows == 0:
             raise InputError(f"{self.path}: no rows, only columns {table.column_names}; expected at least one row")
         self._layout = self._told(record_head(table, payload, _HEAD_ROWS))
         self.format = self._layout.format
+
+    def _records(self, data: bytes, file: Unpacked) -> Batch:
+        payload = Payload(data, file.name, "")
+        table, faults = read_records(payload, self.path)
+        self._begin_table(table, payload)
         self.bytes_read = file.position
         columns = base_columns(record_columns(table, self._layout.columns, faults, self.path), self._layout)
         return self._batch(columns, lambda rows: record_texts(table, rows))

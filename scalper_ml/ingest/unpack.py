@@ -127,6 +127,11 @@ class Unpacked:
         if member.compress_type == _DEFLATED:
             self._inflater = isal_zlib.decompressobj(_RAW_WINDOW)
 
+    @property
+    def packed(self) -> bool:
+        """Whether the bytes on disk are other than those read."""
+        return self._inflater is not None or self._zstd is not None or self._expected is not None
+
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` with the next unpacked bytes; return how many, 0 at the end of the file."""
         filled = 0
