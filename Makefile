@@ -1,13 +1,14 @@
-# make run | test | ui | bench | check | verify | clean. Needs Python 3.11 and make; everything else is installed here.
+# make run | test | ui | bench | bench-peers | check | verify | clean. Needs Python 3.11 and make; everything else is installed here.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export OMP_WAIT_POLICY := PASSIVE
 export OMP_NUM_THREADS := 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test ui bench check verify clean
+.PHONY: run test ui bench bench-peers check verify clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/scalper run
@@ -24,6 +25,16 @@ ui: $(VENV)/.runtime
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
+
+bench-peers: $(VENV)/.dev
+	-@$(MAKE) --no-print-directory $(PEERS)/.ready
+	$(BIN)/python -m bench.peers $(PEERS)/bin/python
+
+$(PEERS)/.ready: bench/peers/requirements.txt | $(VENV)/bin/python
+	@echo "installing the peers (once, some minutes)"
+	$(BIN)/python -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,15 +1,13 @@
 """``python -m bench [NAME ...]``: run the benchmarks, print a table, keep it in ``bench/results/latest.json``."""
 
 import json
-import platform
 import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from bench import bars, driver, features, ingest, planning
-from bench.measure import Figure
+from bench.measure import Figure, table_of
 
 BENCHMARKS = {
     "ingest": ingest.run,
@@ -25,14 +23,7 @@ def main(names: list[str]) -> None:
     if unknown := sorted(set(names) - set(BENCHMARKS)):
         raise SystemExit(f"unknown benchmarks {unknown}; there are {sorted(BENCHMARKS)}")
     figures: list[Figure] = [figure for name in names or BENCHMARKS for figure in BENCHMARKS[name]()]
-    table = Table(
-        title=f"{platform.machine()}, Python {platform.python_version()}; CPU time, medians", title_justify="left"
-    )
-    for name in ("what", "figure", "peer or bound", "its figure", "ratio", "goal"):
-        table.add_column(name, overflow="fold")
-    for figure in figures:
-        table.add_row(*figure.row())
-    Console().print(table)
+    Console().print(table_of(figures))
     results = Path(__file__).parent / "results" / "latest.json"
     results.parent.mkdir(exist_ok=True)
     results.write_text(json.dumps([figure.to_dict() for figure in figures], indent=1))

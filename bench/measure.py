@@ -1,13 +1,16 @@
 """Timing: CPU seconds of this process (and its children), medians over alternating runs."""
 
 import gc
+import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Figure", "cpu_seconds", "latencies_us"]
+from rich.table import Table
+
+__all__ = ["Figure", "cpu_seconds", "latencies_us", "table_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,17 @@ class Figure:
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+def table_of(figures: Sequence[Figure], note: str = "") -> Table:
+    """The report as it is printed."""
+    where = f"{platform.machine()}, Python {platform.python_version()}"
+    table = Table(title=f"{where}; CPU time, medians{'; ' if note else ''}{note}", title_justify="left")
+    for name in ("what", "figure", "peer or bound", "its figure", "ratio", "goal"):
+        table.add_column(name, overflow="fold")
+    for figure in figures:
+        table.add_row(*figure.row())
+    return table
 
 
 def cpu_seconds(calls: Mapping[str, Callable[[], Any]], repeats: int = 5) -> dict[str, float]:

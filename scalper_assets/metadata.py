@@ -9,7 +9,8 @@ from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.project import Project
-from scalper_ml.quality.coverage import coverage_plot
+from scalper_ml.quality.coverage import coverage_plot, joined_coverage
+from scalper_ml.quality.instruments import Instrument
 from scalper_ml.reports import plots
 from scalper_ml.schema import CLASSES
 from scalper_ml.warehouse import Manifest
@@ -166,7 +167,21 @@ def _market(project: Project, manifest: Manifest) -> Metadata:
         "lead": manifest.summary["lead"],
         "missing": ", ".join(manifest.summary["missing"]) or "none",
         "rows_by_symbol": _table([{"symbol": symbol, "rows": rows} for symbol, rows in counts.items()]),
+        **_coverage_of_all(project),
     }
+
+
+def _coverage_of_all(project: Project) -> Metadata:
+    """Share of minutes with trades, all symbols by day; nothing where bars are made of klines."""
+    found = (project.warehouse.manifest("ticks", {"symbol": symbol}) for symbol in project.settings.symbols)
+    tables = [project.warehouse.read_table(one, "coverage.parquet") for one in found if one is not None]
+    if not tables:
+        return {}
+    listed = {
+        symbol: Instrument(symbol, listing.listed, listing.delisted)
+        for symbol, listing in project.settings.quality.instruments.items()
+    }
+    return {"coverage": _plot(coverage_plot(joined_coverage(tables, listed)), "share of minutes with trades")}
 
 
 def _features(project: Project, manifest: Manifest) -> Metadata:

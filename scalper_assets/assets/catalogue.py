@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from scalper_ml.book.quote_quality import RULES as QUOTE_RULES
+from scalper_ml.book.quote_quality import RULES as BOOK_RULES
 from scalper_ml.context.quality import RULES as CONTEXT_RULES
-from scalper_ml.quality import RULES, severities
+from scalper_ml.quality import QUOTE_RULES, TRADE_RULES, severities
 from scalper_ml.settings import Settings
 
 __all__ = ["CATALOGUE", "Entry", "warnings_of"]
@@ -33,9 +33,9 @@ CATALOGUE: dict[str, Entry] = {
             "readable": "At most half of the rows were rejected.",
             "quarantine_empty": "No row had to be rejected (a warning, not a stop).",
             "withdrawn": "What a replaced file had given could be taken back (a warning that names the days).",
-            **{name: rule.description for name, rule in RULES.items()},
+            **{name: rule.description for name, rule in TRADE_RULES.items()},
         },
-        ("ingest", "quality", "schema", "layers/ticks"),
+        ("ingest", "quality", "schema", "layers/rule_checks", "layers/ticks"),
     ),
     "bars": Entry(
         "market_data",
@@ -100,9 +100,10 @@ CATALOGUE: dict[str, Entry] = {
             "files_found": "There are files of the symbol (a warning).",
             "rejected": "No row had to be rejected (a warning).",
             "no_future": "Rows built again from what was known at their closes are equal bit by bit.",
-            **{name: text for name, (_, text) in QUOTE_RULES.items()},
+            **{name: rule.description for name, rule in QUOTE_RULES.items()},
+            **{name: text for name, (_, text) in BOOK_RULES.items()},
         },
-        ("book", "ingest", "schema", "layers/book", "layers/feed_files"),
+        ("book", "ingest", "quality", "schema", "layers/book", "layers/feed_files", "layers/rule_checks"),
     ),
     "market": Entry(
         "features",
@@ -214,5 +215,6 @@ def warnings_of(layer: str, settings: Settings) -> frozenset[str]:
     elif layer in ("context", "context_bars"):
         own = {**{name: rule[0] for name, rule in CONTEXT_RULES.items()}, **settings.context.severities}
     elif layer == "book":
-        own = {**{name: rule[0] for name, rule in QUOTE_RULES.items()}, **settings.book.severities}
+        own = {**{name: rule[0] for name, rule in BOOK_RULES.items()}, **settings.book.severities}
+        own |= severities(settings.quality.severities)
     return _WARNS.get(layer.split("/")[0], frozenset()) | {name for name, one in own.items() if one != "error"}

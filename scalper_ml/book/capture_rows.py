@@ -40,6 +40,9 @@ class Rows:
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
 
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values())))
+
     def __getitem__(self, name: str) -> np.ndarray:
         column = self._columns[name]
         return np.array(column, dtype=column.typecode)

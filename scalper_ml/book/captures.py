@@ -1,4 +1,6 @@
-"""Raw websocket captures: their events one by one, and their trades, quotes and measures as tables.
+"""Raw websocket captures: their events one by one, and their quotes as tables.
+
+Their trades are ticks (`scalper_ml.ingest.captures`), their measures context (`scalper_ml.book.capture_context`).
 
 Known time is arrival time, made safe: the latest of the recorder's stamp, the stamps inside the message and the known
 time of the message before it on the same connection (`scalper_ml.book.dialects.base.Arrivals`). `clock_skew` says how
@@ -11,31 +13,19 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import numpy as np
-import pyarrow as pa
 
 from scalper_ml.book.capture_rows import Rows, file_sha256, raw_lines
 from scalper_ml.book.dialects import DIALECTS, Dialect
 from scalper_ml.book.dialects.base import Arrivals, damage
-from scalper_ml.book.events import BookTicker, Damage, DamageKind, Event, Snapshot, Trade
+from scalper_ml.book.events import BookTicker, Damage, DamageKind, Event, Snapshot
 from scalper_ml.book.framing import Frame, capture_lines, cryptofeed_frames, exchange_of, is_envelope, plain_frames
 from scalper_ml.book.quote_rows import QuoteColumns, QuoteFile, quote_file
 from scalper_ml.book.rebuild import rebuilt, top_changes
 from scalper_ml.errors import InputError
-from scalper_ml.ingest.base import Counts, Duplicates, TickFile
 from scalper_ml.ingest.lines import Fault
-from scalper_ml.ingest.order import sort_trades
-from scalper_ml.ingest.trades import (
-    CONFLICT,
-    REASONS,
-    parse_trades,
-    plain_symbol,
-    quarantine_table,
-    ticks_table,
-    trade_text,
-)
+from scalper_ml.ingest.trades import plain_symbol
 
-__all__ = ["capture_events", "capture_frames", "read_capture_quotes", "read_capture_trades", "read_events"]
+__all__ = ["capture_events", "capture_frames", "read_capture_quotes", "read_events"]
 
 _HEADERLESS: Final = "BINANCE"
 _CALIBRATED: Final = 1_000
@@ -121,72 +111,6 @@ def read_events(dialect: Dialect, frame: Frame) -> tuple[Event, ...]:
         return tuple(dialect.events(frame))
     except (msgspec.DecodeError, ValueError) as error:
         return (damage(frame, "line", "", f"message: {error}"),)
-
-
-def read_capture_trades(
-    path: Path,
-    symbol: str,
-    *,
-    format: str | None = None,
-    exchange: str | None = None,
-    duplicates: Duplicates = "keep",
-) -> TickFile:
-    """Trades of one symbol in a capture, sorted and unique, stamped with the venue's time of the trade.
-
-    Parameters
-    ----------
-    path : Path
-    symbol : str
-    format : str, optional
-        As the ticks' `source`, such as ``binance-usdm-capture`` or ``bybit-spot-capture``; aggregate trades end in
-        ``-agg``. Needed where a capture has trades of the symbol from several markets or kinds.
-    exchange : str, optional
-    duplicates : {"keep", "drop"}
-        Equal trades without an id.
-
-    Returns
-    -------
-    TickFile
-        `counts` are the symbol's trades and the lines that cannot be read. Lines of other kinds are no rows.
-
-    Raises
-    ------
-    InputError
-        If the capture never mentions the symbol, or has its trades in several formats and none is chosen.
-    """
-    path = Path(path)
-    rows: dict[str, Rows] = {}
-    faults: list[Fault] = []
-    sources: set[str] = set()
-    for event in capture_events(path, symbol, exchange=exchange):
-        if isinstance(event, Damage):
-            _add_fault(faults, event, "trade")
-            continue
-        sources |= {event.source} if event.symbol else set()
-        if isinstance(event, Trade):
-            if event.source not in rows:
-                rows[event.source] = Rows(ts="q", line="q", id="q", side="b", price="d", qty="d")
-            rows[event.source].add(event.event_us, event.line, event.trade_id, event.side, event.price, event.qty)
-    _check_seen(path, symbol, sources, faults)
-    source = _one_format(path, symbol, sorted(rows) or sorted(sources), format)
-    chosen = rows.get(source) or Rows(ts="q", line="q", id="q", side="b", price="d", qty="d")
-    return _tick_file(path, chosen, faults, source, duplicates)
-
-
-def _tick_file(path: Path, rows: Rows, faults: list[Fault], source: str, duplicates: Duplicates) -> TickFile:
-    ids, lines = rows["id"], rows["line"]
-    values = {name: pa.array(rows[name]) for name in ("ts", "price", "qty", "side")}
-    trades, reasons = parse_trades(values | {"id": pa.array(ids, mask=ids < 0)}, named=True)
-    bad, good = np.flatnonzero(reasons), np.flatnonzero(reasons == 0)
-    raw = raw_lines(path, lines[bad]) if len(bad) else []
-    found = [Fault(int(lines[row]), REASONS[reasons[row]], text) for row, text in zip(bad, raw, strict=True)]
-    kept = trades.take(good)
-    once = sort_trades(kept, drop_unnamed=duplicates == "drop")
-    conflicts = [Fault(int(lines[good[row]]), CONFLICT, trade_text(kept, row)) for row in once.conflicts.tolist()]
-    every = sorted([*faults, *found, *conflicts], key=lambda fault: fault.line)
-    counts = Counts(len(ids) + len(faults), len(once.trades), once.repeats, len(every))
-    ticks = ticks_table(once.trades, source)
-    return TickFile(ticks, quarantine_table(path, every), counts, source, file_sha256(path))
 
 
 def read_capture_quotes(

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from scalper_ml.book.captures import capture_events, read_capture_quotes
 from scalper_ml.book.depth_rows import DEPTHS, book_depths, read_book_depth
 from scalper_ml.book.events import Event, Trade
+from scalper_ml.book.framing import is_capture
 from scalper_ml.book.quote_quality import QuoteFinding, quote_quality
 from scalper_ml.book.quotes import read_quotes
 from scalper_ml.ingest.base import Counts
@@ -23,9 +24,7 @@ __all__ = ["BookFile", "BookReading", "book_file_kind", "read_book_file"]
 
 BookFileKind = Literal["capture", "depth", "quotes"]
 
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _HEAD: Final = 4096
-_STAMPED: Final = re.compile(rb"\s*\d{10,19} [{\[]")
 _DEPTH: Final = re.compile(rb"(\xef\xbb\xbf)?timestamp,percentage,depth,notional\s")
 
 
@@ -95,7 +94,7 @@ def book_file_kind(path: Path) -> BookFileKind:
     with Unpacked(path, hashed=False) as file:
         buffer = bytearray(_HEAD)
         head = bytes(buffer[: file.read_into(memoryview(buffer))])
-    if head.startswith(_ZSTD) or _STAMPED.match(head) or head.lstrip().startswith(b"{"):
+    if is_capture(head) or head.lstrip().startswith(b"{"):
         return "capture"
     return "depth" if _DEPTH.match(head) else "quotes"
 

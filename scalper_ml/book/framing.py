@@ -1,23 +1,22 @@
 """Lines of a capture as frames: when a message came, on which connection, and its JSON text."""
 
-import gzip
 import io
-import zlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import msgspec
-import pyarrow as pa
 from msgspec import Struct
 
 from scalper_ml.book.events import Damage, micros
 from scalper_ml.errors import InputError
+from scalper_ml.ingest.unpack import Unpacked, UnpackedStream
 
-__all__ = ["Frame", "capture_lines", "cryptofeed_frames", "exchange_of", "is_envelope", "plain_frames"]
+__all__ = ["Frame", "capture_lines", "cryptofeed_frames", "exchange_of", "is_capture", "is_envelope", "plain_frames"]
 
-_GZIP: Final = b"\x1f\x8b"
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_HEADED: Final = re.compile(rb'\s*\{"t":\s*"(header|connect|recv|http|send)\b')
+_STAMPED: Final = re.compile(rb"\s*\d{10,19} [{\[]")
 _LONGEST: Final = 1 << 26
 """Bytes of a line that are held at once; a longer one is cut, and its pieces are damaged lines."""
 
@@ -62,9 +61,9 @@ _ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
 
 
 def capture_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Lines of a plain, gzipped or Zstandard file with their numbers from 1, one at a time.
+    """Lines of a plain or packed file with their numbers from 1, one at a time.
 
-    The packing is known by the first bytes. Memory is bounded by the longest line, never by the file.
+    Memory is bounded by the longest line, never by the file.
 
     Raises
     ------
@@ -72,27 +71,30 @@ def capture_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         If the file is missing, empty, or its packing ends too early or is damaged: names the last whole line.
     """
     line = 0
-    try:
-        with _unpacked(path) as file:
-            while text := file.readline(_LONGEST):
-                line += 1
-                yield line, text
-    except (OSError, EOFError, zlib.error, pa.ArrowInvalid) as error:
-        what = "cannot be read" if isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError) else ""
-        what = what or f"truncated or damaged after line {line}"
-        raise InputError(f"{path}: {what} ({error}); expected a whole capture - copy or record it again") from error
+    with Unpacked(path, hashed=False) as file, io.BufferedReader(UnpackedStream(file), 1 << 16) as stream:
+        while text := stream.readline(_LONGEST):
+            line += 1
+            yield line, text
     if line == 0:
         raise InputError(f"{path}: empty capture (0 lines); expected lines such as '<local ns> {{json}}'")
 
 
-def _unpacked(path: Path) -> IO[bytes] | gzip.GzipFile:
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic.startswith(_GZIP):
-        return gzip.open(path, "rb")
-    if magic == _ZSTD:
-        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(path)), "zstd"), 1 << 16)
-    return path.open("rb")
+def is_capture(head: bytes) -> bool:
+    """Whether a file begins as a capture: with ``<local ns> {json}``, or with an envelope that is all of its line.
+
+    Parameters
+    ----------
+    head : bytes
+        The beginning of the unpacked file; a longer first line may be cut.
+
+    Examples
+    --------
+    >>> is_capture(b'1723161255030314667 {"stream":"btcusdt@trade"}'), is_capture(b'{"t":"header","exchange":"OKX"}')
+    (True, True)
+    >>> is_capture(b'{"retCode":0,"result":{"list":[]}}'), is_capture(b"[[1700000000000,1.5]]")
+    (False, False)
+    """
+    return bool(_STAMPED.match(head) or _HEADED.match(head))
 
 
 def is_envelope(line: bytes) -> bool:

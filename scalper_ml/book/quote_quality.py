@@ -17,14 +17,12 @@ QuoteRule = Literal["crossed", "locked", "stale", "event_back", "late"]
 
 RULES: Final[Mapping[QuoteRule, tuple[Literal["error", "warn"], str]]] = MappingProxyType(
     {
-        "crossed": ("warn", "No quote has its bid above its ask."),
         "locked": ("warn", "No quote has its bid at its ask."),
-        "stale": ("warn", "The top changes while trades go on."),
         "event_back": ("warn", "Event times do not go back."),
         "late": ("warn", "Quotes are known soon after they happened."),
     }
 )
-"""Rules in the order of the findings: how bad it is to break one, and what it asks."""
+"""How bad it is to break a rule, and what it asks; ``crossed`` and ``stale`` are `scalper_ml.quality`'s to judge."""
 
 _EXAMPLES: Final = 5
 

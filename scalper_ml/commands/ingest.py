@@ -11,10 +11,10 @@ import typer
 
 from scalper_ml.commands.console import Watcher, console, table_of, watcher
 from scalper_ml.errors import InputError, SettingsError, SourceError
+from scalper_ml.ingest.names import KNOWN_NAMES, is_source
 from scalper_ml.layers.base import keys_of
 from scalper_ml.layers.tick_sources import place_of
 from scalper_ml.project import Project, open_project
-from scalper_ml.remote.files import is_source
 from scalper_ml.remote.places import Located, Place, market_of
 
 if TYPE_CHECKING:
@@ -124,12 +124,14 @@ def _local(project: Project, place: Place, chosen: Sequence[str]) -> dict[str, l
 def _require(place: Place, found: dict[str, int], project: Project, chosen: Sequence[str]) -> None:
     missing = [symbol for symbol, count in found.items() if not count]
     if chosen and missing:
-        raise SettingsError(f"{place.shown}: no file of {missing}; expected names such as {missing[0]}-2024-01-01.zip")
+        names = KNOWN_NAMES.format(symbol=missing[0])
+        raise SettingsError(f"{place.shown}: no file of {missing}; expected names such as {names}")
     if not any(found.values()):
+        symbols, names = project.settings.symbols, KNOWN_NAMES.format(symbol=project.settings.symbols[0])
         raise SettingsError(
-            f"{place.shown}: no file of a configured symbol {project.settings.symbols}; expected names such as "
-            f"{project.settings.symbols[0]}-2024-01-01.zip - add the symbol to profile {project.settings.profile!r}, "
-            "or say with --symbol whose trades a single file holds"
+            f"{place.shown}: no file of a configured symbol {symbols}; expected names such as {names} - "
+            f"add the symbol to profile {project.settings.profile!r}, or say with --symbol whose "
+            "trades a single file holds"
         )
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -88,7 +88,7 @@ def quarantine(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rows that were rejected, with file, line and reason."""
+    """Rows that were rejected, with file, line and reason; where the newest build is blocked, those of that build."""
     from scalper_ml.layers.tick_tables import quarantine_rows
 
     project, chosen = _opened(profile, overrides, symbols)
@@ -101,7 +101,19 @@ def quarantine(
     _print(f"Quarantine ({_of(shown, rows)})", columns, cells)
     for reason, count in Counter(row["reason"] for row in rows).most_common():
         console().print(f"{count:,} x {reason}", soft_wrap=True, highlight=False, markup=False)
+    for symbol in chosen:
+        if blocked := project.warehouse.blocked("ticks", {"symbol": symbol}):
+            _say_blocked(
+                symbol, blocked["failed"], any(row["build"] == "blocked" and row["symbol"] == symbol for row in rows)
+            )
     return None
+
+
+def _say_blocked(symbol: str, failed: Sequence[Mapping[str, str]], built: bool) -> None:
+    why = "; ".join(f"{check['name']}: {check['description']}" for check in failed)
+    whose = "that build" if built else "the last good build, if there is one"
+    line = f"{symbol} is blocked, its newest build is not published ({why}); rows of {symbol} above are of {whose}"
+    console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _of(shown: Sequence[object], rows: Sequence[object]) -> str:

@@ -185,6 +185,8 @@ class Layout:
         Start of the day in which stamps count milliseconds; stamps are whole ones where it is None.
     words : mapping
         Words of the side column to +1 or -1; the usual ones where it is empty.
+    messages : bool
+        Whether lines are messages of a websocket, in no columns (see `scalper_ml.ingest.captures`).
     """
 
     format: str
@@ -195,6 +197,7 @@ class Layout:
     contract: Contract | None = None
     midnight_us: int | None = None
     words: Mapping[str, int] = field(default_factory=dict)
+    messages: bool = False
 
     @property
     def plain(self) -> bool:

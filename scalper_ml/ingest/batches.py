@@ -1,20 +1,33 @@
 """Trades of a file in batches: memory does not grow with the file, and no row is lost on the way."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
+from scalper_ml.book.capture_rows import raw_lines
+from scalper_ml.book.framing import is_capture
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload
 from scalper_ml.ingest.base import ColumnMapping, Contract, Counts, Duplicates, Head, Layout, TickFile
-from scalper_ml.ingest.derived import base_columns
+from scalper_ml.ingest.captures import captured_trades
+from scalper_ml.ingest.derived import base_columns, with_contract
 from scalper_ml.ingest.lines import Columns, Fault, first_lines, line_texts, text_columns
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.parse import FAST_ROLES, LineParser
-from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
+from scalper_ml.ingest.plain import check_plain
+from scalper_ml.ingest.records import (
+    is_parquet,
+    is_record_file,
+    parquet_parts,
+    read_records,
+    record_columns,
+    record_head,
+    record_texts,
+)
 from scalper_ml.ingest.sniff import text_columns_of, text_head, tick_layout
 from scalper_ml.ingest.trades import (
     CONFLICT,
@@ -61,7 +74,7 @@ class TradeFile:
     Parameters
     ----------
     path : Path
-        Delimited text, a JSON array, Feather or Parquet; plain, gzipped or zipped.
+        Delimited text, a raw capture, a JSON array, Feather or Parquet; plain, gzipped, zipped or as Zstandard.
     symbol : str
         Whose trades these are; a file that names another symbol is refused.
     told : callable
@@ -106,22 +119,61 @@ class TradeFile:
             buffer = bytearray(min(_BLOCK, max(_LEAST_BLOCK, _USUAL_PACKING * file.packed_bytes)))
             size = file.read_into(memoryview(buffer))
             begin = len(_BOM) if buffer.startswith(_BOM) else 0
-            if is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
+            if is_capture(bytes(buffer[begin : begin + 64])):
+                yield from self._messages(bytes(buffer[begin:size]), file)
+            elif is_parquet(bytes(buffer[:4])) and not file.packed:
+                yield from self._parquet(file)
+            elif is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
                 yield self._records(bytes(buffer[:size]) + file.read_all(), file)
             else:
                 yield from self._text(file, buffer, begin, size)
             self.sha256 = file.sha256() if self._hashed else ""
 
-    def _records(self, data: bytes, file: Unpacked) -> Batch:
-        payload = Payload(data, file.name, "")
-        table, faults = read_records(payload, self.path)
+    def _parquet(self, file: Unpacked) -> Iterator[Batch]:
+        before = 0
+        for table in parquet_parts(self.path):
+            if not self.format:
+                self._begin_table(table, Payload(b"", file.name, ""))
+            found = record_columns(table, self._layout.columns, [], self.path)
+            columns = base_columns(replace(found, lines=found.lines + before), self._layout)
+
+            def texts(rows: np.ndarray, table: pa.Table = table) -> Sequence[str]:
+                return record_texts(table, rows)
+
+            yield self._batch(columns, texts)
+            before += table.num_rows
+        self.bytes_read = self.bytes_packed
+
+    def _begin_table(self, table: pa.Table, payload: Payload) -> None:
         if table.num_rows == 0:
             raise InputError(f"{self.path}: no rows, only columns {table.column_names}; expected at least one row")
         self._layout = self._told(record_head(table, payload, _HEAD_ROWS))
         self.format = self._layout.format
+
+    def _records(self, data: bytes, file: Unpacked) -> Batch:
+        payload = Payload(data, file.name, "")
+        table, faults = read_records(payload, self.path)
+        self._begin_table(table, payload)
         self.bytes_read = file.position
         columns = base_columns(record_columns(table, self._layout.columns, faults, self.path), self._layout)
         return self._batch(columns, lambda rows: record_texts(table, rows))
+
+    def _messages(self, data: bytes, file: Unpacked) -> Iterator[Batch]:
+        layout = self._told(text_head(data, file.name))
+        if not layout.messages:
+            raise InputError(f"{self.path}: a raw capture, not rows of {layout.format}; expected no column mapping")
+        for found in captured_trades(self.path, self.symbol, None if layout.format == "capture" else layout.format):
+            worth = replace(layout, format=found.format, units=found.units, contract=found.contract)
+            told = worth if layout.contract is None else replace(worth, contract=None)
+            self._layout = with_contract(told, layout.contract, self.path)
+            self.format = found.format
+            lines = found.columns.lines
+
+            def texts(rows: np.ndarray, lines: np.ndarray = lines) -> list[str]:
+                return raw_lines(self.path, lines[rows])
+
+            yield self._batch(base_columns(found.columns, self._layout), texts)
+        self.bytes_read = self.bytes_packed
 
     def _text(self, file: Unpacked, buffer: bytearray, begin: int, size: int) -> Iterator[Batch]:
         view = memoryview(buffer)
@@ -153,6 +205,7 @@ class TradeFile:
 
     def _begin(self, data: bytes, name: str, whole: bool) -> tuple[int, int]:
         """Tell the layout; return the bytes and the line to begin at, behind a header."""
+        check_plain(data, self.path)
         lines = first_lines(data, 2)
         if not lines:
             raise InputError(f"{self.path}: no rows in it; expected rows of trades")

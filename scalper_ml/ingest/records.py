@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,10 +16,19 @@ from scalper_ml.ingest.archive import Payload
 from scalper_ml.ingest.base import Head
 from scalper_ml.ingest.lines import Columns, Fault
 
-__all__ = ["is_record_file", "read_records", "record_columns", "record_head", "record_texts"]
+__all__ = [
+    "is_parquet",
+    "is_record_file",
+    "parquet_parts",
+    "read_records",
+    "record_columns",
+    "record_head",
+    "record_texts",
+]
 
 _ARROW: Final = (b"ARROW1", b"FEA1")
 _PARQUET: Final = b"PAR1"
+_PART_ROWS: Final = 1 << 17
 _PLAIN: Final = (
     pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_timestamp,
     pa.types.is_string, pa.types.is_large_string,
@@ -28,6 +38,29 @@ _PLAIN: Final = (
 def is_record_file(payload: Payload) -> bool:
     """Whether the bytes are Feather, Parquet or JSON."""
     return payload.data.startswith((*_ARROW, _PARQUET)) or payload.data[:64].lstrip().startswith((b"[", b"{"))
+
+
+def is_parquet(data: bytes) -> bool:
+    """Whether the bytes are the beginning of a Parquet file."""
+    return data.startswith(_PARQUET)
+
+
+def parquet_parts(path: Path) -> Iterator[pa.Table]:
+    """A Parquet file in parts of some rows, in order; memory is bounded by its largest row group.
+
+    Raises
+    ------
+    InputError
+        If the file is truncated or damaged.
+    """
+    try:
+        with pa.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            for batch in file.iter_batches(_PART_ROWS, use_threads=False):
+                yield pa.Table.from_batches([batch])
+            if file.metadata.num_rows == 0:
+                yield file.schema_arrow.empty_table()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
 
 
 def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:

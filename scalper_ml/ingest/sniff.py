@@ -14,6 +14,7 @@ from scalper_ml.ingest.base import Adapter, ColumnMapping, Contract, Head, Kline
 from scalper_ml.ingest.binance import BinanceCoinKlines, BinanceTrades
 from scalper_ml.ingest.bitfinex import BitfinexKlines, BitfinexTrades
 from scalper_ml.ingest.bybit import BybitTrades
+from scalper_ml.ingest.captures import CaptureTrades
 from scalper_ml.ingest.coinbase import CoinbaseTrades
 from scalper_ml.ingest.csv import HeaderTrades
 from scalper_ml.ingest.derived import base_columns, with_contract
@@ -27,6 +28,7 @@ from scalper_ml.ingest.mapped import mapped_layout
 from scalper_ml.ingest.names import is_source
 from scalper_ml.ingest.nautilus import NautilusTrades
 from scalper_ml.ingest.okx import OkxTrades
+from scalper_ml.ingest.plain import check_plain
 from scalper_ml.ingest.records import is_record_file, read_records, record_columns, record_head, record_texts
 from scalper_ml.ingest.tardis import TardisTrades
 
@@ -51,6 +53,7 @@ TICK_ADAPTERS: Final[tuple[Adapter, ...]] = (
     TardisTrades(),
     NautilusTrades(),
     FreqtradeTrades(),
+    CaptureTrades(),
     HeaderTrades(),
 )
 """The first that knows the file reads it; the last takes any header, the others know theirs in whatever order."""
@@ -180,13 +183,12 @@ def text_columns_of(data: bytes, skip: int, width: int, sample: Sequence[str], p
 
 
 def find_sources(folder: Path, symbol: str) -> list[Path]:
-    """Files of a symbol in a folder, by name: the symbol, then anything that is no letter or digit.
+    """Files of a symbol in a folder, by name: see `scalper_ml.ingest.names.is_source`.
 
     Returns
     -------
     list of Path
-        Sorted by name; ``BTCUSDT.csv`` and ``BTCUSDT-trades-2024-01-01.zip`` are files of BTCUSDT,
-        ``BTCUSDTPERP.csv`` is not; see `scalper_ml.ingest.names.is_source`.
+        Sorted by name.
 
     Raises
     ------
@@ -227,6 +229,7 @@ def _columns(payload: Payload, path: Path, told: Callable[[Head], Layout]) -> tu
         layout = told(record_head(table, payload, _HEAD_ROWS))
         columns = base_columns(record_columns(table, layout.columns, faults, path), layout)
         return columns, lambda rows: record_texts(table, rows), layout
+    check_plain(payload.data, path)
     lines = first_lines(payload.data, 2)
     head = text_head(payload.data, payload.name)
     layout = told(head)

@@ -25,7 +25,7 @@ from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.trades import CONFLICT, trade_text
 from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json, sha256_of
 
-__all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore"]
+__all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore", "staged_state"]
 
 _BUFFER_ROWS: Final = 1 << 20
 _STAGING: Final = ".staging.json"
@@ -178,6 +178,12 @@ class _Part:
     file: str
     trades: Trades
     lines: np.ndarray
+
+
+def staged_state(warehouse: Warehouse, symbol: str) -> StoreState | None:
+    """What the newest build had read when it was blocked or killed; None where it came to its end."""
+    path = warehouse.folder(_LAYER, {"symbol": symbol}) / _STAGING
+    return StoreState.from_json(path.read_bytes()) if path.is_file() else None
 
 
 class TickStore:
@@ -345,7 +351,8 @@ class TickStore:
                 offered[day] = offered.get(day, 0) + len(trades)
 
         for batch in file.batches():
-            self._one_source(file.format, one.path)
+            if len(batch.trades):
+                self._one_source(file.format, one.path)
             read += batch.read
             faults += [(one.path.name, fault.line, fault.reason, fault.raw) for fault in batch.faults]
             if len(batch.trades):
@@ -375,12 +382,16 @@ class TickStore:
         return doubtful
 
     def _one_source(self, format: str, path: Path) -> None:
-        others = sorted({file.format for file in self._state.files} - {format})
+        others = sorted(set(self._formats()) - {format})
         if others:
             raise InputError(
                 f"{path}: {format} trades, but those of {self._symbol} are {others} so far; expected files of one "
                 "source - trades and aggregate trades of a venue would count twice; keep one of them in the folder"
             )
+
+    def _formats(self) -> list[str]:
+        """Of the files with trades: one without any, such as a quiet minute of a capture, is of no source."""
+        return [file.format for file in self._state.files if file.named is not None]
 
     def _ids_alike(self, named: bool, path: Path) -> None:
         other = next((file.file for file in self._state.files if file.named is not None and file.named != named), None)
@@ -482,7 +493,7 @@ class TickStore:
             conflicts += [row for row in stored.conflicts if row[0] not in read]
             offered = sum(file.rows_by_day.get(day, 0) for file in self._state.files)
             repeats = max(offered - len(joined.trades) - len(conflicts), 0)  # those of a file that is gone, too
-        self._put(day, joined.trades, repeats, conflicts, self._state.files[0].format)
+        self._put(day, joined.trades, repeats, conflicts, self._formats()[0])
 
     def _unchanged(self, one: SourceHash) -> None:
         if not one.unchanged():

@@ -1,4 +1,4 @@
-"""Bytes of a source file as a stream, plain, gzipped or zipped, hashed as they come; memory does not grow with it."""
+"""Bytes of a source file as a stream, plain or packed, hashed as they come; memory does not grow with it."""
 
 import hashlib
 import io
@@ -6,13 +6,20 @@ import struct
 import zipfile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
+import pyarrow as pa
 from isal import isal_zlib
 
 from scalper_ml.errors import InputError
 
-__all__ = ["Unpacked"]
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+__all__ = ["ZSTD", "Unpacked", "UnpackedStream"]
+
+ZSTD: Final = b"\x28\xb5\x2f\xfd"
+"""The first bytes of a Zstandard file."""
 
 _Damage: Any = isal_zlib.IsalError  # its stub says it is an instance
 _CHUNK: Final = 1 << 20
@@ -31,14 +38,14 @@ class Unpacked:
     Parameters
     ----------
     path : Path
-        A plain file, a ``.gz`` (of one or more members), or a ``.zip`` with one data file in it.
+        A plain file, a ``.gz`` (of one or more members), a ``.zst``, or a ``.zip`` with one data file in it.
     hashed : bool
         Whether the sha256 is wanted.
 
     Attributes
     ----------
     name : str
-        Of the data file: without ``.gz``, or as in the zip.
+        Of the data file: without ``.gz`` or ``.zst``, or as in the zip.
     packed_bytes : int
         Size on disk.
     position : int
@@ -59,6 +66,7 @@ class Unpacked:
         self._digest = hashlib.sha256()
         self._ready = memoryview(b"")
         self._inflater: Any = None
+        self._zstd: Any = None
         self._expected: tuple[int, int] | None = None  # crc and size of a zip's member
         self._crc, self._inflated = 0, 0
         self._ended = False
@@ -82,13 +90,18 @@ class Unpacked:
     def _begin(self) -> None:
         if self.packed_bytes == 0:
             raise InputError(f"{self.path}: empty file (0 bytes); expected rows")
-        first = self._read(4)
+        first = self.read_packed(4)
         if first.startswith(_ZIP) or self.name.endswith(".zip"):
             self._begin_zip(first)
         elif first.startswith(_GZIP) or self.name.endswith(".gz"):
             self.name = self.name.removesuffix(".gz")
             self._inflater = isal_zlib.decompressobj(_GZIP_WINDOW)
             self._ready = memoryview(self._inflate(first))
+        elif first == ZSTD:
+            self.name = self.name.removesuffix(".zst")
+            self._file.seek(0)
+            self.position, self._digest = 0, hashlib.sha256()
+            self._zstd = pa.CompressedInputStream(pa.PythonFile(_Packed(self), mode="r"), "zstd")
         else:
             self._ready = memoryview(first)
 
@@ -108,11 +121,16 @@ class Unpacked:
             raise InputError(f"{self.path}: the zip is encrypted or not deflated; expected a plain zip - unpack it")
         self.name = member.filename
         self._expected = member.CRC, member.file_size
-        header = first + self._read(member.header_offset + 30 - len(first))
+        header = first + self.read_packed(member.header_offset + 30 - len(first))
         name_length, extra_length = struct.unpack_from("<HH", header, member.header_offset + 26)
-        self._read(name_length + extra_length)
+        self.read_packed(name_length + extra_length)
         if member.compress_type == _DEFLATED:
             self._inflater = isal_zlib.decompressobj(_RAW_WINDOW)
+
+    @property
+    def packed(self) -> bool:
+        """Whether the bytes on disk are other than those read."""
+        return self._inflater is not None or self._zstd is not None or self._expected is not None
 
     def read_into(self, buffer: memoryview) -> int:
         """Fill `buffer` with the next unpacked bytes; return how many, 0 at the end of the file."""
@@ -139,19 +157,21 @@ class Unpacked:
 
     def sha256(self) -> str:
         """Of the packed bytes; reads what is left of them."""
-        while self._read(_CHUNK):
+        while self.read_packed(_CHUNK):
             pass
         return self._digest.hexdigest()
 
     def _next(self) -> bytes:
         """The next unpacked bytes, empty at the end."""
         while not self._ended:
+            if self._zstd is not None:
+                return self._next_zstd()
             if self._expected and self._inflater is None:
-                packed = self._read(min(_CHUNK, self._expected[1] - self._inflated))
+                packed = self.read_packed(min(_CHUNK, self._expected[1] - self._inflated))
                 chunk = packed
                 self._ended = not packed
             else:
-                packed = self._read(_CHUNK)
+                packed = self.read_packed(_CHUNK)
                 if not packed:
                     self._end()
                     break
@@ -166,6 +186,14 @@ class Unpacked:
             if chunk:
                 return chunk
         return b""
+
+    def _next_zstd(self) -> bytes:
+        try:
+            chunk = bytes(self._zstd.read(_CHUNK))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._damaged("zstd", error) from error
+        self._ended = not chunk
+        return chunk
 
     def _inflate(self, packed: bytes) -> bytes:
         try:
@@ -199,7 +227,8 @@ class Unpacked:
             "expected a whole file - download it again"
         )
 
-    def _read(self, size: int) -> bytes:
+    def read_packed(self, size: int) -> bytes:
+        """The next bytes as they lie on disk."""
         chunk = self._file.read(size)
         if self._hashed:
             self._digest.update(chunk)
@@ -207,11 +236,49 @@ class Unpacked:
         return chunk
 
 
+class UnpackedStream(io.RawIOBase):
+    """What is unpacked of a file, for readers that want a stream.
+
+    Raises
+    ------
+    InputError
+        As `Unpacked`.
+    """
+
+    def __init__(self, file: Unpacked) -> None:
+        self._unpacked = file
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        """As `Unpacked.read_into`."""
+        return self._unpacked.read_into(memoryview(buffer).cast("B"))
+
+
+class _Packed:
+    """The packed bytes of a file, as a stream that Arrow reads."""
+
+    closed = False
+
+    def __init__(self, file: Unpacked) -> None:
+        self._unpacked = file
+
+    def read(self, size: int) -> bytes:
+        return self._unpacked.read_packed(size)
+
+    def close(self) -> None:
+        """Whoever opened the file closes it."""
+
+
 def _whole_lines(path: Path) -> int:
     """Whole lines that can be unpacked before the damage."""
     lines = 0
     with open(path, "rb") as file:
         header = file.read(30)
+        if header.startswith(ZSTD):
+            return _whole_zstd_lines(path)
         window = _GZIP_WINDOW
         if header.startswith(_ZIP) and len(header) == 30:
             file.seek(sum(struct.unpack_from("<HH", header, 26)), io.SEEK_CUR)
@@ -224,4 +291,15 @@ def _whole_lines(path: Path) -> int:
                 lines += inflater.decompress(chunk).count(b"\n")
         except _Damage:
             pass  # the damage itself: what was unpacked before it has been counted
+    return lines
+
+
+def _whole_zstd_lines(path: Path) -> int:
+    lines = 0
+    with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, "zstd") as stream:
+        try:
+            while chunk := stream.read(1 << 10):
+                lines += chunk.count(b"\n")
+        except (OSError, pa.ArrowInvalid):
+            pass  # as above
     return lines

@@ -22,13 +22,15 @@ from scalper_ml.ingest.hashes import SourceHash
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.context import observation
 from scalper_ml.layers.feed_files import feed_hashes, spelled_in
+from scalper_ml.layers.rule_checks import finding_checks
 from scalper_ml.project import Project
+from scalper_ml.quality import QUOTE_RULES, Finding, judge_quotes
 from scalper_ml.schema import OBSERVATIONS, QUARANTINE, conform, us
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
 
 __all__ = ["BOOK_LAYER"]
 
-CHECKS: Final = ("schema", "accounting", "files_found", "rejected", "no_future", *RULES)
+CHECKS: Final = ("schema", "accounting", "files_found", "rejected", "no_future", *QUOTE_RULES, *RULES)
 
 _AUDITED: Final = 24
 _EXAMPLES: Final = 5
@@ -43,11 +45,17 @@ def _sources(project: Project, symbol: str) -> list[SourceHash]:
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     return {
-        "code": code_digest("book", "ingest", "schema", "layers/book", "layers/feed_files"),
+        "code": code_digest("book", "ingest", "schema", "layers/book", "layers/feed_files", "layers/rule_checks"),
+        "rules": {"code": code_digest("quality"), "severities": _severities(project)},
         "settings": project.settings.book.model_dump(mode="json", exclude={"folder"}),
         "bars": project.warehouse.require("bars", keys).content,
         "files": sorted(one.sha256 for one in _sources(project, str(keys["symbol"]))),
     }
+
+
+def _severities(project: Project) -> dict[str, str]:
+    """Those of the rules about quotes, from the settings."""
+    return {name: one for name, one in project.settings.quality.severities.items() if name in QUOTE_RULES}
 
 
 @dataclass(slots=True)
@@ -201,8 +209,19 @@ def _checks(project: Project, symbol: str, gathered: _Gathered, built: BarsOfFil
             f"{built.audited} rows built again from what was known at their closes; differing: {differing or 'none'}",
             values={"rows": built.audited},
         ),
+        *finding_checks(_judged(gathered, _severities(project)), QUOTE_RULES),
         *_rule_checks(gathered.findings, project.settings.book.severities),
     ]
+
+
+def _judged(gathered: _Gathered, severities: Mapping[str, str]) -> list[Finding]:
+    """What the rules about quotes say: counts and first places of all files."""
+    counts = {"rows": gathered.quotes} if gathered.quotes else {}
+    examples: dict[str, tuple[str, ...]] = {}
+    for one in gathered.findings if counts else ():
+        counts[one.rule] = counts.get(one.rule, 0) + one.count
+        examples[one.rule] = (*examples.get(one.rule, ()), *one.examples)[:_EXAMPLES]
+    return judge_quotes(counts, examples, severities)
 
 
 def _rule_checks(findings: Sequence[QuoteFinding], severities: Mapping[str, str]) -> list[Check]:

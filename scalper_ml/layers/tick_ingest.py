@@ -1,5 +1,6 @@
 """Files of any place into the ticks of a symbol: what an ingest would do, and doing it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,8 @@ class FilePlan:
     Attributes
     ----------
     state : {"new", "known", "replaced", "refused"}
-        Never read, read already, in the place of one that was read, or no file of trades.
+        Never read, read already, in the place of one that was read, or one that the ticks will not take: no file of
+        trades, mostly rows that are none, or trades of another source than the others.
     format : str or None
         As sniffed, or as it was read; None of a remote file that is not here.
     refusal : str
@@ -112,10 +114,21 @@ def ingest_files(
 
 
 def plan_files(project: Project, symbol: str, files: Sequence[Located]) -> list[FilePlan]:
-    """What `ingest_files` would do with each file; nothing is written."""
-    read, at = _read_before(project, {"symbol": symbol})
+    """What `ingest_files` would do with each file, as far as its first rows tell; nothing is written."""
+    read = _read_before(project, {"symbol": symbol})
     sources = source_hashes(project, symbol, files, remember=False)
-    return [_planned(project, symbol, one, read, at) for one in sources]
+    here = {(one.origin, one.path.name): one.sha256 for one in sources}
+    stay = [row for row in read if here.get((row["origin"], row["file"]), row["sha256"]) == row["sha256"]]
+    alike = {(row["format"], row["named"]) for row in stay if row["named"] is not None}
+    heads = {
+        one: _head_of(project, symbol, one) for one in sources if one.sha256 not in {row["sha256"] for row in read}
+    }
+    rows = sum(row["read"] for row in stay) + sum(head.rows for head in heads.values())
+    rejected = sum(row["quarantined"] for row in stay) + sum(head.rejected for head in heads.values())
+    plans = {}
+    for one in sorted(sources, key=lambda one: (one in heads, one.path.name)):
+        plans[one] = _planned(symbol, one, heads.get(one), read, alike, 2 * rejected > rows)
+    return [plans[one] for one in sources]
 
 
 def plan_remote(project: Project, symbol: str, place: Place) -> list[FilePlan]:
@@ -132,7 +145,7 @@ def plan_remote(project: Project, symbol: str, place: Place) -> list[FilePlan]:
         listed = list_location(place.location, symbol, policy=place.policy, options=dict(place.options))
     except InputError as error:
         raise SourceError(str(error)) from error
-    read, _ = _read_before(project, {"symbol": symbol})
+    read = {row["sha256"]: row["format"] for row in _read_before(project, {"symbol": symbol})}
     return [_listed(symbol, file, Landing(place.folder, file.name), read) for file in listed]
 
 
@@ -145,38 +158,76 @@ def _listed(symbol: str, file: Published, landing: Landing, read: dict[str, str]
     return FilePlan(symbol, file.name, file.origin, file.version.size, form, state)
 
 
-def _planned(
-    project: Project, symbol: str, one: SourceHash, read: dict[str, str], at: dict[tuple[str, str], str]
-) -> FilePlan:
-    name, size = one.path.name, one.size
-    if one.sha256 in read:
-        return FilePlan(symbol, name, one.origin, size, read[one.sha256], "known")
-    try:
-        form = _sniffed(project, symbol, one.path)
-    except InputError as error:
-        return FilePlan(symbol, name, one.origin, size, None, "refused", str(error))
-    return FilePlan(symbol, name, one.origin, size, form, "replaced" if (one.origin, name) in at else "new")
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What the first rows of a file tell: whether trades have ids (None: there is none), and how many rows are none."""
+
+    format: str | None = None
+    named: bool | None = None
+    rows: int = 0
+    rejected: int = 0
+    reason: str = ""
+    refusal: str = ""
 
 
-def _sniffed(project: Project, symbol: str, path: Path) -> str:
+def _head_of(project: Project, symbol: str, one: SourceHash) -> _Head:
     from scalper_ml.ingest.batches import TradeFile
     from scalper_ml.layers.ticks import told_by
 
     told = told_by(project)
-    file = TradeFile(path, symbol=symbol, told=lambda head: told(head, path), hashed=False)
-    for _ in file.batches():
-        break
-    return file.format
+    file = TradeFile(one.path, symbol=symbol, told=lambda head: told(head, one.path), hashed=False)
+    try:
+        batch = next(file.batches())
+    except InputError as error:
+        return _Head(refusal=str(error))
+    named = bool((batch.trades.trade_id >= 0).any()) if len(batch.trades) else None
+    reason = f"the first at line {batch.faults[0].line} - {batch.faults[0].reason}" if batch.faults else ""
+    return _Head(file.format, named, batch.read, len(batch.faults), reason)
 
 
-def _read_before(project: Project, keys: Keys) -> tuple[dict[str, str], dict[tuple[str, str], str]]:
-    """Files that count: format by sha256, and sha256 by place."""
+def _planned(
+    symbol: str,
+    one: SourceHash,
+    head: _Head | None,
+    read: list[dict[str, Any]],
+    alike: set[tuple[str, bool]],
+    unreadable: bool,
+) -> FilePlan:
+    """The plan of a file; what it is is added to what the files are so far."""
+    name, size = one.path.name, one.size
+    if head is None:
+        form = next(row["format"] for row in read if row["sha256"] == one.sha256)
+        return FilePlan(symbol, name, one.origin, size, form, "known")
+    refusal = head.refusal or _other(one.path, head, alike)
+    if not refusal and unreadable and 2 * head.rejected > head.rows:
+        refusal = (
+            f"{one.path}: {head.rejected} of its first {head.rows} rows would be rejected, {head.reason}; the check "
+            "`readable` would block the ticks - is it the right format, or mapping?"
+        )
+    if refusal:
+        return FilePlan(symbol, name, one.origin, size, head.format, "refused", refusal)
+    if head.format is not None and head.named is not None:
+        alike.add((head.format, head.named))
+    places = {(row["origin"], row["file"]) for row in read}
+    return FilePlan(symbol, name, one.origin, size, head.format, "replaced" if (one.origin, name) in places else "new")
+
+
+def _other(path: Path, head: _Head, alike: set[tuple[str, bool]]) -> str:
+    """Why a file cannot stand beside the others, empty where it can."""
+    if head.named is None:
+        return ""
+    if others := sorted({other for other, _ in alike} - {head.format}):
+        return f"{path}: {head.format} trades, but those of the other files are {others}; expected files of one source"
+    if {named for _, named in alike} - {head.named}:
+        have, others_have = ("ids", "none") if head.named else ("no ids", "ids")
+        return f"{path}: its trades have {have}, those of other files have {others_have}; expected files that are alike"
+    return ""
+
+
+def _read_before(project: Project, keys: Keys) -> list[dict[str, Any]]:
+    """Files that count: ``file``, ``origin``, ``sha256``, ``format`` and ``named``, as the store keeps them."""
     manifest = project.warehouse.manifest("ticks", keys)
-    rows: list[dict[str, Any]] = []
-    if manifest is not None:
-        rows = project.warehouse.read_table(manifest, "observations.parquet").to_pylist()
-    counted = [row for row in rows if row["replaced_by"] is None]
-    return (
-        {row["sha256"]: row["format"] for row in counted},
-        {(row["origin"], row["file"]): row["sha256"] for row in counted},
-    )
+    if manifest is None or "state.json" not in manifest.beside:
+        return []
+    found: list[dict[str, Any]] = json.loads(project.warehouse.read_bytes(manifest, "state.json"))["files"]
+    return found

@@ -111,7 +111,8 @@ def tick_reading(project: Project) -> dict[str, Any]:
     """What decides how a file is read: the code and the options."""
     source = project.settings.source
     options = source.model_dump(mode="json", include={"format", "columns", "words", "name", "contract", "duplicates"})
-    return {"code": code_digest("ingest", "schema"), **options}
+    captures = ("book/captures", "book/dialects", "book/events", "book/framing")
+    return {"code": code_digest("ingest", "schema", *captures), **options}
 
 
 def tick_inputs_of(project: Project, keys: Keys, files: Iterable[str]) -> dict[str, Any]:
@@ -122,7 +123,10 @@ def tick_inputs_of(project: Project, keys: Keys, files: Iterable[str]) -> dict[s
         market = {"market": synthetic_spec(project, str(keys["symbol"])).hash}
     return {
         "reading": tick_reading(project),
-        "judging": {"code": code_digest("quality", "layers/ticks"), "settings": settings.fingerprint("quality")},
+        "judging": {
+            "code": code_digest("quality", "layers/rule_checks", "layers/ticks"),
+            "settings": settings.fingerprint("quality"),
+        },
         "files": sorted(set(files)),
         **market,
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 from scalper_ml.clock import iso
 from scalper_ml.project import Project
-from scalper_ml.schema import us
+from scalper_ml.schema import QUARANTINE, us
 from scalper_ml.warehouse import Manifest
 
 __all__ = ["gap_rows", "quarantine_rows", "status_row"]
@@ -54,14 +54,33 @@ def gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def quarantine_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
-    """Rejected rows of some symbols, by symbol, file and line."""
+    """Rejected rows of some symbols, by symbol, file and line.
+
+    Returns
+    -------
+    list of dict
+        `build` is ``published``, or ``blocked`` where the newest build failed: the rows are then those that it
+        rejected, as far as it came.
+    """
     rows = []
     for symbol in symbols:
-        manifest = project.warehouse.manifest("ticks", {"symbol": symbol})
+        keys = {"symbol": symbol}
+        if project.warehouse.blocked("ticks", keys) and (found := _blocked_rows(project, symbol)) is not None:
+            rows += [{"symbol": symbol, **row, "build": "blocked"} for row in found]
+            continue
+        manifest = project.warehouse.manifest("ticks", keys)
         if manifest is not None:
             table = project.warehouse.read_table(manifest, "quarantine.parquet")
-            rows += [{"symbol": symbol, **row} for row in table.to_pylist()]
+            rows += [{"symbol": symbol, **row, "build": "published"} for row in table.to_pylist()]
     return rows
+
+
+def _blocked_rows(project: Project, symbol: str) -> list[dict[str, Any]] | None:
+    """Rows that the build that was blocked rejected; None where it left none, for a file was refused."""
+    from scalper_ml.ingest.store import staged_state
+
+    state = staged_state(project.warehouse, symbol)
+    return None if state is None else [dict(zip(QUARANTINE.names, row, strict=True)) for row in state.quarantine()]
 
 
 def _coverage(project: Project, manifest: Manifest) -> float | None:

@@ -15,6 +15,7 @@ from scalper_ml.ingest.sniff import tick_layout
 from scalper_ml.ingest.store import Observation, Progress, StoreState, TickStore
 from scalper_ml.ingest.synthetic import write_synthetic
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.rule_checks import finding_checks
 from scalper_ml.layers.tick_sources import (
     bring_sources,
     file_hashes,
@@ -27,7 +28,7 @@ from scalper_ml.layers.tick_sources import (
     tick_sources,
 )
 from scalper_ml.project import Project
-from scalper_ml.quality import RULES, DayFacts, Finding, day_facts, gaps_table, judge
+from scalper_ml.quality import TRADE_RULES, DayFacts, day_facts, gaps_table, judge
 from scalper_ml.quality.coverage import coverage_table
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.remote.files import Watch
@@ -45,7 +46,7 @@ __all__ = [
     "told_by",
 ]
 
-CHECKS = ("schema", "accounting", "readable", "quarantine_empty", "withdrawn", *RULES)
+CHECKS = ("schema", "accounting", "readable", "quarantine_empty", "withdrawn", *TRADE_RULES)
 
 
 def told_by(project: Project) -> Callable[[Head, Path], Layout]:
@@ -185,7 +186,7 @@ def _publish(
         },
         inputs=inputs,
         summary=summary,
-        checks=[*_own_checks(state, len(rejected), reasons), *_rule_checks(findings)],
+        checks=[*_own_checks(state, len(rejected), reasons), *finding_checks(findings, TRADE_RULES)],
     )
 
 
@@ -235,23 +236,6 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
             values={"days": len(state.unwithdrawn)},
         ),
     ]
-
-
-def _rule_checks(findings: list[Finding]) -> list[Check]:
-    found = {one.rule: _as_check(one) for one in findings}
-    ignored = {name: Check(name, True, "ignored, as the settings say", blocking=False) for name in RULES}
-    return list({**ignored, **found}.values())
-
-
-def _as_check(finding: Finding) -> Check:
-    where = f": {', '.join(finding.examples)}" if finding.examples else ""
-    return Check(
-        finding.rule,
-        finding.passed,
-        f"{finding.description}{where}",
-        blocking=finding.severity == "error",
-        values={"count": finding.count, **{name: value for name, value in finding.values.items()}},
-    )
 
 
 def _observation(file: Any) -> dict[str, Any]:

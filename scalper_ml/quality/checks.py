@@ -260,7 +260,7 @@ def _printed(evidence: Evidence, field: str, prints: Iterable[Print], what: str)
 def _quoted(evidence: Evidence, what: str) -> Outcome:
     rows, count = evidence.quotes.get("rows", 0), evidence.quotes.get(what, 0)
     text = f"{count} of {rows} quotes are {what}" if evidence.quotes else "there are no quotes"
-    return Outcome(count, text, {"rows": rows})
+    return Outcome(count, text, {"rows": rows}, evidence.quote_examples.get(what, ()))
 
 
 def _kind(reason: str) -> str:

@@ -1,6 +1,6 @@
 """Coverage: how much of each day of each symbol there is, as a table, a picture and a few lines of text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from scalper_ml.quality.gaps import gaps_of
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.reports.plots import FONT, GREY, INK
 
-__all__ = ["COVERAGE", "coverage_markdown", "coverage_plot", "coverage_table"]
+__all__ = ["COVERAGE", "coverage_markdown", "coverage_plot", "coverage_table", "joined_coverage"]
 
 COVERAGE: Final = pa.schema(
     [
@@ -53,6 +53,21 @@ def coverage_table(
         seconds = _gap_seconds(gaps_of(facts), span)
         rows += [_row(symbol, day, facts.get(day.isoformat()), instrument, seconds[day]) for day in span]
     return pa.Table.from_pylist(rows, schema=COVERAGE)
+
+
+def joined_coverage(tables: Sequence[pa.Table], known: Mapping[str, Instrument] | None = None) -> pa.Table:
+    """Coverage of several symbols, each of its own span, over the days of all: schema `COVERAGE`, by symbol, then day.
+
+    Days beyond a symbol's own span are ``missing``, or ``not_listed`` where `known` says so.
+    """
+    rows = {(row["symbol"], row["day"]): row for table in tables for row in table.to_pylist()}
+    days = sorted({day for _, day in rows})
+    span = [days[0] + timedelta(days=k) for k in range((days[-1] - days[0]).days + 1)] if days else []
+    every = []
+    for symbol in sorted({symbol for symbol, _ in rows}):
+        instrument = (known or {}).get(symbol, Instrument(symbol))
+        every += [rows.get((symbol, day)) or _row(symbol, day, None, instrument, 0.0) for day in span]
+    return pa.Table.from_pylist(every, schema=COVERAGE)
 
 
 def coverage_plot(table: pa.Table, *, title: str = "share of minutes with trades") -> bytes:

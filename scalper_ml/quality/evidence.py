@@ -62,6 +62,8 @@ class Evidence:
         First and last day that are wanted; None for those that are there.
     quotes : mapping of str to int
         Counts of the quotes: ``rows``, ``crossed``, ``stale``; empty where there are none.
+    quote_examples : mapping of str to tuple of str
+        The first places of each count.
     now_us : int or None
         The moment of judging, if stamps are to be held against it.
     written_us : mapping of str to int
@@ -76,6 +78,7 @@ class Evidence:
     instrument: Instrument = field(default_factory=lambda: Instrument(""))
     expected: tuple[date, date] | None = None
     quotes: Mapping[str, int] = field(default_factory=dict)
+    quote_examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     now_us: int | None = None
     written_us: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)

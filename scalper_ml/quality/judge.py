@@ -13,9 +13,9 @@ from scalper_ml.quality.evidence import Evidence, Limits
 from scalper_ml.quality.facts import DayFacts
 from scalper_ml.quality.gaps import gaps_of
 from scalper_ml.quality.instruments import Instrument
-from scalper_ml.quality.rules import RULES, SEVERITIES, Severity
+from scalper_ml.quality.rules import QUOTE_RULES, RULES, SEVERITIES, TRADE_RULES, Rule, Severity
 
-__all__ = ["Finding", "judge", "severities"]
+__all__ = ["Finding", "judge", "judge_quotes", "severities"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,10 @@ def judge(
     limits: Limits | None = None,
     instrument: Instrument | None = None,
     expected: tuple[date, date] | None = None,
-    quotes: Mapping[str, int] | None = None,
     now_us: int | None = None,
     written_us: Mapping[str, int] | None = None,
 ) -> list[Finding]:
-    """A finding per rule that is not ignored, passed or not, in the order of the registry.
+    """A finding per rule about trades that is not ignored, passed or not, in the order of the registry.
 
     Parameters
     ----------
@@ -110,8 +109,6 @@ def judge(
         When the symbol was listed: other days are not missing.
     expected : tuple of date, optional
         First and last day that are wanted; by default the first and last that are there.
-    quotes : mapping of str to int, optional
-        Counts of the quotes: ``rows``, ``crossed``, ``stale``.
     now_us : int, optional
         Moment that no stamp may be ahead of.
     written_us : mapping of str to int, optional
@@ -122,7 +119,6 @@ def judge(
     SettingsError
         A rule or severity in `given` is unknown.
     """
-    chosen = severities(given or {})
     facts = {day: facts_by_day[day] for day in sorted(facts_by_day)}
     evidence = Evidence(
         facts,
@@ -131,13 +127,39 @@ def judge(
         observations=observations,
         instrument=instrument or Instrument(""),
         expected=expected,
-        quotes=quotes or {},
         now_us=now_us,
         written_us=written_us or {},
         limits=limits or Limits(),
     )
+    return _judged(TRADE_RULES, evidence, given or {})
+
+
+def judge_quotes(
+    counts: Mapping[str, int], examples: Mapping[str, tuple[str, ...]], given: Mapping[str, str] | None = None
+) -> list[Finding]:
+    """A finding per rule about quotes that is not ignored, passed or not.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        Of the quotes of a symbol: ``rows``, ``crossed``, ``stale``; empty where there are none.
+    examples : mapping of str to tuple of str
+        The first places of each count.
+    given : mapping of str to str, optional
+        As in `judge`.
+
+    Examples
+    --------
+    >>> [(one.rule, one.passed) for one in judge_quotes({"rows": 10, "crossed": 2}, {}, {"stale_quotes": "ignore"})]
+    [('crossed_quotes', False)]
+    """
+    return _judged(QUOTE_RULES, Evidence({}, (), quotes=counts, quote_examples=examples), given or {})
+
+
+def _judged(rules: Mapping[str, Rule], evidence: Evidence, given: Mapping[str, str]) -> list[Finding]:
+    chosen = severities(given)
     findings = []
-    for name, rule in RULES.items():
+    for name, rule in rules.items():
         if chosen[name] != "ignore":
             found = rule.check(evidence)
             findings.append(

@@ -1,4 +1,4 @@
-"""The rules ticks are judged by, each declared once: what it counts, how severe it is, and where it was learnt."""
+"""Rules that trades and quotes are judged by, each declared once: what it counts, how severe, where it was learnt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final, Literal
 from scalper_ml.quality import checks
 from scalper_ml.quality.evidence import Evidence, Outcome
 
-__all__ = ["RULES", "SEVERITIES", "Rule", "Severity"]
+__all__ = ["QUOTE_RULES", "RULES", "SEVERITIES", "TRADE_RULES", "Rule", "Severity"]
 
 Severity = Literal["error", "warn", "ignore"]
 """``error`` blocks what is built on the ticks, ``warn`` shows, ``ignore`` does neither."""
@@ -32,6 +32,8 @@ class Rule:
         The thread or text it was learnt from.
     check : callable
         Evidence to outcome; a count of 0 passes.
+    about : {"trades", "quotes"}
+        What it judges: quotes are judged where they are read, in the layer `book`.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Rule:
     description: str
     source: str
     check: Callable[[Evidence], Outcome]
+    about: Literal["trades", "quotes"] = "trades"
 
 
 _RULES: Final = (
@@ -204,6 +207,7 @@ _RULES: Final = (
         "Quotes whose bid is above their ask.",
         "METHOD 10",
         checks.crossed_quotes,
+        about="quotes",
     ),
     Rule(
         "stale_quotes",
@@ -212,8 +216,13 @@ _RULES: Final = (
         "Quotes that stood still while trades went through them.",
         "METHOD 10",
         checks.stale_quotes,
+        about="quotes",
     ),
 )
 
 RULES: Final = {rule.name: rule for rule in _RULES}
 """Rules by name, in the order they are reported."""
+
+TRADE_RULES: Final = {name: rule for name, rule in RULES.items() if rule.about == "trades"}
+QUOTE_RULES: Final = {name: rule for name, rule in RULES.items() if rule.about == "quotes"}
+"""The rules by what they judge."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 from scalper_ml.errors import InputError
-from scalper_ml.ingest.names import is_source
 
 __all__ = [
     "CHECKSUM",
@@ -17,7 +16,6 @@ __all__ = [
     "SourceFile",
     "Version",
     "Watch",
-    "is_source",
     "safe_name",
 ]
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import httpx
 
 from scalper_ml.errors import InputError
-from scalper_ml.remote.files import CHECKSUM, Published, Version, is_source, safe_name
+from scalper_ml.ingest.names import is_source
+from scalper_ml.remote.files import CHECKSUM, Published, Version, safe_name
 from scalper_ml.remote.listing import bucket_page, bucket_url, companions, html_links, parse_checksum
 from scalper_ml.remote.redaction import quiet_logs, redacted, redacted_text
 from scalper_ml.remote.retry import Deadline, Pace, RetryPolicy, StalePartError, TransferError, with_retries

@@ -9,7 +9,8 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 from scalper_ml.errors import InputError
-from scalper_ml.remote.files import CHECKSUM, UNKNOWN, Published, Version, is_source, safe_name
+from scalper_ml.ingest.names import is_source
+from scalper_ml.remote.files import CHECKSUM, UNKNOWN, Published, Version, safe_name
 from scalper_ml.remote.redaction import redacted
 from scalper_ml.remote.retry import TransferError
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from scalper_ml.errors import InputError, SettingsError, SourceError
-from scalper_ml.remote.files import Watch, is_source
+from scalper_ml.ingest.names import is_source
+from scalper_ml.remote.files import Watch
 from scalper_ml.remote.landing import Landing
 from scalper_ml.remote.redaction import redacted
 from scalper_ml.remote.retry import RetryPolicy

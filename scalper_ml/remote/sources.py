@@ -9,7 +9,8 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from scalper_ml.errors import InputError
-from scalper_ml.remote.files import Earlier, Outcome, Published, SourceFile, Version, Watch, is_source
+from scalper_ml.ingest.names import is_source
+from scalper_ml.remote.files import Earlier, Outcome, Published, SourceFile, Version, Watch
 from scalper_ml.remote.landing import Landing
 from scalper_ml.remote.redaction import redacted
 from scalper_ml.remote.retry import Pace, RetryPolicy

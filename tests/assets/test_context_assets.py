@@ -136,3 +136,21 @@ def test_feeds_from_the_command_lines(tiny_copy: Any) -> None:
     done = tiny_copy.materialize("context", "EDGEUSDT", SCALPER__CONTEXT__FOLDER=json.dumps(str(where)))
     assert done.returncode == 0, done.stderr[-2000:]
     assert tiny_copy.contents() == found
+
+
+def test_a_crossed_quote_is_an_asset_check_with_the_severity_of_the_settings(tmp_path: Path) -> None:
+    """The rule of the settings' section `quality` shows on the asset `book`: a warning, or an error where set so."""
+    for severity, level in (("warn", "WARN"), ("error", "ERROR")):
+        (tmp_path / severity).mkdir()
+        plain = with_feeds(tmp_path / severity)
+        (tmp_path / severity / "feeds" / "edgeusdt_quotes.txt").write_text(
+            f"ts,bid,bid_qty,ask,ask_qty\n{START // 1000},99,1,101,1\n{START // 1000 + 600_000},102,1,101,1\n"
+        )
+        where = tmp_path / severity / "feeds"
+        overrides = (f"book.folder={where}/*.txt", f"quality.severities={{crossed_quotes: {severity}}}")
+        project = feed_project(tmp_path / severity, SYMBOL, *overrides, interval="1h")
+        assert plain.warehouse.root == project.warehouse.root
+        found = {one.check_name: one for one in materialized(project, BOOK_LAYER).get_asset_check_evaluations()}
+        assert (found["crossed_quotes"].passed, found["crossed_quotes"].severity.name) == (False, level)
+        assert "bid 102 ask 101" in str(found["crossed_quotes"].metadata) + str(found["crossed_quotes"].description)
+        assert "stale_quotes" in found

@@ -116,6 +116,28 @@ def test_a_dry_run_writes_nothing(place: TickProject) -> None:
     assert place.tree() == before
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (tape(1).replace(",id\n", ",other\n"), "its trades have no ids, those of other files have ids"),
+        ("1,100.0,1,1,1,1704153600000,true,true\n", "binance-spot-aggtrades trades, but those of the other files are"),
+        (tape(1)[:300] + "no,trade,at,all,9\n" * 40, "of its first 49 rows would be rejected, the first at line"),
+    ],
+)
+@pytest.mark.parametrize("before", [True, False])
+def test_a_dry_run_says_which_files_will_not_be_taken(place: TickProject, wrong: str, said: str, before: bool) -> None:
+    """A file that the ingest refuses, or is blocked by, is refused by the dry run, with the reason; the rest is new."""
+    place.put("in/BTCUSDT-1.csv", tape(0, step_s=86_400))
+    if before:
+        assert place.scalper("ingest", "in").code == 0
+    place.put("in/BTCUSDT-2.csv", wrong)
+    done = place.scalper("ingest", "in", "--dry-run")
+    states = {line.split()[1]: line.split()[-1] for line in done.out.splitlines() if line.startswith("BTCUSDT ")}
+    assert states == {"BTCUSDT-1.csv": "known" if before else "new", "BTCUSDT-2.csv": "refused"}
+    assert (done.code, said in done.err) == (1, True), done.err
+    assert place.scalper("ingest", "in").code == 1
+
+
 def test_a_second_ingest_writes_nothing(place: TickProject) -> None:
     """Over unchanged files nothing in the warehouse is touched, and it is said."""
     place.put("in/BTCUSDT-1.csv", tape(0, 3))

@@ -62,3 +62,29 @@ def test_an_unknown_symbol_is_refused_by_name(place: TickProject, command: str) 
     done = place.scalper("ticks", command, "--symbol", "SOLUSDT")
     assert done.code == 2
     assert "symbol 'SOLUSDT' is not configured" in done.err
+
+
+def test_quarantine_of_a_blocked_build_is_shown_as_such(place: TickProject) -> None:
+    """A build blocked for its rows shows those rows and why it is blocked; the published ones are back afterwards."""
+    bad = place.put("in/BTCUSDT-3.csv", tape(7)[:300] + "no,trade,at,all,9\n" * 400)
+    done = place.scalper("ingest", "in")
+    assert (done.code, "readable" in done.err) == (1, True)
+    rows = json.loads(place.scalper("ticks", "quarantine", "--json", "--limit", "0").out)
+    assert {row["build"] for row in rows} == {"blocked"}
+    assert sum(row["file"] == "BTCUSDT-3.csv" for row in rows) == 400
+    text = place.scalper("ticks", "quarantine").out
+    assert "BTCUSDT is blocked, its newest build is not published (readable: " in text
+    assert "above are of that build" in text
+    bad.unlink()
+    assert place.scalper("ingest", "in").code == 0
+    rows = json.loads(place.scalper("ticks", "quarantine", "--json").out)
+    assert [(row["line"], row["build"]) for row in rows] == [(146, "published")]
+
+
+def test_quarantine_says_that_a_file_was_refused(place: TickProject) -> None:
+    """A refused file blocks before any row is read: the rows shown are those of the last good build, and it is said."""
+    place.put("in/BTCUSDT-0.csv", "this,is,no,file,of\n1,2,3,4,5\n")
+    assert place.scalper("ingest", "in").code == 1
+    text = place.scalper("ticks", "quarantine").out
+    assert "BTCUSDT-0.csv: line 1 has no column" in text
+    assert "above are of the last good build" in text

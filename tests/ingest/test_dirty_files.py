@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gzip
 import hashlib
 import json
 import os
@@ -15,10 +16,10 @@ import pyarrow.parquet
 import pytest
 
 from scalper_ml.errors import InputError
-from scalper_ml.ingest import TickFile, find_sources, read_ticks
+from scalper_ml.ingest import TickFile, find_sources, read_klines, read_ticks
 from scalper_ml.ingest.hashes import FileHashes
+from scalper_ml.ingest.names import is_source
 from scalper_ml.quality.fold import day_facts
-from scalper_ml.remote.files import is_source
 from scalper_ml.warehouse import canonical_json
 
 MS = 1_704_067_200_000
@@ -244,3 +245,69 @@ def test_a_delivery_contract_is_another_instrument(tmp_path: Path, name: str, mi
     assert is_source(name, "BTCUSDT_240628") == name.startswith(
         ("BTCUSDT_240628-", "BTCUSDT_240628.", "BTCUSDT_240628_")
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"),
+    [
+        ("BTCUSDT2024-01-01.csv.gz", "BTCUSDT"),  # Bybit, contracts
+        ("BTCUSDT_2024-01-01.csv.gz", "BTCUSDT"),  # Bybit, spot
+        ("BTC-USDT-trades-2024-01-01.zip", "BTCUSDT"),  # OKX
+        ("BTC-USDT-aggtrades-2024-01-01.zip", "BTCUSDT"),
+        ("BTC-USDT-SWAP-trades-2024-01-01.zip", "BTCUSDTSWAP"),
+        ("BTC-USD-240329-trades-2024-01-01.zip", "BTCUSD240329"),
+        ("BTC-USDT-240329-aggtrades-2024-01-01.zip", "BTCUSDT240329"),
+        ("binance_trades_2024-01-01_BTCUSDT.csv.gz", "BTCUSDT"),  # Tardis
+        ("okex-swap_trades_2024-01-01_BTC-USDT-SWAP.csv.gz", "BTCUSDTSWAP"),
+        ("XBTUSDT.csv", "BTCUSDT"),  # Kraken
+        ("XBTUSDT_1.csv", "BTCUSDT"),
+        ("XDGUSD.csv", "DOGEUSD"),
+        ("BTC_USDT-trades.feather", "BTCUSDT"),  # freqtrade
+        ("btcusdt_20240808.gz", "BTCUSDT"),  # a collector's capture
+        ("BTCUSDT-capture.jsonl.zst", "BTCUSDT"),
+        ("binance_quotes_2024-01-01_BTCUSDT.csv.gz", None),
+        ("binance_trades_2024-01-01_BTCUSDTPERP.csv.gz", None),
+        ("allswap-trades-2024-01-01.zip", None),
+        ("BTCUSDT20240101.csv.gz", None),
+        ("btcusdt.csv", None),
+        ("1000BTCUSDT2024-01-01.csv.gz", None),
+    ],
+)
+def test_venues_name_files_in_their_own_ways(tmp_path: Path, name: str, symbol: str | None) -> None:
+    """A file named as a venue documents it is found for its symbol, and for no other."""
+    (tmp_path / name).touch()
+    symbols = ("BTCUSDT", "BTCUSD", "BTCUSDTSWAP", "BTCUSD240329", "BTCUSDT240329", "DOGEUSD", "ETHUSDT", "USDT")
+    assert [each for each in symbols if find_sources(tmp_path, each)] == ([] if symbol is None else [symbol])
+
+
+_TABLE = "ts,price,qty,side\n" + "".join(f"{1_704_067_200_000 + i},100.5,1,buy\n" for i in range(9))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (_TABLE.encode("utf-16"), "the text is UTF-16; expected UTF-8 - write it anew, such as with `iconv -f UTF-16"),
+        (_TABLE.encode("utf-32"), "the text is UTF-32; expected UTF-8"),
+        (_TABLE.encode("utf-16-le"), "UTF-16 or UTF-32 without a mark"),
+        (_TABLE.encode("utf-16-be"), "UTF-16 or UTF-32 without a mark"),
+        (_TABLE.replace(",", ";").encode(), "line 1 has 4 fields parted by semicolons; expected commas"),
+        (b"1704067200000;100,5;1,25;buy\n", "line 1 has 4 fields parted by semicolons; expected commas"),
+        (_TABLE.replace(",", "\t").encode(), "line 1 has 4 fields parted by tabs; expected commas"),
+        (_TABLE.replace(",", "|").encode(), "line 1 has 4 fields parted by bars (|); expected commas"),
+        (_TABLE.replace(",", " ").encode(), "line 1 has 4 fields parted by spaces; expected commas"),
+        (
+            _TABLE.replace("price", '"price, USD"').encode(),
+            'a comma inside a quoted field, "price, USD"; expected plain',
+        ),
+    ],
+)
+@pytest.mark.parametrize("packing", ["plain", "gz"])
+def test_a_text_of_another_kind_is_named(tmp_path: Path, data: bytes, said: str, packing: str) -> None:
+    """Another encoding or delimiter, or a comma in a column's name, is an error that says so, for trades and klines."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(gzip.compress(data) if packing == "gz" else data)
+    for read in (lambda: read_ticks(path, symbol="BTCUSDT"), lambda: read_klines(path)):
+        with pytest.raises(InputError) as caught:
+            read()
+        assert str(caught.value).startswith(f"{path}: ")
+        assert said in str(caught.value)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from scalper_ml.errors import InputError
 from scalper_ml.ingest import TickFile, read_ticks
+from scalper_ml.ingest.records import parquet_parts
 from scalper_ml.schema import QUARANTINE, TICKS, us
 
 MS = 1_704_067_200_000
@@ -307,3 +308,31 @@ def test_clean_and_damaged_paths_agree(tmp_path: Path) -> None:
     assert clean.counts.quarantined == 0
     assert damaged.counts.quarantined == 1
     assert clean.ticks.equals(damaged.ticks)
+
+
+def test_a_parquet_file_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of any size give the rows, the rejected lines and the counts of one; none is larger than asked."""
+    rows = 1_000
+    price = [0.0 if i % 97 == 5 else 100.0 + i for i in range(rows)]
+    table = pa.table(
+        {
+            "ts": [1_704_067_200_000 + i for i in range(rows)],
+            "price": price,
+            "qty": [1.0] * rows,
+            "side": ["buy", "sell"] * (rows // 2),
+            "id": list(range(rows)),
+        }
+    )
+    path = tmp_path / "BTCUSDT.parquet"
+    pa.parquet.write_table(table, path, row_group_size=300)
+    whole = read_ticks(path, symbol="BTCUSDT")
+    assert whole.quarantine["line"].to_pylist() == [i + 1 for i in range(rows) if price[i] == 0]
+    assert (whole.counts.read, whole.counts.accepted) == (rows, rows - whole.quarantine.num_rows)
+    for size in (1, 7, 256, 999):
+        monkeypatch.setattr("scalper_ml.ingest.records._PART_ROWS", size)
+        parts = list(parquet_parts(path))
+        assert max(part.num_rows for part in parts) <= size
+        again = read_ticks(path, symbol="BTCUSDT")
+        assert again.ticks.equals(whole.ticks)
+        assert again.quarantine.equals(whole.quarantine)
+        assert (again.counts, again.sha256) == (whole.counts, whole.sha256)

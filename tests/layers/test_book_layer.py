@@ -77,7 +77,9 @@ def test_a_capture_gives_quotes_and_depth_of_each_bar(tmp_path: Path, capture: l
         near, middle, far = (deep[f"{side}_depth_{band}bps"].to_numpy() for band in (5, 10, 25))
         assert (near <= middle).all()
         assert (middle < far).all()
-    assert all(outcome(manifest, name)[0] for name in ("accounting", "no_future", "crossed", "stale", "late"))
+    assert all(
+        outcome(manifest, name)[0] for name in ("accounting", "no_future", "crossed_quotes", "stale_quotes", "late")
+    )
     [skew] = manifest.summary["clock_skew"]
     assert skew["behind"]
     assert -1400 < skew["median_ms"] < -1100
@@ -153,24 +155,25 @@ def test_quotes_and_depth_dumps_side_by_side(tmp_path: Path) -> None:
     assert rows["ask_depth_20bps"].null_count == 6
     assert manifest.summary["format"] == "binance-bookdepth+binance-bookticker"
     # a bar has a trade: over the ten seconds of the fourth bar the top stood still
-    assert outcome(manifest, "stale")[1].startswith("1 of 2")
+    assert outcome(manifest, "stale_quotes")[1].startswith("1 of ")
 
 
 def test_crossed_quotes_warn_or_block_as_the_settings_say(tmp_path: Path) -> None:
     """A crossed quote is counted with its example; with severity error the partition is blocked."""
     for severity, blocked in (("warn", False), ("ignore", False), ("error", True)):
-        project = eth(tmp_path / severity, f"book.severities={{crossed: {severity}}}")
+        project = eth(tmp_path / severity, f"quality.severities={{crossed_quotes: {severity}}}")
         build_flat_bars(project, CAPTURED, 10)
         (tmp_path / severity / "feeds" / "ETHUSDT.csv").write_text(
             dump((1000, 99, 101), (2000, 101, 100), (3000, 5, 5))
         )
         manifest = build(project)
-        passed, said = outcome(manifest, "crossed")
+        passed, said = outcome(manifest, "crossed_quotes")
         assert passed == (severity == "ignore")
-        assert severity == "ignore" or "1 of 3" in said
+        assert severity == "ignore" or said.startswith("1 of 3 quotes are crossed: ")
+        assert severity == "ignore" or "bid 101 ask 100" in said
         assert outcome(manifest, "locked")[1].startswith("1 of 3")
         assert bool(project.warehouse.blocked("book", KEYS)) == blocked
-    with pytest.raises(ChecksFailedError, match="crossed"):
+    with pytest.raises(ChecksFailedError, match="crossed_quotes"):
         project.warehouse.require("book", KEYS)
 
 

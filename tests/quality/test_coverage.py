@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from scalper_ml.quality import DayFacts, day_facts
-from scalper_ml.quality.coverage import COVERAGE, coverage_markdown, coverage_plot, coverage_table
+from scalper_ml.quality.coverage import COVERAGE, coverage_markdown, coverage_plot, coverage_table, joined_coverage
 from scalper_ml.quality.facts import DAY_US
 from scalper_ml.quality.instruments import Instrument
 
@@ -44,6 +44,17 @@ def test_every_symbol_has_every_day(tape: Tape) -> None:
     assert [row["share"] for row in rows] == [1, 1, 0, 1, 0, 0.5, 0, 0]
     assert [row["rows"] for row in rows] == [1_440, 1_440, 0, 1_440, 0, 720, 0, 0]
     assert [row["gap_s"] for row in rows] == [0, 60, 86_400, 0, 0, 0, 86_400, 0]  # 60 s: from the last minute of day 2
+
+
+def test_coverage_of_symbols_one_by_one_joins_to_that_of_all(tape: Tape) -> None:
+    """Tables of single symbols, each of its own span, join to every symbol on every day, whatever their order."""
+    known = {"B": Instrument("B", date(2024, 1, 2), date(2024, 1, 3))}
+    whole = coverage_table(market(tape), known).drop_columns(["gap_s"])
+    single = [coverage_table({symbol: facts}, known) for symbol, facts in market(tape).items()]
+    assert [table.num_rows for table in single] == [1, 4]
+    for tables in (single, single[::-1]):
+        assert joined_coverage(tables, known).drop_columns(["gap_s"]).equals(whole)
+    assert joined_coverage([]).num_rows == 0
 
 
 def test_gap_seconds_overlap_once(tape: Tape) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.quality import RULES, DayFacts, Finding, Limits, day_facts, judge
+from scalper_ml.quality import RULES, TRADE_RULES, DayFacts, Finding, Limits, day_facts, judge, judge_quotes
 from scalper_ml.quality.facts import DAY_US
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.quality.judge import severities
@@ -31,8 +31,9 @@ def by_day(*tables: pa.Table) -> dict[str, DayFacts]:
 def findings(
     facts: Mapping[str, DayFacts], reasons: Mapping[str, int] | None = None, **given: Any
 ) -> dict[str, Finding]:
-    observations = given.pop("observations", NONE)
-    return {one.rule: one for one in judge(facts, reasons or {}, observations, **given)}
+    observations, quotes = given.pop("observations", NONE), given.pop("quotes", {})
+    found = [*judge(facts, reasons or {}, observations, **given), *judge_quotes(quotes, {})]
+    return {one.rule: one for one in found}
 
 
 def failed(found: Mapping[str, Finding]) -> set[str]:
@@ -273,7 +274,7 @@ def test_a_rule_says_what_it_is(name: str) -> None:
 def test_clean_ticks_pass_every_rule(tape: Tape, ids: range | None) -> None:
     """A quiet market with or without ids has no fault, and every rule says so."""
     found = findings(by_day(tape(ids=ids)), now_us=DAY + DAY_US)
-    assert list(found) == list(RULES)
+    assert list(found) == [*TRADE_RULES, "crossed_quotes", "stale_quotes"]
     assert failed(found) == set()
 
 
@@ -386,7 +387,7 @@ def test_severities_of_the_settings_win(tape: Tape) -> None:
     facts = without_rows(tape)["facts"]
     found = {one.rule: one for one in judge(facts, {}, NONE, {"id_gaps": "error", "clock": "ignore"})}
     assert found["id_gaps"].blocks
-    assert set(RULES) - set(found) == {"clock"}
+    assert set(TRADE_RULES) - set(found) == {"clock"}
     assert not findings(facts)["id_gaps"].blocks
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from scalper_ml.errors import InputError
 from scalper_ml.ingest import find_sources
+from scalper_ml.ingest.names import is_source
 from scalper_ml.remote import fetch, list_location
-from scalper_ml.remote.files import is_source
 from scalper_ml.remote.retry import RetryPolicy
 
 _PIECES = (

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tickproject import TickProject, tape
 
 from scalper_ml.errors import InputError
+from scalper_ml.ingest.batches import TradeFile
 from scalper_ml.remote import RetryPolicy, fetch, list_location
 from scalper_ml.remote.files import Version
 from scalper_ml.remote.objects import ObjectOrigin
@@ -181,3 +183,49 @@ def test_a_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(__import__("sys").modules, "fsspec.core", None)
     with pytest.raises(InputError, match=r"pip install 'scalper-ml\[remote\]'"):
         fetch("s3://bucket/x", tmp_path, symbol="BTCUSDT")
+
+
+def contents(place: TickProject) -> dict[Path, bytes]:
+    """Every file of a project."""
+    return {path: path.read_bytes() for path in place.folder.rglob("*") if path.is_file()}
+
+
+def test_the_command_ingests_a_bucket_and_reads_nothing_twice(
+    s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`scalper ingest s3://...` stores what a folder would; a second run transfers, opens and changes nothing."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    options = {"endpoint_url": s3_endpoint}
+    store = pytest.importorskip("fsspec").filesystem(
+        "s3", skip_instance_cache=True, use_listings_cache=False, **options
+    )
+    store.mkdir("ticks")
+    bucket = Bucket(store, "s3://ticks/2024", options)
+    local = TickProject.make(tmp_path / "local", monkeypatch)
+    for name, text in {NAME: tape(0), "BTCUSDT2024-01-02.csv": tape(1), "SOLUSDT-1.csv": tape(0)}.items():
+        bucket.publish(name, text.encode())
+        local.put(f"ticks/{name}", text)
+    assert local.scalper("ingest", "ticks").code == 0
+    place = TickProject.make(tmp_path / "remote", monkeypatch, source={"options": options})
+    before = place.tree()
+    dry = place.scalper("ingest", bucket.location, "--symbol", "BTCUSDT", "--dry-run")
+    assert (dry.code, dry.out.count(" new"), place.tree() == before) == (0, 2, True), dry.err
+    first = place.scalper("ingest", bucket.location)
+    assert first.code == 0, first.err
+    assert place.days() == local.days()
+    assert len(place.days()) == 2
+    before = contents(place)
+
+    def never(*arguments: object, **named: object) -> None:
+        raise AssertionError("nothing is to be read a second time")
+
+    monkeypatch.setattr(TradeFile, "batches", never)
+    monkeypatch.setattr(ObjectOrigin, "_chunks", never)
+    second = place.scalper("ingest", bucket.location)
+    assert (second.code, "nothing new" in second.out) == (0, True), second.err
+    assert place.days() == local.days()
+    assert contents(place) == before
+    assert not any(b"s3cr3t" in data for data in before.values())
+    store.rm("ticks", recursive=True)
