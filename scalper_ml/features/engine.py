@@ -72,8 +72,7 @@ def _fuse(kernels: Sequence[Any]) -> Any:
         "def run(H, i0, i1, t0, P, S, R, plan, answers, out):",
         "    for e in range(plan.shape[0]):",
         "        code = plan[e, 0]",
-        "        params, state = P[plan[e, 1]:], S[plan[e, 2]:plan[e, 3]]",
-        "        w, column = answers[plan[e, 4]:], out[plan[e, 5]:]",
+        "        params, w, state, column = P[e], answers[e], S[plan[e, 1]:plan[e, 2]], out[plan[e, 3]:]",
     ]
     for code in range(len(kernels)):
         lines.append(f"        {'elif' if code else 'if'} code == {code}:")
@@ -104,16 +103,16 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     H = F[a:b].reshape(SERIES, width)
     a, b = b, b + T[STATE]
     S = F[a:b]
-    a, b = b, b + T[PARAMETERS]
-    P = F[a:b]
+    a, b = b, b + T[PLAN] * T[PARAMETERS]
+    P = F[a:b].reshape(T[PLAN], T[PARAMETERS])
     a, b = b, b + 3 * T[COLUMNS]
     limits = F[a:b].reshape(3, T[COLUMNS])
     scratch = F[b:]
     a, b = 10, 10 + T[WANTED] * WANTED_COLUMNS
     wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
-    a, b = b, b + T[PLAN] * 6
-    plan = T[a:b].reshape(T[PLAN], 6)
-    answers = T[b : b + T[ANSWERS]]
+    a, b = b, b + T[PLAN] * 4
+    plan = T[a:b].reshape(T[PLAN], 4)
+    answers = T[b : b + T[PLAN] * T[ANSWERS]].reshape(T[PLAN], T[ANSWERS])
     at, rows = T[AT], T[ROWS]
     bad, late = inspect(X, ts_us, int(H[TS, at - 1]) if rows > 0 else -1)
     if bad >= 0 or late >= 0:
@@ -148,6 +147,11 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     return bad, late
 
 
+def _table(rows: Sequence[Sequence[float]], width: int) -> list[float]:
+    """Rows of different lengths, filled up with zeros and laid end to end."""
+    return [value for row in rows for value in (*row, *(0,) * (width - len(row)))]
+
+
 class FeatureStream:
     """The carried state of one feature set over one stream of bars.
 
@@ -172,32 +176,33 @@ class FeatureStream:
     def _plan(self, fs: FeatureSet) -> None:
         order = {kernel: code for code, kernel in enumerate(_KERNELS)}
         answer_of: dict[Rolling, int] = {}
-        constants: list[float] = []
+        constants: list[list[float]] = []
         wanted: list[int] = []
         plan: list[int] = []
-        answers: list[int] = []
+        answers: list[list[int]] = []
         memory, floats, blocks, column = SERIES_MEMORY, SERIES_STATE, SCRATCH, 0
         for kind, params in fs.entries:
-            first = len(answers)
             for one in kind.rolling(*params):
                 if one not in answer_of:
                     answer_of[one] = blocks
                     wanted += one.row(floats, blocks)
                     floats, blocks, memory = floats + one.state, blocks + one.rows, max(memory, one.memory)
-                answers.append(answer_of[one])
+            answers.append([answer_of[one] for one in kind.rolling(*params)])
+            constants.append([*map(float, params), *kind.constants])
             size = kind.state(*params)
-            plan += (order[kind.kernel], len(constants), floats, floats + size, first, column)
-            constants += [*map(float, params), *kind.constants]
+            plan += (order[kind.kernel], floats, floats + size, column)
             floats += size
             column += len(kind.columns(params))
             memory = max(memory, kind.memory(*params))
-        counts = [len(answer_of), len(fs.entries), len(answers), len(constants), floats, blocks, column]
+        longest = [max((len(one) for one in rows), default=0) for rows in (answers, constants)]
+        counts = [len(answer_of), len(fs.entries), *longest, floats, blocks, column]
         limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
         history, width = 2 + SERIES * (memory + BLOCK), memory + BLOCK
-        self._T = np.array([memory, 0, memory, *counts, *wanted, *plan, *answers], dtype=np.int64)
+        self._T = np.array([memory, 0, memory, *counts, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
         self._F = np.concatenate(
             [
-                [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats), constants,
+                [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats),
+                _table(constants, longest[1]),
                 np.ravel(limits), np.full((blocks + column) * (BLOCK + LINE), np.nan),
             ]
         ).astype(np.float64)  # fmt: skip

@@ -38,6 +38,10 @@ __all__ = [
 def slide_sum(x, i0, i1, t0, n, S, into):
     """Sum of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
+    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
+        S[0] += x[i]
+        into[0] = S[0] + S[k + 1]
+        return
     while i < i1:
         if k == 0:
             past = x[i - n : i]
@@ -62,6 +66,10 @@ def slide_sum(x, i0, i1, t0, n, S, into):
 def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
     """Sum of ``x[j] * y[j - lag]`` over the window. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
+    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
+        S[0] += x[i] * y[i - lag]
+        into[0] = S[0] + S[k + 1]
+        return
     while i < i1:
         if k == 0:
             past_x, past_y = x[i - n : i], y[i - n - lag : i - lag]
@@ -234,6 +242,10 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
 def highest(x, i0, i1, t0, n, S, into):
     """Largest of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
+    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
+        S[0] = max(S[0], x[i])
+        into[0] = max(S[0], S[k + 1])
+        return
     while i < i1:
         if k == 0:
             past = x[i - n : i]
@@ -257,6 +269,10 @@ def highest(x, i0, i1, t0, n, S, into):
 def lowest(x, i0, i1, t0, n, S, into):
     """Smallest of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
+    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
+        S[0] = min(S[0], x[i])
+        into[0] = min(S[0], S[k + 1])
+        return
     while i < i1:
         if k == 0:
             past = x[i - n : i]
