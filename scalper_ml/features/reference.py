@@ -23,10 +23,10 @@ the definition says. The two start alike, so that every row agrees, but for thes
 
 | column | TA-Lib starts | ours starts |
 |---|---|---|
-| `macd_*` | the fast EMA at row `slow - 1`, with the mean of its last closes | each EMA with its own first closes |
-| `adx_*`, `di_diff_*` | the movements with the plain sum of `n - 1` values | with the mean of the first `n` values |
-| `ppo_*` | simple means, unless told to take exponential ones (`matype=1`) | exponential ones |
-| `ewma_vol_*` | (not in TA-Lib) | weights that sum to one, as pandas `ewm(adjust=True)` |
+| macd_* | the fast EMA at row `slow - 1`, with the mean of its last closes | each EMA with its own first closes |
+| adx_*, di_diff_* | the movements with the plain sum of `n - 1` values | with the mean of the first `n` values |
+| ppo_* | simple means, unless told to take exponential ones (`matype=1`) | exponential ones |
+| ewma_vol_* | (not in TA-Lib) | weights that sum to one, as pandas `ewm(adjust=True)` |
 
 A difference of starts is forgotten before the column's warm-up ends.
 """

@@ -103,6 +103,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     files = {
         "data.parquet": parquet_bytes(table),
         "scaler.json": canonical_json(dataset.scaler.to_dict()),
+        "feature_set.json": warehouse.read_bytes(features, "feature_set.json"),
         "dataset.json": canonical_json({**summary, "symbol": str(keys["symbol"]), "lineage": inputs}, indent=1),
     }
     return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks)
