@@ -246,7 +246,9 @@ class Splits(_Section):
     calibrate_size: Share
     select_size: Share
     folds: Annotated[int, Field(ge=2, le=20)]  # walk-forward folds inside train
-    scaler: Literal["zscore", "minmax", "robust", "none"]
+    scaler: Literal["zscore", "minmax", "robust", "ewma", "none"]
+    winsor: Annotated[float, Field(ge=0, le=0.25)] = 0.0  # share of train beyond each limit; 0: no limits
+    ewma_halflife: Annotated[float, Field(ge=1)] = 1440  # bars; of the scaler ewma
     max_class_share: Share  # a class above this share of train fails the class-balance check
     seed: int
 

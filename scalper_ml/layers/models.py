@@ -6,7 +6,7 @@ from typing import Any
 
 from scalper_ml.errors import SettingsError
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.datasets import dataset_matrix, read_scaler
+from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.models.base import ModelParams
 from scalper_ml.models.bundle import Model, load_bundle
 from scalper_ml.models.registry import model_kind, model_kinds
@@ -32,7 +32,14 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     warehouse, settings = project.warehouse, project.settings
     return {
         "code": code_digest(
-            "models", "validation", "datasets/splits", "datasets/scaling", "schema", "layers/datasets", "layers/models"
+            "models",
+            "validation",
+            "datasets/splits",
+            "datasets/scaling",
+            "datasets/causal",
+            "schema",
+            "layers/datasets",
+            "layers/models",
         ),
         "dataset": warehouse.require("datasets", keys).content,
         "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
@@ -50,7 +57,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     dataset = warehouse.require("datasets", keys)
     features = warehouse.require("features", {"symbol": keys["symbol"]})
     table = warehouse.read_table(dataset)
-    X, names = dataset_matrix(project, keys, us(table["ts_us"]))
+    normaliser = read_normaliser(project, dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
     lineage = {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),
@@ -72,6 +80,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         device=pick_device(settings.device),
         lineage=lineage,
         options=TrainOptions(n_folds=settings.splits.folds),
+        normaliser=normaliser,
     )
     store = BundleStore(warehouse.folder(layer, keys))
     folder = store.put(trained.bundle_id, trained.files)

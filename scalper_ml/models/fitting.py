@@ -131,7 +131,7 @@ def out_of_fold(
     rows, fold, P, skipped = [], [], [], []
     for number, (seen, unseen) in enumerate(walk_forward(data.t0[train], data.t1[train], n_folds=n_folds)):
         own = dataclasses.replace(context, seed=context.seed + 1 + number)
-        scaling = Scaler(scaler.kind).fit(data.X, scaler.names, rows=train[seen])
+        scaling = scaler.unfitted().fit(data.X, scaler.names, rows=train[seen])
         try:
             model = fit_rows(kind, data, train[seen], scaling, params, own, stop_share)
         except InsufficientDataError as error:

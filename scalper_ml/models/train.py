@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import ContractError
 from scalper_ml.models.base import Device, FitContext, Floats, ModelKind, ModelParams
@@ -131,6 +132,7 @@ def train_model(
     device: Device = "cpu",
     lineage: Mapping[str, Any],
     options: TrainOptions | None = None,
+    normaliser: EwmaNormaliser | None = None,
 ) -> TrainedModel:
     """Train, calibrate, measure and seal one model.
 
@@ -139,7 +141,7 @@ def train_model(
     kind : str
         A name of `model_kinds`.
     X : (n, f)
-        Unscaled features of the dataset's rows.
+        Unscaled features of the dataset's rows; with a `normaliser`, as it gives them.
     table : pyarrow.Table
         DATASET, n rows in time order.
     scaler : Scaler
@@ -155,6 +157,8 @@ def train_model(
     lineage : mapping
         JSON values; must hold ``symbol``, ``horizon`` and ``label_version``. Everything else, e.g. data
         hashes, is kept in the manifest as it is.
+    normaliser : EwmaNormaliser, optional
+        Of a dataset scaled by ``ewma``, after its last bar; sealed with the model, so that `LiveModel` goes on there.
 
     Raises
     ------
@@ -209,8 +213,10 @@ def train_model(
         "golden": {"rows": int(golden.size), "tolerance": GOLDEN_TOLERANCE},
         "warnings": [*oof.skipped, *calibration_warnings(calibration)],
     }
+    causal = {} if normaliser is None else {"normaliser.json": canonical_json(normaliser.to_dict())}
     bundle_id, files = seal(
         weights
+        | causal
         | {
             "scaler.json": canonical_json(scaler.to_dict()),
             "calibrator.json": canonical_json(calibrator.to_dict()),
