@@ -239,7 +239,20 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
             plots.confusion(select["confusion"], title="predicted class against label"),
             "predicted class against label on select",
         ),
+        **_selection(summary.get("selection")),
         "warnings": "; ".join(summary["warnings"]) or "none",
+    }
+
+
+def _selection(selection: Mapping[str, Any] | None) -> Metadata:
+    """The chosen set and the scores behind it, where features were chosen."""
+    if selection is None:
+        return {}
+    return {
+        "feature_set_id": selection["id"],
+        "selected_features": len(selection["names"]),
+        **plain({"selection_stability": selection["stability"]}),
+        "selection": _table([dict(score) for score in selection["scores"][:SHOWN]]),
     }
 
 

@@ -262,6 +262,24 @@ class Splits(_Section):
         return self
 
 
+class Selection(_Section):
+    """Choosing features before each fit, in each fold anew."""
+
+    enabled: bool = False
+    keep: Annotated[int, Field(ge=1)] = 60
+    least: Annotated[int, Field(ge=1)] = 5
+    max_correlation: Annotated[float, Field(gt=0, le=1)] = 0.9
+    folds: Annotated[int, Field(ge=1, le=20)] = 3
+    repeats: Annotated[int, Field(ge=1, le=100)] = 2
+    rows: Annotated[int, Field(ge=50)] = 2000
+
+    @model_validator(mode="after")
+    def _least_fits(self) -> Self:
+        if self.least > self.keep:
+            raise ValueError(f"least is {self.least}, more than keep, {self.keep}")
+        return self
+
+
 class Backtest(_Section):
     """Costs as the trader pays them, a side (METHOD 6.2)."""
 
@@ -316,6 +334,7 @@ class Settings(_Section):
     features: Features
     labels: Labels
     splits: Splits
+    selection: Selection = Selection()
     training: dict[str, dict[str, Any]] = {}  # parameters by model kind, validated by the kind
     backtest: Backtest
     gate: Gate

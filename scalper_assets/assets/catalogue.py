@@ -150,7 +150,7 @@ CATALOGUE: dict[str, Entry] = {
             "calibrated": "Expected calibration error on select minus its noise floor is at most 0.03 (a warning).",
             "loads": "The sealed bundle loads, verifies every hash and reproduces its golden batch.",
         },
-        ("models", "validation", "schema", "layers/models"),
+        ("models", "selection", "validation", "schema", "layers/models"),
     ),
     "candidates": Entry(
         "learning",

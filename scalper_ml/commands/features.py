@@ -171,6 +171,43 @@ def diff(
         raise typer.Exit(1)
 
 
+@features.command("select")
+def select(
+    symbol: Annotated[str, typer.Option(help="A configured symbol.")],
+    horizon: Annotated[int, typer.Option(help="A configured horizon, in bars.")],
+    limit: Annotated[int, typer.Option(min=0, help="Most features to list, the best first; 0: all of them.")] = 30,
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose features on the train role of a dataset: clusters, gain, SHAP values, permutations on purged folds.
+
+    This is what `selection.enabled` does before a final fit; training chooses anew in each fold.
+    """
+    from scalper_ml.layers.base import keys_of
+    from scalper_ml.layers.models import select_of, selection_params
+
+    project = _opened(profile, overrides)
+    keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
+    found = select_of(project, keys, selection_params(project))
+    if as_json:
+        print(json.dumps(found.to_dict(), indent=1))
+        return
+    shown = found.scores[: limit or None]
+    cells = [
+        (s.name, s.cluster, f"{s.gain:.4f}", f"{s.shap:.5f}", f"{s.permutation:+.6f}", f"{s.helped}/{found.folds}",
+         f"{s.rank:.1f}", "yes" if s.chosen else "no", s.reason)
+        for s in shown
+    ]  # fmt: skip
+    columns = {"feature": "left", "cluster": "right", "gain": "right", "SHAP": "right", "permuted": "right"}
+    columns |= {"helped": "right", "rank": "right", "chosen": "left", "why": "left"}
+    title = (
+        f"{len(found.chosen.names)} of {len(found.scores)} features in {found.clusters} clusters chosen on "
+        f"{found.rows:,} rows: set {found.chosen.id} of {found.chosen.parent}"
+    )
+    console().print(table_of(title, columns, cells))
+
+
 @features.command("reference")
 def reference() -> None:
     """The reference of every feature as Markdown: family, definition, inputs, warm-up, unit, range and source."""

@@ -147,6 +147,13 @@ class EwmaNormaliser:
             raise ContractError("ewma normaliser: a number is not finite or negative; expected what to_dict wrote")
         return found
 
+    def take(self, columns: NDArray[np.int64]) -> "EwmaNormaliser":
+        """One for some of the columns, in the given order, in the same state."""
+        found = EwmaNormaliser([self.names[j] for j in columns.tolist()], self.halflife)
+        found._seen, found._weight = self._seen, self._weight
+        found._mean, found._squares = self._mean[columns], self._squares[columns]
+        return found
+
     def copy(self) -> "EwmaNormaliser":
         """Another one in the same state, which goes its own way."""
         return EwmaNormaliser.from_dict(self.to_dict())

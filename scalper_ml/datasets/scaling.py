@@ -75,6 +75,13 @@ class Scaler:
         """The same choice of kind and winsor share, to be fitted on other rows, e.g. those of a fold."""
         return Scaler(self.kind, winsor=self.winsor)
 
+    def take(self, columns: NDArray[np.int64]) -> "Scaler":
+        """The fitted scaler of some of the columns, in the given order."""
+        center, scale = self._fitted()
+        low, high = _limits(self.low, -np.inf, scale.size), _limits(self.high, np.inf, scale.size)
+        names = tuple(self.names[j] for j in columns.tolist())
+        return Scaler(self.kind, names, center[columns], scale[columns], self.winsor, low[columns], high[columns])
+
     def fit(self, X: F64, names: Sequence[str] | None = None, *, rows: NDArray[np.int64] | None = None) -> "Scaler":
         """A scaler of the same kind and winsor share, fitted on `rows` of `X` (all by default).
 

@@ -87,10 +87,40 @@ def test_the_feature_set_lies_beside_the_labels(place: TickProject) -> None:
     )
 
 
+def test_selection_is_switched_on_in_the_settings(place: TickProject) -> None:
+    """Off by default; on, the bundle of the partition has the chosen set and its id, and the summary says why."""
+    project = place.open(*QUICK)
+    DATASETS_LAYER.build(project, ROW)
+    (layer,) = (one for one in MODEL_LAYERS if one.name == "models/xgb_classifier")
+    plain = layer.build(project, ROW)
+    assert plain.summary["selection"] is None
+    assert plain.summary["feature_set"]["id"] == project.warehouse.require("features", KEYS).summary["feature_set_id"]
+    options = ("selection.enabled=true", "selection.keep=7", "selection.folds=2", "selection.rows=300")
+    project = place.open(*QUICK, *options)
+    assert not layer.fresh(project, ROW)
+    manifest = layer.build(project, ROW)
+    said = manifest.summary["selection"]
+    model = bundle_of(project, "xgb_classifier", ROW)
+    assert list(model.names) == said["names"]
+    assert 1 <= len(model.names) <= 7
+    assert manifest.summary["feature_set"] == model.manifest["feature_set"]
+    assert manifest.summary["feature_set"]["parent"] == plain.summary["feature_set"]["id"]
+    done = place.scalper("features", "select", "--symbol", "BTCUSDT", "--horizon", "1", "--json",
+                         *(part for option in options for part in ("--set", option)))  # fmt: skip
+    assert done.code == 0, done.err
+    shown = json.loads(done.out)
+    assert shown["id"] == said["id"]  # the command shows what training does
+    assert shown["scores"] == said["scores"]
+    text = place.scalper("features", "select", "--symbol", "BTCUSDT", "--horizon", "1", "--limit", "3",
+                         *(part for option in options for part in ("--set", option))).out  # fmt: skip
+    assert said["id"] in text
+    assert "clusters chosen on" in text
+
+
 def test_settings_out_of_range_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A winsor share above a quarter, a half-life below one bar and an unknown scaler are refused by name."""
     place = make_feature_project(tmp_path / "project", monkeypatch, minutes=10)
-    for option in ("splits.winsor=0.4", "splits.ewma_halflife=0", "splits.scaler=log"):
+    for option in ("splits.winsor=0.4", "splits.ewma_halflife=0", "splits.scaler=log", "selection.keep=0"):
         done = place.scalper("ticks", "status", "--set", option)
         assert done.code == 2
         assert option.partition("=")[0] in done.err
