@@ -124,8 +124,10 @@ CATALOGUE: dict[str, Entry] = {
             "schema": "The columns are those of the feature set, in its order.",
             "no_nan_after_warmup": "No NaN or infinity in any row after warm-up.",
             "no_future": "Cutting, scaling, reversing or erasing the future leaves every earlier value bit-identical.",
+            "online_parity": "A sample of the partition's own ticks (bars, where klines gave them) through the live "
+            "builder gives the stored vectors: no bit differs.",
         },
-        ("features", "kernel", "schema", "layers/features"),
+        ("features", "kernel", "schema", "layers/features", "layers/feature_parity"),
     ),
     "datasets": Entry(
         "learning",
