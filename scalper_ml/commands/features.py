@@ -116,7 +116,7 @@ def audit(
 
 
 def _print_audit(found: Any) -> None:
-    report, late = found.features, found.warmup
+    report, late, cuts = found.features, found.warmup, len(found.features.cuts)
     cells = [
         ("features: future removed, x1000, reversed, NaN", report.values_compared, len(report.violations)),
         ("features: started late, after the warm-up", late and late.values_compared, late and len(late.violations)),
@@ -124,9 +124,7 @@ def _print_audit(found: Any) -> None:
         *((f"labels of horizon {h}: future removed, x1000, reversed, thinned", one.compared, len(one.violations))
           for h, one in found.labels.items()),
     ]  # fmt: skip
-    title = (
-        f"{found.symbol}: {found.columns} columns of {found.feature_set}, {found.rows:,} bars, {found.features.cuts}"
-    )
+    title = f"{found.symbol}: {found.columns} columns of {found.feature_set}, {found.rows:,} bars, {cuts} cuts"
     out = console()
     out.print(table_of(title, {"audit": "left", "compared": "right", "changed": "right"}, cells))
     if late is None:
