@@ -60,7 +60,8 @@ def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
     described = {}
     if manifest.layer == "features":
         fs = FeatureSet.from_json(project.warehouse.read_bytes(manifest, "feature_set.json").decode())
-        described = {spec.name: spec.definition for spec in fs.specs}
+        described = {s.name: f"{s.family}, {s.unit}: {s.definition} (from row {s.warmup} on)" for s in fs.specs}
+        described |= {"ts_us": "close of the bar, UTC", "warm": "every column is known and the bar has enough ticks"}
     return TableSchema(
         columns=[TableColumn(field.name, str(field.type), description=described.get(field.name)) for field in schema]
     )
@@ -185,8 +186,18 @@ def _coverage_of_all(project: Project) -> Metadata:
 
 
 def _features(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
     shown = ("features", "feature_set_id", "warm_rows", "warmup", "state_bytes", "first", "last")
-    return plain({k: manifest.summary[k] for k in shown}) | {"groups": ", ".join(manifest.summary["groups"])}
+    rows = project.warehouse.read_table(manifest, "reference.parquet").to_pylist()
+    late = sorted(rows, key=lambda row: (-row["nan_rows"], row["feature"]))[:SHOWN]
+    names = ("feature", "nan_rows", "first_valid", "mean", "sd", "min", "max")
+    return plain({k: summary[k] for k in shown}) | {
+        "groups": ", ".join(summary["groups"]),
+        "nan_map": _plot(plots.shares_over_time(summary["nan_map"], title="share of NaN"), "share of NaN by family"),
+        "nan_values": sum(row["nan_rows"] for row in rows),
+        "longest_nan": _table([_ordered(row, *names) for row in late]),
+        "reference_histograms": f"reference.parquet: edges and counts of {len(rows)} features over the warm rows",
+    }
 
 
 def _datasets(project: Project, manifest: Manifest) -> Metadata:
@@ -254,7 +265,20 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
             plots.confusion(select["confusion"], title="predicted class against label"),
             "predicted class against label on select",
         ),
+        **_selection(summary.get("selection")),
         "warnings": "; ".join(summary["warnings"]) or "none",
+    }
+
+
+def _selection(selection: Mapping[str, Any] | None) -> Metadata:
+    """The chosen set and the scores behind it, where features were chosen."""
+    if selection is None:
+        return {}
+    return {
+        "feature_set_id": selection["id"],
+        "selected_features": len(selection["names"]),
+        **plain({"selection_stability": selection["stability"]}),
+        "selection": _table([dict(score) for score in selection["scores"][:SHOWN]]),
     }
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
 from scalper_ml.commands.ticks import ticks
 from scalper_ml.errors import ScalperError
@@ -81,16 +82,9 @@ def show_profile(
         console.print(table)
 
 
-@app.command("features")
-def show_features() -> None:
-    """Print the reference of every feature as Markdown: definition, inputs, warm-up, unit, range and source."""
-    from scalper_ml.features.reference import reference_page
-
-    print(reference_page(), end="")
-
-
 app.command("ingest")(ingest)
 app.add_typer(ticks, name="ticks")
+app.add_typer(features, name="features")
 
 
 def main() -> None:

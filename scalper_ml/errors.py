@@ -11,6 +11,7 @@
     ├── FeatureSetError          features that are not the ones a model or dataset was made with
     ├── BundleError              a model bundle that is incomplete, altered or of an unknown format
     ├── AuditError               a value that changed when the future changed
+    ├── StoreError               an online store that does not answer, or holds nothing to decide on
     ├── ChecksFailedError        an upstream partition whose blocking checks failed
     └── WarehouseError           a partition that is missing, or that was not written completely
 
@@ -28,6 +29,7 @@ __all__ = [
     "ScalperError",
     "SettingsError",
     "SourceError",
+    "StoreError",
     "WarehouseError",
 ]
 
@@ -66,6 +68,10 @@ class BundleError(ScalperError):
 
 class AuditError(ScalperError):
     """A value changed when only the future was changed."""
+
+
+class StoreError(ScalperError):
+    """An online store does not answer, or holds nothing that a decision may be taken on."""
 
 
 class ChecksFailedError(ScalperError):

@@ -246,7 +246,9 @@ class Splits(_Section):
     calibrate_size: Share
     select_size: Share
     folds: Annotated[int, Field(ge=2, le=20)]  # walk-forward folds inside train
-    scaler: Literal["zscore", "minmax", "robust", "none"]
+    scaler: Literal["zscore", "minmax", "robust", "ewma", "none"]
+    winsor: Annotated[float, Field(ge=0, le=0.25)] = 0.0  # share of train beyond each limit; 0: no limits
+    ewma_halflife: Annotated[float, Field(ge=1)] = 1440  # bars; of the scaler ewma
     max_class_share: Share  # a class above this share of train fails the class-balance check
     seed: int
 
@@ -257,6 +259,24 @@ class Splits(_Section):
             raise ValueError(
                 f"test_size + calibrate_size + select_size is {taken:.2f}; at most 0.80, train needs the rest"
             )
+        return self
+
+
+class Selection(_Section):
+    """Choosing features before each fit, in each fold anew."""
+
+    enabled: bool = False
+    keep: Annotated[int, Field(ge=1)] = 60
+    least: Annotated[int, Field(ge=1)] = 5
+    max_correlation: Annotated[float, Field(gt=0, le=1)] = 0.9
+    folds: Annotated[int, Field(ge=1, le=20)] = 3
+    repeats: Annotated[int, Field(ge=1, le=100)] = 2
+    rows: Annotated[int, Field(ge=50)] = 2000
+
+    @model_validator(mode="after")
+    def _least_fits(self) -> Self:
+        if self.least > self.keep:
+            raise ValueError(f"least is {self.least}, more than keep, {self.keep}")
         return self
 
 
@@ -314,6 +334,7 @@ class Settings(_Section):
     features: Features
     labels: Labels
     splits: Splits
+    selection: Selection = Selection()
     training: dict[str, dict[str, Any]] = {}  # parameters by model kind, validated by the kind
     backtest: Backtest
     gate: Gate

@@ -125,8 +125,10 @@ CATALOGUE: dict[str, Entry] = {
             "schema": "The columns are those of the feature set, in its order.",
             "no_nan_after_warmup": "No NaN or infinity in any row after warm-up.",
             "no_future": "Cutting, scaling, reversing or erasing the future leaves every earlier value bit-identical.",
+            "online_parity": "A sample of the partition's own ticks (bars, where klines gave them) through the live "
+            "builder gives the stored vectors: no bit differs.",
         },
-        ("features", "kernel", "schema", "layers/features"),
+        ("features", "kernel", "schema", "layers/features", "layers/feature_parity"),
     ),
     "datasets": Entry(
         "learning",
@@ -151,7 +153,7 @@ CATALOGUE: dict[str, Entry] = {
             "calibrated": "Expected calibration error on select minus its noise floor is at most 0.03 (a warning).",
             "loads": "The sealed bundle loads, verifies every hash and reproduces its golden batch.",
         },
-        ("models", "validation", "schema", "layers/models"),
+        ("models", "selection", "validation", "schema", "layers/models"),
     ),
     "candidates": Entry(
         "learning",

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
+from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import SCALERS, Scaler, ScalerKind
 from scalper_ml.datasets.splits import assign_roles, role_counts
 from scalper_ml.datasets.summary import summarise
@@ -44,7 +45,11 @@ class DatasetParams:
         Fewest label rows, over all roles.
     calibrate_size, select_size, test_size : float
         Shares of the label rows for the later roles; `test_size` is the score role's.
-    scaler : {"zscore", "minmax", "robust", "none"}
+    scaler : {"zscore", "minmax", "robust", "ewma", "none"}
+    winsor : float
+        Share of the train rows beyond each winsor limit; 0: no limits.
+    ewma_halflife : float
+        Bars; of the scaler ``ewma``, whose first so many warm bars are not labelled.
     seed : int
         Recorded for the training that follows; nothing here is random.
     max_class_share : float
@@ -64,6 +69,8 @@ class DatasetParams:
     select_size: float = 0.15
     test_size: float = 0.2
     scaler: ScalerKind = "none"
+    winsor: float = 0.0
+    ewma_halflife: float = 1440.0
     seed: int = 0
     max_class_share: float = 0.9
     cost_schedule: tuple[tuple[str, float], ...] = ()
@@ -90,13 +97,15 @@ class Dataset:
     """Label rows in time order and what belongs to them.
 
     ``table`` is a DATASET table of m rows; ``rows`` (m,) their positions in the bars and features; ``scaler`` is
-    fitted on the train rows; ``summary`` holds plain values: see `build_dataset`.
+    fitted on the train rows; ``normaliser``, of the scaler ``ewma`` alone, stands after the last warm bar;
+    ``summary`` holds plain values: see `build_dataset`.
     """
 
     table: pa.Table
     rows: NDArray[np.int64]
     scaler: Scaler
     summary: dict[str, Any]
+    normaliser: EwmaNormaliser | None = None
 
 
 def build_dataset(
@@ -149,6 +158,11 @@ def build_dataset(
     """
     columns = _check_features(bars, values, warm, names)
     sigma = np.where(warm, values[:, columns[SIGMA_COLUMN]], np.nan)
+    normaliser = None
+    if params.scaler == "ewma":
+        normaliser = EwmaNormaliser(names, params.ewma_halflife)
+        values, settled = normaliser.run(values, warm)
+        sigma = np.where(settled, sigma, np.nan)
     labels = horizon_labels(
         bars.column("open").to_numpy(),
         us(bars.column("open_ts_us")),
@@ -176,7 +190,7 @@ def build_dataset(
     _refuse_one_class(labels.y[train])
     own = _uniqueness_by_role(labels, roles, us(bars.column("ts_us")))
     table = _table(labels, own / own[train].mean(), roles)
-    scaler = Scaler(params.scaler).fit(values, names, rows=labels.row[train])
+    scaler = Scaler(params.scaler, winsor=params.winsor).fit(values, names, rows=labels.row[train])
     summary: dict[str, Any] = {
         "label_version": label_version(params.labels),
         "feature_set_id": fs_id,
@@ -193,7 +207,7 @@ def build_dataset(
         "constant_features": list(scaler.constant),
         "shapes": {"features": list(values.shape), "dataset": [table.num_rows, table.num_columns]},
     }
-    return Dataset(table, labels.row, scaler, summary)
+    return Dataset(table, labels.row, scaler, summary, normaliser)
 
 
 def _check_features(bars: pa.Table, values: F64, warm: NDArray[np.bool_], names: Sequence[str]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Column scaling fitted on train rows only, exact to the last bit through JSON."""
+"""Column scaling and winsor limits fitted on train rows only, exact to the last bit through JSON."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,24 +12,32 @@ from scalper_ml.errors import ContractError, FeatureSetError, SettingsError
 __all__ = ["SCALERS", "Scaler", "ScalerKind"]
 
 F64 = NDArray[np.float64]
-ScalerKind = Literal["zscore", "minmax", "robust", "none"]
+ScalerKind = Literal["zscore", "minmax", "robust", "ewma", "none"]
 SCALERS: Final[tuple[str, ...]] = get_args(ScalerKind)
 _ROUNDING: Final = 8 * np.finfo(np.float64).eps
+_IDENTITIES: Final = ("none", "ewma")
+_NUMBERS: Final = ("center", "scale", "low", "high")
+_KEYS: Final = {"kind", "names", "winsor", *_NUMBERS}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaler:
-    """``(x - center) / scale`` by column; a value, so `fit` returns a new one.
+    """``(clip(x, low, high) - center) / scale`` by column; a value, so `fit` returns a new one.
 
     Parameters
     ----------
-    kind : {"zscore", "minmax", "robust", "none"}
+    kind : {"zscore", "minmax", "robust", "ewma", "none"}
         Centre and scale: mean and population st. dev.; minimum and range; median and interquartile range (st. dev.
-        where that is 0); nothing.
+        where that is 0); nothing for rows that `EwmaNormaliser` has normalised; nothing.
     names : sequence of str
         Column names, in order; set by `fit`.
     center, scale : ndarray, shape (f,), optional
         Set by `fit`. A scale of 0 marks a column that was constant on the fitted rows; it is always mapped to 0.
+    winsor : float
+        Share of the fitted rows beyond each limit, in [0, 0.25]: values are clipped to the quantiles ``winsor`` and
+        ``1 - winsor`` of the fitted rows, before anything else is fitted. 0: no limits.
+    low, high : ndarray, shape (f,), optional
+        The limits, set by `fit`.
 
     Examples
     --------
@@ -42,12 +50,17 @@ class Scaler:
     names: tuple[str, ...] = ()
     center: F64 | None = None
     scale: F64 | None = None
+    winsor: float = 0.0
+    low: F64 | None = None
+    high: F64 | None = None
     _divisor: F64 = field(init=False, repr=False)
     _flat: NDArray[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in SCALERS:
             raise SettingsError(f"scaler: unknown kind {self.kind!r}; expected one of {', '.join(SCALERS)}")
+        if not 0 <= self.winsor <= 0.25:
+            raise SettingsError(f"scaler: winsor is {self.winsor!r}; expected a share from 0 to 0.25 a side")
         scale = np.empty(0) if self.scale is None else self.scale
         object.__setattr__(self, "_divisor", np.where(scale == 0, 1.0, scale))
         object.__setattr__(self, "_flat", np.flatnonzero(scale == 0))
@@ -58,8 +71,19 @@ class Scaler:
         _, scale = self._fitted()
         return tuple(name for name, value in zip(self.names, scale, strict=True) if value == 0)
 
+    def unfitted(self) -> "Scaler":
+        """The same choice of kind and winsor share, to be fitted on other rows, e.g. those of a fold."""
+        return Scaler(self.kind, winsor=self.winsor)
+
+    def take(self, columns: NDArray[np.int64]) -> "Scaler":
+        """The fitted scaler of some of the columns, in the given order."""
+        center, scale = self._fitted()
+        low, high = _limits(self.low, -np.inf, scale.size), _limits(self.high, np.inf, scale.size)
+        names = tuple(self.names[j] for j in columns.tolist())
+        return Scaler(self.kind, names, center[columns], scale[columns], self.winsor, low[columns], high[columns])
+
     def fit(self, X: F64, names: Sequence[str] | None = None, *, rows: NDArray[np.int64] | None = None) -> "Scaler":
-        """A scaler of the same kind, fitted on `rows` of `X` (all by default).
+        """A scaler of the same kind and winsor share, fitted on `rows` of `X` (all by default).
 
         Parameters
         ----------
@@ -79,14 +103,18 @@ class Scaler:
         if len(labels) != values.shape[1]:
             raise ContractError(f"scaler: {len(labels)} names for {values.shape[1]} columns; expected one a column")
         center, scale = np.zeros(len(labels)), np.ones(len(labels))
+        low, high = np.full(len(labels), -np.inf), np.full(len(labels), np.inf)
         for j, name in enumerate(labels):
             # one contiguous column at a time: same bits for every memory layout, no copy of the whole matrix
             column = np.ascontiguousarray(values[:, j] if rows is None else values[rows, j])
             _refuse_unknown(column[:, None], (name,))
-            if self.kind != "none":
+            if self.winsor > 0:
+                low[j], high[j] = np.quantile(column, (self.winsor, 1 - self.winsor))
+                column = np.clip(column, low[j], high[j])
+            if self.kind not in _IDENTITIES:
                 with np.errstate(over="ignore"):  # a spread too wide to hold is refused by name
                     center[j], scale[j] = _center_and_scale(self.kind, column, name)
-        return Scaler(self.kind, labels, center, scale)
+        return Scaler(self.kind, labels, center, scale, self.winsor, low, high)
 
     def transform(self, X: F64) -> F64:
         """Scaled copy of `X`, shape (n, f), float64; a row gives the same bits alone or in a batch.
@@ -103,9 +131,10 @@ class Scaler:
         if values.shape[1] != center.size:
             raise FeatureSetError(f"scaler: {values.shape[1]} columns; expected {center.size}: {list(self.names)}")
         _refuse_unknown(values, self.names)
-        if self.kind == "none":
-            return values.copy()
-        out = values - center
+        clipped = values if self.winsor == 0 else np.clip(values, self.low, self.high)
+        if self.kind in _IDENTITIES:
+            return clipped.copy()
+        out = clipped - center
         out /= self._divisor
         out[:, self._flat] = 0.0
         return out
@@ -118,6 +147,9 @@ class Scaler:
             "names": list(self.names),
             "center": [float(value).hex() for value in center],
             "scale": [float(value).hex() for value in scale],
+            "winsor": float(self.winsor),
+            "low": [float(value).hex() for value in _limits(self.low, -np.inf, scale.size)],
+            "high": [float(value).hex() for value in _limits(self.high, np.inf, scale.size)],
         }
 
     @classmethod
@@ -129,17 +161,21 @@ class Scaler:
         ContractError
             A key is missing or unknown, the lists differ in length, or a number is not one that `to_dict` writes.
         """
-        if set(data) != {"kind", "names", "center", "scale"}:
-            raise ContractError(f"scaler: keys {sorted(data)} found; expected center, kind, names, scale")
-        if not len(data["names"]) == len(data["center"]) == len(data["scale"]):
-            raise ContractError("scaler: names, center and scale differ in length; expected one of each a column")
+        if set(data) != _KEYS:
+            raise ContractError(f"scaler: keys {sorted(data)} found; expected {', '.join(sorted(_KEYS))}")
+        if len({len(data[key]) for key in ("names", *_NUMBERS)}) != 1:
+            raise ContractError(
+                f"scaler: names and {', '.join(_NUMBERS)} differ in length; expected one of each a column"
+            )
         try:
-            center, scale = (np.array([float.fromhex(text) for text in data[key]]) for key in ("center", "scale"))
+            center, scale, low, high = (np.array([float.fromhex(text) for text in data[key]]) for key in _NUMBERS)
         except (TypeError, ValueError) as error:
             raise ContractError(f"scaler: a number is not in hexadecimal notation - {error}") from error
-        if not (np.isfinite(center).all() and np.isfinite(scale).all() and (scale >= 0).all()):
-            raise ContractError("scaler: a centre is not finite or a scale is negative; expected what to_dict wrote")
-        return cls(data["kind"], tuple(data["names"]), center, scale)
+        if not (np.isfinite(center).all() and np.isfinite(scale).all() and (scale >= 0).all() and (low <= high).all()):
+            raise ContractError(
+                "scaler: a centre is not finite, a scale is negative or limits are crossed; expected what to_dict wrote"
+            )
+        return cls(data["kind"], tuple(data["names"]), center, scale, float(data["winsor"]), low, high)
 
     def _fitted(self) -> tuple[F64, F64]:
         if self.center is None or self.scale is None:
@@ -162,6 +198,10 @@ def _center_and_scale(kind: str, column: F64, name: str) -> tuple[float, float]:
     if not (np.isfinite(center) and np.isfinite(scale)):
         raise ContractError(f"scaler: column {name!r} runs from {low} to {high}; expected a spread a float can hold")
     return center, scale
+
+
+def _limits(values: F64 | None, default: float, size: int) -> F64:
+    return np.full(size, default) if values is None else values
 
 
 def _matrix(X: F64) -> F64:

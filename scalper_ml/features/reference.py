@@ -15,6 +15,20 @@ Feature set `{id}`: {count} columns in {families} families; warm after {warmup} 
 {gap} bars. `C-1` is the close before; row numbers of the warm-up count from 0 since the last reset: a column is
 NaN before its row and finite from it on. Windows are in bars. Every column is clipped to its range and does not
 depend on the unit of price or volume. Row i uses rows up to i only.
+
+## Against TA-Lib
+
+Where TA-Lib has the indicator, ours equals it to 1e-9 once the column is warm (TA-Lib 0.8.1, wheel 0.8.2), scaled as
+the definition says. The two start alike, so that every row agrees, but for these:
+
+| column | TA-Lib starts | ours starts |
+|---|---|---|
+| macd_* | the fast EMA at row `slow - 1`, with the mean of its last closes | each EMA with its own first closes |
+| adx_*, di_diff_* | the movements with the plain sum of `n - 1` values | with the mean of the first `n` values |
+| ppo_* | simple means, unless told to take exponential ones (`matype=1`) | exponential ones |
+| ewma_vol_* | (not in TA-Lib) | weights that sum to one, as pandas `ewm(adjust=True)` |
+
+A difference of starts is forgotten before the column's warm-up ends.
 """
 
 

@@ -148,8 +148,9 @@ class FeatureSet:
             "min_ticks": self.min_ticks,
             "entries": [[kind.name, list(params)] for kind, params in self.entries],
             "names": list(self.names),
+            "columns": {spec.name: asdict(spec) for spec in self.specs},  # for readers and `scalper features diff`
         }
-        return json.dumps(said, indent=1)
+        return json.dumps(said)
 
     @classmethod
     def from_json(cls, text: str) -> "FeatureSet":

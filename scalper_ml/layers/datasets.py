@@ -9,6 +9,7 @@ import numpy as np
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import quote_volume
 from scalper_ml.datasets.build import SIGMA_COLUMN, DatasetParams, build_dataset
+from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import InsufficientDataError, WarehouseError
@@ -18,7 +19,7 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
 
-__all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_scaler"]
+__all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_normaliser", "read_scaler"]
 
 CHECKS = ("min_rows", "class_balance", "no_nan", "roles_disjoint")
 
@@ -44,6 +45,8 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
         select_size=settings.splits.select_size,
         test_size=settings.splits.test_size,
         scaler=settings.splits.scaler,
+        winsor=settings.splits.winsor,
+        ewma_halflife=settings.splits.ewma_halflife,
         seed=settings.splits.seed,
         max_class_share=settings.splits.max_class_share,
         cost_schedule=tuple(sorted(costs.to_dict().items())),
@@ -103,14 +106,24 @@ def _build(project: Project, keys: Keys) -> Manifest:
     files = {
         "data.parquet": parquet_bytes(table),
         "scaler.json": canonical_json(dataset.scaler.to_dict()),
+        "feature_set.json": warehouse.read_bytes(features, "feature_set.json"),
         "dataset.json": canonical_json({**summary, "symbol": str(keys["symbol"]), "lineage": inputs}, indent=1),
     }
+    if dataset.normaliser is not None:
+        files["normaliser.json"] = canonical_json(dataset.normaliser.to_dict())
     return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks)
 
 
 def read_scaler(project: Project, manifest: Manifest) -> Scaler:
     """The scaler of a datasets partition, fitted on its train rows."""
     return Scaler.from_dict(json.loads(project.warehouse.read_bytes(manifest, "scaler.json")))
+
+
+def read_normaliser(project: Project, manifest: Manifest) -> EwmaNormaliser | None:
+    """The causal normaliser of a datasets partition as it stood after the last warm bar; None for other scalers."""
+    if "normaliser.json" not in manifest.files:
+        return None
+    return EwmaNormaliser.from_dict(json.loads(project.warehouse.read_bytes(manifest, "normaliser.json")))
 
 
 def profile_of(project: Project, keys: Keys) -> Profile:
@@ -121,15 +134,22 @@ def profile_of(project: Project, keys: Keys) -> Profile:
     return profile_dataset(table, X, names)
 
 
-def dataset_matrix(project: Project, keys: Keys, ts_us: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Unscaled features (n, f) of the rows at these stamps, and their names."""
+def dataset_matrix(
+    project: Project, keys: Keys, ts_us: np.ndarray, *, normaliser: EwmaNormaliser | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Unscaled features (n, f) of the rows at these stamps, and their names.
+
+    With a `normaliser` the rows are as one of its kind gives them that has seen every warm bar of the partition.
+    """
     features = project.warehouse.require("features", {"symbol": keys["symbol"]})
-    ts, _, values, names = read_features(project, features)
+    ts, warm, values, names = read_features(project, features)
     position = np.searchsorted(ts, ts_us)
     if not np.array_equal(ts[np.minimum(position, len(ts) - 1)], ts_us):
         raise WarehouseError(
             f"datasets {dict(keys)}: rows without features; features changed, materialise datasets again"
         )
+    if normaliser is not None:
+        values, _ = EwmaNormaliser(names, normaliser.halflife).run(values, warm)
     return values[position], names
 
 

@@ -9,14 +9,17 @@ import pyarrow.compute as pc
 from scalper_ml.clock import iso
 from scalper_ml.features.audit import truncation_audit
 from scalper_ml.features.engine import compute, inputs_from_bars
+from scalper_ml.features.histograms import nan_shares, reference_histograms
 from scalper_ml.features.registry import FeatureSet, feature_set
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.feature_parity import parity_check
 from scalper_ml.project import Project
 from scalper_ml.schema import stamps, us
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
 
 __all__ = ["FEATURES_LAYER", "project_feature_set", "read_features"]
 
+CHECKS = ("schema", "no_nan_after_warmup", "no_future", "online_parity")
 AUDIT_ROWS = 1200
 AUDIT_CUTS = 3
 
@@ -38,7 +41,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     bars = project.warehouse.require("bars", keys)
     fs = project_feature_set(project, bars)
     inputs: dict[str, Any] = {
-        "code": code_digest("features", "kernel", "schema", "layers/features"),
+        "code": code_digest("features", "kernel", "schema", "layers/features", "layers/feature_parity"),
         "bars": bars.content,
         "feature_set": fs.id,
     }
@@ -93,6 +96,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
             f"{audit.values_compared:,} values compared with altered futures; changed: {changed or 'none'}",
             values={"first_row": start, "rows": audited, "cuts": list(audit.cuts)},
         ),
+        parity_check(project, keys, bars, table, X, ts, fs, block.values, warm),
     ]
     summary = {
         "rows": len(ts),
@@ -102,6 +106,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "groups": list(fs.groups),
         "warmup": fs.warmup,
         "state_bytes": len(block.state),
+        "nan_map": nan_shares(block.values, [spec.family for spec in fs.specs]),
         "first": iso(int(ts[0])),
         "last": iso(int(ts[-1])),
     }
@@ -109,6 +114,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "data.parquet": parquet_bytes(data),
         "state.bin": block.state,
         "feature_set.json": fs.to_json().encode(),
+        "reference.parquet": parquet_bytes(reference_histograms(block.values, warm, fs.names)),
     }
     return warehouse.write("features", keys, files, inputs=inputs, summary=summary, checks=checks)
 
@@ -123,6 +129,4 @@ def read_features(project: Project, manifest: Manifest) -> tuple[np.ndarray, np.
     return us(table["ts_us"]), table["warm"].to_numpy(), values, names
 
 
-FEATURES_LAYER = Layer(
-    "features", "symbol", ("bars", "market"), ("schema", "no_nan_after_warmup", "no_future"), _inputs, _build
-)
+FEATURES_LAYER = Layer("features", "symbol", ("bars", "market"), CHECKS, _inputs, _build)

@@ -6,20 +6,27 @@ from typing import Any
 
 from scalper_ml.errors import SettingsError
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.datasets import dataset_matrix, read_scaler
-from scalper_ml.models.base import ModelParams
+from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
+from scalper_ml.models.base import FitContext, ModelParams
 from scalper_ml.models.bundle import Model, load_bundle
+from scalper_ml.models.fitting import training_data
 from scalper_ml.models.registry import model_kind, model_kinds
 from scalper_ml.models.train import TrainOptions, train_model
 from scalper_ml.models.xgb_classifier import pick_device
 from scalper_ml.project import Project
 from scalper_ml.schema import us
+from scalper_ml.selection.choose import Selection, SelectionParams, select_features
 from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
 
-__all__ = ["MODEL_LAYERS", "bundle_of"]
+__all__ = ["MODEL_LAYERS", "bundle_of", "select_of", "selection_params"]
 
 MAX_CALIBRATION_ERROR = 0.03
 CHECKS = ("skill", "calibrated", "loads")
+
+
+def selection_params(project: Project) -> SelectionParams:
+    """How the settings would have features chosen."""
+    return SelectionParams(**project.settings.selection.model_dump(exclude={"enabled"}))
 
 
 def _params(project: Project, kind: str) -> ModelParams:
@@ -32,12 +39,21 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     warehouse, settings = project.warehouse, project.settings
     return {
         "code": code_digest(
-            "models", "validation", "datasets/splits", "datasets/scaling", "schema", "layers/datasets", "layers/models"
+            "models",
+            "validation",
+            "datasets/splits",
+            "datasets/scaling",
+            "datasets/causal",
+            "schema",
+            "selection",
+            "layers/datasets",
+            "layers/models",
         ),
         "dataset": warehouse.require("datasets", keys).content,
         "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
         "params": _params(project, kind).to_dict(),
         "folds": settings.splits.folds,
+        "selection": settings.selection.model_dump(mode="json") if settings.selection.enabled else None,
         "seed": settings.splits.seed,
         "device": pick_device(settings.device),
     }
@@ -50,7 +66,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     dataset = warehouse.require("datasets", keys)
     features = warehouse.require("features", {"symbol": keys["symbol"]})
     table = warehouse.read_table(dataset)
-    X, names = dataset_matrix(project, keys, us(table["ts_us"]))
+    normaliser = read_normaliser(project, dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
     lineage = {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),
@@ -72,10 +89,12 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         device=pick_device(settings.device),
         lineage=lineage,
         options=TrainOptions(n_folds=settings.splits.folds),
+        normaliser=normaliser,
+        selection=selection_params(project) if settings.selection.enabled else None,
     )
     store = BundleStore(warehouse.folder(layer, keys))
     folder = store.put(trained.bundle_id, trained.files)
-    load_bundle(folder, names=names, fs_id=features.summary["feature_set_id"])
+    load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
     select = trained.metrics["select"]
     accuracy = select["balanced_accuracy"]
     checks = [
@@ -105,6 +124,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         "metrics": trained.metrics,
         "calibration": trained.calibration,
         "importance": trained.importance["all"],
+        "feature_set": trained.feature_set,
+        "selection": trained.manifest["selection"],
         "warnings": list(trained.warnings),
     }
     files = {"bundle.json": canonical_json(pointer), "predictions.parquet": parquet_bytes(trained.predictions)}
@@ -113,6 +134,25 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     pinned = [champion.summary["bundle_id"]] if champion and champion.summary["bundle_id"] else []
     store.prune([trained.bundle_id, *pinned])
     return manifest
+
+
+def select_of(project: Project, keys: Keys, params: SelectionParams) -> Selection:
+    """Choose features on the train role of a dataset, as training would for its final fit."""
+    dataset = project.warehouse.require("datasets", keys)
+    table = project.warehouse.read_table(dataset)
+    normaliser = read_normaliser(project, dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
+    data = training_data(X, table, names)
+    context = FitContext(horizon=int(keys["horizon"]), seed=project.settings.splits.seed)
+    return select_features(
+        data,
+        data.rows("train"),
+        names,
+        dataset.summary["feature_set_id"],
+        read_scaler(project, dataset),
+        context,
+        params,
+    )
 
 
 def bundle_of(project: Project, kind: str, keys: Keys, bundle_id: str | None = None) -> Model:

@@ -1,10 +1,10 @@
 """Sealed model bundles: written once, named by their content, verified before every use.
 
 A bundle is a folder of plain files: the native weights, ``scaler.json``, ``calibrator.json``,
-``predictions.parquet``, ``golden.npy`` (rows of unscaled features with the probabilities they must
-give) and ``manifest.json``. The manifest names the sha256 of every other file and the bundle's own
-id, which covers the manifest as well; no time and no run id is inside, so the same data and seed
-give the same id.
+``predictions.parquet``, ``normaliser.json`` where the scaling is causal, ``golden.npy`` (rows of
+unscaled features with the probabilities they must give) and ``manifest.json``. The manifest names
+the sha256 of every other file and the bundle's own id, which covers the manifest as well; no time
+and no run id is inside, so the same data and seed give the same id.
 """
 
 import io
@@ -63,9 +63,12 @@ class Model:
     scaler: Any
     classifier: Classifier
     calibrator: Temperature
+    normaliser: Any = None
 
     def predict_proba(self, X: Floats) -> Floats:
         """Calibrated probabilities (n, 3), SHORT NEUTRAL LONG, of *unscaled* features X (n, f).
+
+        A model with a `normaliser` takes rows that have gone through it, in order: see `LiveModel`.
 
         Every value lies inside (0, 1) and rows sum to 1. A row's result does not depend on the others.
 
@@ -241,8 +244,10 @@ def _verify_files(files: Mapping[str, bytes], hashes: Mapping[str, str]) -> None
 
 
 def _assemble(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Model:
+    from scalper_ml.datasets.causal import EwmaNormaliser
     from scalper_ml.datasets.scaling import Scaler
 
+    causal = files.get("normaliser.json")
     kinds = model_kinds()
     if manifest["kind"] not in kinds:
         raise BundleError(
@@ -255,6 +260,7 @@ def _assemble(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Model:
         scaler=Scaler.from_dict(json.loads(files["scaler.json"])),
         classifier=kinds[manifest["kind"]].load(files),
         calibrator=Temperature.from_dict(json.loads(files["calibrator.json"])),
+        normaliser=None if causal is None else EwmaNormaliser.from_dict(json.loads(causal)),
     )
 
 

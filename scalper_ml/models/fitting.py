@@ -1,7 +1,7 @@
 """Fit a kind on the rows of a dataset: once for good, and once a walk-forward fold."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,10 +117,12 @@ def out_of_fold(
     *,
     n_folds: int,
     stop_share: float,
+    choose: Callable[[Rows, FitContext], Rows] | None = None,
 ) -> OutOfFold:
     """Predict every block of train but the first by a model fitted on what was known before it.
 
-    The scaler is fitted anew in each fold. A fold that cannot be fitted is left out and named.
+    The scaler is fitted anew in each fold, and so are the columns chosen, if there is `choose`: called with the rows
+    the fold may know, it gives the columns the fold's model sees. A fold that cannot be fitted is left out and named.
 
     Raises
     ------
@@ -131,15 +133,18 @@ def out_of_fold(
     rows, fold, P, skipped = [], [], [], []
     for number, (seen, unseen) in enumerate(walk_forward(data.t0[train], data.t1[train], n_folds=n_folds)):
         own = dataclasses.replace(context, seed=context.seed + 1 + number)
-        scaling = Scaler(scaler.kind).fit(data.X, scaler.names, rows=train[seen])
         try:
-            model = fit_rows(kind, data, train[seen], scaling, params, own, stop_share)
+            columns = np.arange(data.X.shape[1]) if choose is None else choose(train[seen], own)
+            mine = data if choose is None else dataclasses.replace(data, X=data.X[:, columns])
+            named = [scaler.names[j] for j in columns.tolist()]
+            scaling = scaler.unfitted().fit(mine.X, named, rows=train[seen])
+            model = fit_rows(kind, mine, train[seen], scaling, params, own, stop_share)
         except InsufficientDataError as error:
             skipped.append(f"fold {number} left out: {error}")
             continue
         rows.append(train[unseen])
         fold.append(np.full(unseen.size, number))
-        P.append(model.predict_proba(scaling.transform(data.X[train[unseen]])))
+        P.append(model.predict_proba(scaling.transform(mine.X[train[unseen]])))
     if not rows:
         raise InsufficientDataError(
             f"training {kind.name}: none of {n_folds} folds could be fitted - {'; '.join(skipped)}"

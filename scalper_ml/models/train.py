@@ -5,13 +5,15 @@ the temperature on calibrate; *select* and *score* are only predicted, and *scor
 measured here.
 """
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import ContractError
 from scalper_ml.models.base import Device, FitContext, Floats, ModelKind, ModelParams
@@ -30,6 +32,7 @@ from scalper_ml.models.summary import (
     spread,
 )
 from scalper_ml.schema import ROLES
+from scalper_ml.selection.choose import ChosenSet, Selection, SelectionParams, select_features
 from scalper_ml.validation.metrics import base_rates, classification_metrics
 from scalper_ml.warehouse import canonical_json, parquet_bytes
 
@@ -112,6 +115,11 @@ class TrainedModel:
         return None if best is None else int(best)
 
     @property
+    def feature_set(self) -> dict[str, Any]:
+        """``id`` and ``names`` of the features the model takes, ``parent`` where they were chosen from a set."""
+        return dict(self.manifest["feature_set"])
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Folds left out, no skill, moved class shares."""
         return tuple(self.manifest["warnings"])
@@ -131,6 +139,8 @@ def train_model(
     device: Device = "cpu",
     lineage: Mapping[str, Any],
     options: TrainOptions | None = None,
+    normaliser: EwmaNormaliser | None = None,
+    selection: SelectionParams | None = None,
 ) -> TrainedModel:
     """Train, calibrate, measure and seal one model.
 
@@ -139,7 +149,7 @@ def train_model(
     kind : str
         A name of `model_kinds`.
     X : (n, f)
-        Unscaled features of the dataset's rows.
+        Unscaled features of the dataset's rows; with a `normaliser`, as it gives them.
     table : pyarrow.Table
         DATASET, n rows in time order.
     scaler : Scaler
@@ -155,6 +165,11 @@ def train_model(
     lineage : mapping
         JSON values; must hold ``symbol``, ``horizon`` and ``label_version``. Everything else, e.g. data
         hashes, is kept in the manifest as it is.
+    normaliser : EwmaNormaliser, optional
+        Of a dataset scaled by ``ewma``, after its last bar; sealed with the model, so that `LiveModel` goes on there.
+    selection : SelectionParams, optional
+        Choose features before each fit: on the train role for the model, and in each fold on what that fold may know.
+        The bundle's feature set is then the chosen one, with its own id.
 
     Raises
     ------
@@ -169,7 +184,27 @@ def train_model(
     data = training_data(X, table, names)
     context = FitContext(horizon=int(lineage["horizon"]), seed=seed, threads=threads, device=device)
 
-    oof = out_of_fold(spec, data, scaler, params, context, n_folds=options.n_folds, stop_share=options.stop_share)
+    folds: list[Selection] = []
+    oof = out_of_fold(
+        spec,
+        data,
+        scaler,
+        params,
+        context,
+        n_folds=options.n_folds,
+        stop_share=options.stop_share,
+        choose=None if selection is None else _chooser(data, names, fs_id, scaler, selection, folds),
+    )
+    feature_set: dict[str, Any] = {"id": fs_id, "names": list(names)}
+    selected: dict[str, Any] | None = None
+    if selection is not None:
+        final_choice = select_features(data, data.rows("train"), names, fs_id, scaler, context, selection)
+        selected = final_choice.to_dict() | _in_folds(final_choice.chosen, folds) | {"params": asdict(selection)}
+        chosen = final_choice.chosen.positions(names)
+        data = dataclasses.replace(data, X=data.X[:, chosen])
+        scaler, normaliser = scaler.take(chosen), None if normaliser is None else normaliser.take(chosen)
+        names = final_choice.chosen.names
+        feature_set = {"id": final_choice.chosen.id, "names": list(names), "parent": fs_id}
     fitted = fit_rows(spec, data, data.rows("train"), scaler, params, context, options.stop_share)
     weights = fitted.files()
     final = spec.load(weights)  # predict with what is on disk, not with what was in memory
@@ -192,7 +227,8 @@ def train_model(
     manifest = {
         "kind": kind,
         **{name: lineage[name] for name in _LINEAGE},
-        "feature_set": {"id": fs_id, "names": list(names)},
+        "feature_set": feature_set,
+        "selection": selected,
         "lineage": {name: value for name, value in lineage.items() if name not in _LINEAGE},
         "params": params.to_dict(),
         "options": asdict(options),
@@ -209,8 +245,10 @@ def train_model(
         "golden": {"rows": int(golden.size), "tolerance": GOLDEN_TOLERANCE},
         "warnings": [*oof.skipped, *calibration_warnings(calibration)],
     }
+    causal = {} if normaliser is None else {"normaliser.json": canonical_json(normaliser.to_dict())}
     bundle_id, files = seal(
         weights
+        | causal
         | {
             "scaler.json": canonical_json(scaler.to_dict()),
             "calibrator.json": canonical_json(calibrator.to_dict()),
@@ -220,6 +258,34 @@ def train_model(
         manifest,
     )
     return TrainedModel(bundle_id=bundle_id, files=files, manifest=manifest, predictions=predictions)
+
+
+def _chooser(
+    data: TrainingData,
+    names: Sequence[str],
+    fs_id: str,
+    scaler: Scaler,
+    params: SelectionParams,
+    folds: list[Selection],
+) -> Callable[[Rows, FitContext], Rows]:
+    """A choice of columns by the rows a fold may know; what was chosen is added to `folds`."""
+
+    def choose(rows: Rows, context: FitContext) -> Rows:
+        found = select_features(data, rows, names, fs_id, scaler, context, params)
+        folds.append(found)
+        return found.chosen.positions(names)
+
+    return choose
+
+
+def _in_folds(chosen: ChosenSet, folds: Sequence[Selection]) -> dict[str, Any]:
+    """What the folds chose, and how much of it the final choice shares: Jaccard index, 1 where they agree."""
+    mine = set(chosen.names)
+    shared = [len(mine & set(one.chosen.names)) / len(mine | set(one.chosen.names)) for one in folds]
+    return {
+        "in_folds": [{"id": one.chosen.id, "names": list(one.chosen.names)} for one in folds],
+        "stability": float(np.mean(shared)) if shared else None,
+    }
 
 
 def _check(kind: ModelKind, params: ModelParams, lineage: Mapping[str, Any]) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "price",
     "price_with_signals",
     "score_components",
+    "shares_over_time",
 ]
 
 DPI: Final = 80
@@ -102,6 +103,18 @@ def class_balance(counts: Mapping[str, Sequence[int]], *, title: str = "class ba
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.legend(fontsize=FONT, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=len(CLASSES))
+    return _png(figure)
+
+
+def shares_over_time(shares: Mapping[str, Sequence[float]], *, title: str = "shares over time") -> bytes:
+    """A strip a row of shares in [0, 1], first to last stretch from left to right: white is 0, dark is 1."""
+    figure, axes = _canvas(title)
+    names = list(shares)
+    if names:
+        axes.imshow(np.array([list(shares[name]) for name in names]), aspect="auto", cmap="Blues", vmin=0, vmax=1)
+    axes.set_yticks(range(len(names)), [f"{name} ({float(np.mean(shares[name])):.1%})" for name in names])
+    axes.set_xticks([])
+    axes.grid(visible=False)
     return _png(figure)
 
 

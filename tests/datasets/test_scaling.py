@@ -111,6 +111,35 @@ def test_only_the_rows_given_are_fitted() -> None:
     assert Scaler("zscore").fit(wild, rows=rows).to_dict() == Scaler("zscore").fit(X[rows]).to_dict()
 
 
+@given(matrices, st.sampled_from(SCALERS), st.sampled_from([0.0, 0.01, 0.1]))
+def test_winsor_limits_are_quantiles_of_the_fitted_rows(X: np.ndarray, kind: ScalerKind, winsor: float) -> None:
+    """Clipping first and scaling then is scaling with limits; limits survive JSON; wild new rows come out finite."""
+    scaler = Scaler(kind, winsor=winsor).fit(X)
+    low, high = (np.quantile(X, q, axis=0) for q in (winsor, 1 - winsor))
+    clipped = np.clip(X, low, high) if winsor else X
+    assert scaler.transform(X).tobytes() == Scaler(kind).fit(clipped).transform(clipped).tobytes()
+    back = Scaler.from_dict(json.loads(json.dumps(scaler.to_dict())))
+    assert back.transform(X * 7).tobytes() == scaler.transform(X * 7).tobytes()
+    if winsor:
+        beyond, edge = scaler.transform(np.full((1, X.shape[1]), 1e300)), scaler.transform(high[None])
+        assert beyond.tobytes() == edge.tobytes()
+
+
+@pytest.mark.parametrize("winsor", [0.0, 0.05])
+@pytest.mark.parametrize("kind", SCALERS)
+def test_nothing_outside_the_fitted_rows_changes_the_fit(kind: ScalerKind, winsor: float) -> None:
+    """Whatever stands in the other rows - NaN, zeros, a billion - the fit is the same to the last bit."""
+    X = np.random.default_rng(4).normal(size=(200, 3))
+    rows = np.arange(20, 120)
+    fits = []
+    for other in (np.nan, 0.0, 1e9):
+        changed = np.full_like(X, other)
+        changed[rows] = X[rows]
+        fits.append(Scaler(kind, winsor=winsor).fit(changed, rows=rows).to_dict())
+    assert fits[0] == fits[1] == fits[2]
+    assert Scaler(kind, winsor=winsor).fit(X[rows]).unfitted().fit(X[rows]).to_dict() == fits[0]
+
+
 def test_what_does_not_fit_is_refused() -> None:
     """Unfitted use, other columns, no rows, an unknown kind and a damaged dict each have their own message."""
     X = np.arange(6.0).reshape(3, 2)
@@ -124,9 +153,13 @@ def test_what_does_not_fit_is_refused() -> None:
         Scaler("zscore").fit(X[:0])
     with pytest.raises(ContractError, match=r"expected \(n, f\)"):
         Scaler("zscore").fit(X[0])
-    with pytest.raises(SettingsError, match="unknown kind 'log'; expected one of zscore, minmax, robust, none"):
+    with pytest.raises(SettingsError, match="unknown kind 'log'; expected one of zscore, minmax, robust, ewma, none"):
         Scaler("log")  # type: ignore[arg-type]
-    good = Scaler("zscore").fit(X).to_dict()
+    with pytest.raises(SettingsError, match=r"winsor is 0\.3; expected a share from 0 to 0\.25"):
+        Scaler("zscore", winsor=0.3)
+    good = Scaler("zscore", winsor=0.1).fit(X).to_dict()
+    with pytest.raises(ContractError, match="crossed"):
+        Scaler.from_dict({**good, "low": good["high"], "high": good["low"]})
     with pytest.raises(ContractError, match="keys"):
         Scaler.from_dict({key: value for key, value in good.items() if key != "scale"})
     with pytest.raises(ContractError, match="length"):

@@ -8,5 +8,5 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"
 
 
 def test_page_is_current() -> None:
-    """docs/features.md is what the registry says; write it anew with `scalper features > docs/features.md`."""
+    """docs/features.md is the registry's; write it anew with `scalper features reference > docs/features.md`."""
     assert PAGE.read_text() == reference_page()

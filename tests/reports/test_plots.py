@@ -33,6 +33,8 @@ NO_TRADES = pa.table({**NOTHING, "entry_price": np.zeros(0), "side": np.zeros(0,
 COMPONENTS = [{"name": f"part_{i}", "weight": 0.1 * i, "points": 5.0 * i} for i in range(1, 5)]
 
 PLOTS = {
+    "shares_over_time": lambda: plots.shares_over_time({"trend": [1.0, 0.5, 0.0], "flow": [0.0, 0.0, 1.0]}),
+    "shares_of_nothing": lambda: plots.shares_over_time({}),
     "price": lambda: plots.price(BARS),
     "price_with_signals": lambda: plots.price_with_signals(BARS, TRADES),
     "price_without_signals": lambda: plots.price_with_signals(BARS, NO_TRADES),
