@@ -17,11 +17,11 @@ from scalper_ml.errors import ContractError, FeatureSetError
 from scalper_ml.features.registry import KINDS, FeatureSet
 from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
 from scalper_ml.features.rolling import Rolling, roll
-from scalper_ml.features.series import GAP as GAP_COLUMN
 from scalper_ml.features.series import (
+    DERIVED_FROM,
     INPUT_COLUMNS,
+    LOOKED_BACK,
     SERIES,
-    SERIES_MEMORY,
     SERIES_STATE,
     TS,
     derive,
@@ -29,6 +29,7 @@ from scalper_ml.features.series import (
     load,
     publish,
 )
+from scalper_ml.features.series import GAP as GAP_COLUMN
 from scalper_ml.kernel import kernel, view_kernel
 from scalper_ml.schema import InputGroup, us
 
@@ -44,7 +45,7 @@ SCRATCH = 4
 """Blocks of rows a kernel may use as it likes."""
 
 _HEADER = struct.Struct("<8s12sqqq")
-_MAGIC = b"SCFEAT02"
+_MAGIC = b"SCFEAT03"
 _MARKET_COLUMNS = ("mkt_n", "mkt_ret", "mkt_up", "mkt_disp", "lead_ret")
 _TRADE_COLUMNS = ("trades", "buy_volume", "sell_volume")
 
@@ -180,20 +181,25 @@ class FeatureStream:
         wanted: list[int] = []
         plan: list[int] = []
         answers: list[list[int]] = []
-        memory, floats, blocks, column = SERIES_MEMORY, SERIES_STATE, SCRATCH, 0
+        kept = list(DERIVED_FROM)
+        floats, blocks, column = SERIES_STATE, SCRATCH, 0
         for kind, params in fs.entries:
             for one in kind.rolling(*params):
                 if one not in answer_of:
                     answer_of[one] = blocks
                     wanted += one.row(floats, blocks)
-                    floats, blocks, memory = floats + one.state, blocks + one.rows, max(memory, one.memory)
+                    floats, blocks = floats + one.state, blocks + one.rows
+                    for series in (one.x, one.y):
+                        kept[series] = max(kept[series], one.memory)
             answers.append([answer_of[one] for one in kind.rolling(*params)])
             constants.append([*map(float, params), *kind.constants])
             size = kind.state(*params)
             plan += (order[kind.kernel], floats, floats + size, column)
             floats += size
             column += len(kind.columns(params))
-            memory = max(memory, kind.memory(*params))
+            for series in LOOKED_BACK:
+                kept[series] = max(kept[series], kind.memory(*params))
+        memory = max(kept)
         longest = [max((len(one) for one in rows), default=0) for rows in (answers, constants)]
         counts = [len(answer_of), len(fs.entries), *longest, floats, blocks, column]
         limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
@@ -208,7 +214,7 @@ class FeatureStream:
         ).astype(np.float64)  # fmt: skip
         self._H = self._F[2:history].reshape(SERIES, width)
         self._S = self._F[history : history + floats]
-        self._memory = memory
+        self._memory, self._kept = memory, kept
 
     def reset(self) -> None:
         """Forget everything: the next row is row 0."""
@@ -246,12 +252,13 @@ class FeatureStream:
     def state(self) -> bytes:
         """The carried state as bytes; equal however the stream was cut."""
         at = int(self._T[AT])
-        header = _HEADER.pack(_MAGIC, self.fs.id.encode(), int(self._T[ROWS]), self._memory, len(self._S))
-        return header + self._H[:, at - self._memory : at].tobytes() + self._S.tobytes()
+        header = _HEADER.pack(_MAGIC, self.fs.id.encode(), int(self._T[ROWS]), sum(self._kept), len(self._S))
+        history = [self._H[series, at - rows : at].tobytes() for series, rows in enumerate(self._kept)]
+        return b"".join([header, *history, self._S.tobytes()])
 
     def _restore(self, state: bytes) -> None:
         head = state[: _HEADER.size]
-        whole = _HEADER.size + 8 * (SERIES * self._memory + len(self._S))
+        whole = _HEADER.size + 8 * (sum(self._kept) + len(self._S))
         magic, fs_id = (head[:8], head[8:20])
         if magic != _MAGIC or fs_id != self.fs.id.encode() or len(state) != whole:
             raise FeatureSetError(
@@ -260,8 +267,11 @@ class FeatureStream:
             )
         self._T[ROWS] = _HEADER.unpack(head)[2]
         body = np.frombuffer(state, dtype=np.float64, offset=_HEADER.size)
-        self._H[:, : self._memory] = body[: SERIES * self._memory].reshape(SERIES, self._memory)
-        self._S[:] = body[SERIES * self._memory :]
+        begin = 0
+        for series, rows in enumerate(self._kept):
+            self._H[series, self._memory - rows : self._memory] = body[begin : begin + rows]
+            begin += rows
+        self._S[:] = body[begin:]
 
 
 def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes | None = None) -> FeatureBlock:

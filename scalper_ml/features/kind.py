@@ -80,7 +80,7 @@ class Kind:
     rolling : function of the parameters
         The rolling statistics the kernel reads, in order.
     state, memory : functions of the parameters
-        Floats the kernel itself carries; rows of history it may look back on, itself included.
+        Floats the kernel itself carries; rows of the series `LOOKED_BACK` it may read, its own included.
     outputs : tuple of str, optional
         Column stems, `name` alone by default.
     constants : tuple of float, optional

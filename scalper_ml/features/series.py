@@ -15,10 +15,11 @@ from scalper_ml.features.window import slide_dot, smooth
 from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
+    "DERIVED_FROM",
     "INPUT_COLUMNS",
+    "LOOKED_BACK",
     "RANGE_FLOOR",
     "SERIES",
-    "SERIES_MEMORY",
     "SERIES_STATE",
     "SIGMA_FLOOR",
     "derive",
@@ -104,7 +105,13 @@ SIGMA_FLOOR = 1e-7
 EQUAL = 1e-12
 """Derived prices closer than this share of the price are the same price."""
 
-SERIES_MEMORY = 61
+LOOKED_BACK = (OPEN, HIGH, LOW, CLOSE, VOLUME, RANGE, RET, RET5, LNC, TYPICAL, NET)
+"""Series whose past kernels read by themselves; that of others is read by rolling statistics only."""
+
+_DERIVING = {HIGH: 1, LOW: 1, CLOSE: 1, LNC: 5, SQRET: 4, TYPICAL: 1, RET: 60, MKT: 60, LEAD: 60, TS: 1}
+DERIVED_FROM = tuple(_DERIVING.get(series, 0) for series in range(SERIES))
+"""Rows of each series that `derive` and `inspect` look back on."""
+
 SERIES_STATE = 3 + 3 * 61
 
 
