@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
 _config: Any = numba.config  # its names are set at run time
 _compile: Any = numba.njit
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 
-__all__ = ["cache_folder", "inlined", "kernel", "sources_digest", "view_kernel"]
+__all__ = ["cache_folder", "in_place", "inlined", "kernel", "sources_digest", "view_kernel"]
 
 _MARK = b"from scalper_ml.kernel import"
 
@@ -67,3 +68,22 @@ def inlined(function: Any) -> Any:
     compiled = view_kernel(function)
     compiled.targetoptions["forceinline"] = True
     return compiled
+
+
+class _Lent:
+    """Memory of a read-only array that says it can be written to, and keeps the array alive."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, owner: np.ndarray) -> None:
+        self.owner = owner
+        self.__array_interface__ = owner.__array_interface__ | {"data": (owner.ctypes.data, False)}
+
+
+def in_place(column: np.ndarray, dtype: type) -> np.ndarray:
+    """The column, contiguous and of its type, in the one form the kernels are compiled for; a copy only if it must.
+
+    Columns of arrow tables are read-only: numba would compile the kernels, which write to no column, a second time.
+    """
+    array: np.ndarray = np.ascontiguousarray(column, dtype=dtype)
+    return array if array.flags.writeable else np.asarray(_Lent(array))

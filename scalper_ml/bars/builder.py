@@ -11,6 +11,7 @@ from scalper_ml.bars.interval import origin_us
 from scalper_ml.bars.spec import KINDS, BarSpec
 from scalper_ml.bars.table import BarBuffer, bar_dict, bars_table
 from scalper_ml.errors import ContractError
+from scalper_ml.kernel import in_place
 from scalper_ml.schema import BARS, TICKS, conform, us
 
 __all__ = ["BarBuilder", "build_bars"]
@@ -123,7 +124,7 @@ class BarBuilder:
         lengths = [len(column) for column in given]
         if len(set(lengths)) != 1:
             raise ContractError(f"trades: columns of {lengths} rows; expected one length for ts, price, qty, side, id")
-        columns = tuple(_in_place(column, dtype) for column, dtype in zip(given, _DTYPES, strict=True))
+        columns = tuple(in_place(column, dtype) for column, dtype in zip(given, _DTYPES, strict=True))
         saved = self._ints.copy(), self._floats.copy()
         buffer = BarBuffer(self._room(columns[0]))
         row = 0
@@ -271,22 +272,3 @@ def build_bars(ticks: pa.Table, spec: BarSpec | int, state: bytes | None = None)
     """
     builder = BarBuilder(spec) if state is None else BarBuilder.from_state(spec, state)
     return builder.push_ticks(ticks), builder.state()
-
-
-class _Lent:
-    """Memory of a read-only array that says it can be written to, and keeps the array alive."""
-
-    __slots__ = ("__array_interface__", "owner")
-
-    def __init__(self, owner: np.ndarray) -> None:
-        self.owner = owner
-        self.__array_interface__ = owner.__array_interface__ | {"data": (owner.ctypes.data, False)}
-
-
-def _in_place(column: np.ndarray, dtype: type) -> np.ndarray:
-    """The column, contiguous and of its type, in the one form the kernels are compiled for; a copy only if it must.
-
-    Columns of arrow tables are read-only: numba would compile the kernels, which write to no column, a second time.
-    """
-    array: np.ndarray = np.ascontiguousarray(column, dtype=dtype)
-    return array if array.flags.writeable else np.asarray(_Lent(array))

@@ -30,7 +30,7 @@ from scalper_ml.features.series import (
     publish,
 )
 from scalper_ml.features.series import GAP as GAP_COLUMN
-from scalper_ml.kernel import kernel, view_kernel
+from scalper_ml.kernel import in_place, kernel, view_kernel
 from scalper_ml.schema import InputGroup, us
 
 __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "available_groups", "compute", "inputs_from_bars"]
@@ -70,15 +70,17 @@ def _fuse(kernels: Sequence[Any]) -> Any:
     from Python costs the same for one feature as for two hundred.
     """
     lines = [
-        "def run(H, i0, i1, t0, P, S, R, plan, answers, out):",
+        "def run(H, i0, i1, t0, P, S, R, wanted, plan, answers, out):",
         "    for e in range(plan.shape[0]):",
         "        code = plan[e, 0]",
+        "        if plan[e, 5] > plan[e, 4]:",
+        "            roll(H, i0, i1, t0, wanted[plan[e, 4]:plan[e, 5]], S, R)",
         "        params, w, state, column = P[e], answers[e], S[plan[e, 1]:plan[e, 2]], out[plan[e, 3]:]",
     ]
     for code in range(len(kernels)):
         lines.append(f"        {'elif' if code else 'if'} code == {code}:")
         lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, R, w, column)")
-    names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | {"__name__": __name__}
+    names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | {"roll": roll, "__name__": __name__}
     exec(compile("\n".join(lines), __file__, "exec"), names)
     return view_kernel(names["run"])
 
@@ -111,8 +113,8 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     scratch = F[b:]
     a, b = 10, 10 + T[WANTED] * WANTED_COLUMNS
     wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
-    a, b = b, b + T[PLAN] * 4
-    plan = T[a:b].reshape(T[PLAN], 4)
+    a, b = b, b + T[PLAN] * 6
+    plan = T[a:b].reshape(T[PLAN], 6)
     answers = T[b : b + T[PLAN] * T[ANSWERS]].reshape(T[PLAN], T[ANSWERS])
     at, rows = T[AT], T[ROWS]
     bad, late = inspect(X, ts_us, int(H[TS, at - 1]) if rows > 0 else -1)
@@ -140,8 +142,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
         out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[COLUMNS]) * wide].reshape(T[COLUMNS], wide)
         load(X[done:end], ts_us[done:end], H, at)
         derive(H, at, i1, rows, S, R)
-        roll(H, at, i1, rows, wanted, S, R)
-        _run(H, at, i1, rows, P, S, R, plan, answers, out)
+        _run(H, at, i1, rows, P, S, R, wanted, plan, answers, out)
         publish(H, at, i1, rows, out, limits, F[MIN_TICKS], values[done:end], warm[done:end])
         at, rows, done = i1, rows + end - done, end
     T[AT], T[ROWS] = at, rows
@@ -176,32 +177,39 @@ class FeatureStream:
 
     def _plan(self, fs: FeatureSet) -> None:
         order = {kernel: code for code, kernel in enumerate(_KERNELS)}
-        answer_of: dict[Rolling, int] = {}
+        last_use = {one: e for e, (kind, params) in enumerate(fs.entries) for one in kind.rolling(*params)}
+        place: dict[Rolling, int] = {}
+        free: dict[int, list[int]] = {}
         constants: list[list[float]] = []
         wanted: list[int] = []
         plan: list[int] = []
         answers: list[list[int]] = []
         kept = list(DERIVED_FROM)
         floats, blocks, column = SERIES_STATE, SCRATCH, 0
-        for kind, params in fs.entries:
-            for one in kind.rolling(*params):
-                if one not in answer_of:
-                    answer_of[one] = blocks
-                    wanted += one.row(floats, blocks)
-                    floats, blocks = floats + one.state, blocks + one.rows
+        for e, (kind, params) in enumerate(fs.entries):
+            asked, first = kind.rolling(*params), len(place)
+            for one in asked:
+                if one not in place:
+                    place[one] = free[one.rows].pop() if free.get(one.rows) else blocks
+                    blocks = max(blocks, place[one] + one.rows)
+                    wanted += one.row(floats, place[one])
+                    floats += one.state
                     for series in (one.x, one.y):
                         kept[series] = max(kept[series], one.memory)
-            answers.append([answer_of[one] for one in kind.rolling(*params)])
+            for one in dict.fromkeys(asked):
+                if last_use[one] == e:
+                    free.setdefault(one.rows, []).append(place[one])
+            answers.append([place[one] for one in asked])
             constants.append([*map(float, params), *kind.constants])
             size = kind.state(*params)
-            plan += (order[kind.kernel], floats, floats + size, column)
+            plan += (order[kind.kernel], floats, floats + size, column, first, len(place))
             floats += size
             column += len(kind.columns(params))
             for series in LOOKED_BACK:
                 kept[series] = max(kept[series], kind.memory(*params))
         memory = max(kept)
         longest = [max((len(one) for one in rows), default=0) for rows in (answers, constants)]
-        counts = [len(answer_of), len(fs.entries), *longest, floats, blocks, column]
+        counts = [len(place), len(fs.entries), *longest, floats, blocks, column]
         limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
         history, width = 2 + SERIES * (memory + BLOCK), memory + BLOCK
         self._T = np.array([memory, 0, memory, *counts, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
@@ -303,8 +311,8 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
     -----
     Row i uses rows <= i only. Any cut of the stream into calls gives the same bits.
     """
-    X = np.ascontiguousarray(inputs, dtype=np.float64)
-    ts = np.ascontiguousarray(ts_us, dtype=np.int64)
+    X = in_place(inputs, np.float64)
+    ts = in_place(ts_us, np.int64)
     if X.ndim != 2 or X.shape[1] != len(INPUT_COLUMNS) or ts.shape != X.shape[:1]:
         raise ContractError(
             f"feature inputs: found shapes {X.shape} and {ts.shape}, expected (n, {len(INPUT_COLUMNS)}) and (n,)"

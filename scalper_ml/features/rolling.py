@@ -1,8 +1,8 @@
 """Rolling statistics a feature can ask for. Each is computed once for all features that ask for it.
 
 A request is data: which statistic, of which series, over how many rows. The engine gathers the
-requests of a feature set, drops the repetitions and fills one block of rows for each before the
-feature kernels run; a kernel then reads ``R[w[0]]``, ``R[w[1]]``, ... in the order it asked.
+requests of a feature set, drops the repetitions and fills a block of rows for each before the first
+kernel that asked for it; a kernel reads ``R[w[0]]``, ``R[w[1]]``, ... in the order it asked.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs
@@ -11,6 +11,7 @@ feature kernels run; a kernel then reads ``R[w[0]]``, ``R[w[1]]``, ... in the or
 from dataclasses import dataclass
 
 from scalper_ml.features.window import (
+    SHORT,
     age_of_highest,
     age_of_lowest,
     exponential,
@@ -66,6 +67,8 @@ class Rolling:
     @property
     def state(self) -> int:
         """Floats it carries."""
+        if self.code == SUM and self.n <= SHORT:
+            return 0
         return _SUMS[self.code] * (self.n + 1) + _ANCHORS.get(self.code, 0) if self.code in _SUMS else 1
 
     @property

@@ -20,6 +20,7 @@ import numpy as np
 from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
+    "SHORT",
     "age_of_highest",
     "age_of_lowest",
     "exponential",
@@ -34,9 +35,35 @@ __all__ = [
 ]
 
 
+SHORT = 15
+"""Windows of at most so many rows are cheaper to add up than to carry."""
+
+
+@view_kernel
+def _add_lags(x, i0, i1, n, into):
+    """Sum of ``x[i-n+1..i]``, from the oldest on, one lag after the other: a loop without a chain."""
+    rows = i1 - i0
+    if rows == 1:
+        total = x[i0 - n + 1]
+        for i in range(i0 - n + 2, i1):
+            total += x[i]
+        into[0] = total
+        return
+    oldest = x[i0 - n + 1 : i1 - n + 1]
+    for r in range(rows):
+        into[r] = oldest[r]
+    for lag in range(n - 2, -1, -1):
+        past = x[i0 - lag : i1 - lag]
+        for r in range(rows):
+            into[r] += past[r]
+
+
 @view_kernel
 def slide_sum(x, i0, i1, t0, n, S, into):
-    """Sum of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
+    """Sum of ``x[i-n+1..i]``. ``S``: n + 1 floats; short windows are added up and carry nothing."""
+    if n <= SHORT:
+        _add_lags(x, i0, i1, n, into)
+        return
     i, k = i0, t0 % n
     if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
         S[0] += x[i]
@@ -55,10 +82,8 @@ def slide_sum(x, i0, i1, t0, n, S, into):
         total = S[0]
         for r in range(rows):
             total += new[r]
-            sums[r] = total
+            sums[r] = total + tail[r]
         S[0] = total
-        for r in range(rows):
-            sums[r] = sums[r] + tail[r]
         i, k = i + rows, 0
 
 
