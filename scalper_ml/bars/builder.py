@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from scalper_ml.bars.fold import BAR_FLOATS, BAR_INTS, STATE_FLOATS, STATE_INTS, fold_events, fold_time
+from scalper_ml.bars.fold import BAR_FLOATS, BAR_INTS, STATE_FLOATS, STATE_INTS, add_within, fold_events, fold_time
 from scalper_ml.bars.interval import origin_us
 from scalper_ml.bars.spec import KINDS, BarSpec
 from scalper_ml.bars.table import BarBuffer, bar_dict, bars_table
@@ -69,11 +69,12 @@ class BarBuilder:
     (0, 7, 3.0)
     """
 
-    __slots__ = ("_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "spec")
+    __slots__ = ("_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "_within", "spec")
 
     def __init__(self, spec: BarSpec | int) -> None:
         self.spec = spec if isinstance(spec, BarSpec) else BarSpec("time", spec)
         kind, size = self.spec.kind, self.spec.size
+        self._within = int(size) if kind == "time" else 0
         self._kernel: Any = fold_time if kind == "time" else fold_events
         self._rule = (
             (int(size), origin_us(int(size)))
@@ -160,6 +161,11 @@ class BarBuilder:
         ContractError
             As `push`.
         """
+        within = self._within
+        if within and add_within(
+            self._ints, self._floats, within, int(ts_us), float(price), float(qty), int(side), int(trade_id)
+        ):
+            return None
         stamp, price_, qty_, side_, id_ = self._one
         stamp[0], price_[0], qty_[0], side_[0], id_[0] = ts_us, price, qty, side, trade_id
         closed, row = self._fold(self._one, 0, self._one_out, 0)

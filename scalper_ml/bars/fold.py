@@ -10,7 +10,7 @@ import numpy as np
 
 from scalper_ml.kernel import kernel
 
-__all__ = ["BAR_FLOATS", "BAR_INTS", "STATE_FLOATS", "STATE_INTS", "fold_events", "fold_time"]
+__all__ = ["BAR_FLOATS", "BAR_INTS", "STATE_FLOATS", "STATE_INTS", "add_within", "fold_events", "fold_time"]
 
 # A bar, integers: start, end, trades, buys, first id, last id, gap.
 BAR_INTS: Final = 7
@@ -146,6 +146,31 @@ def fold_time(
     floats[0], floats[1], floats[2], floats[3] = open_, high, low, close
     floats[4], floats[5], floats[6], floats[7] = volume, quote, bought, sold
     return closed, i
+
+
+@kernel
+def add_within(
+    ints: Any, floats: Any, interval: Any, ts_us: Any, price: Any, qty: Any, side: Any, trade_id: Any
+) -> Any:
+    """Add one trade to the open time bar, as `fold_time` would; False, and nothing done, if there is more to do.
+
+    What a live stream does most: a call with two arrays costs a fraction of one with a dozen.
+    """
+    sound = 0.0 < price < np.inf and 0.0 < qty < np.inf and side * side == 1
+    if not (sound and ints[0] == 1 and 0 <= ts_us - ints[1] < interval):
+        return False
+    part = qty if side > 0 else 0.0
+    floats[1] = price if price > floats[1] else floats[1]
+    floats[2] = price if price < floats[2] else floats[2]
+    floats[3] = price
+    floats[4] += qty
+    floats[5] += price * qty
+    floats[6] += part
+    floats[7] += qty - part
+    ints[2] += 1
+    ints[3] += side > 0
+    ints[5] = trade_id
+    return True
 
 
 @kernel
