@@ -128,7 +128,7 @@ CATALOGUE: dict[str, Entry] = {
             "online_parity": "A sample of the partition's own ticks (bars, where klines gave them) through the live "
             "builder gives the stored vectors: no bit differs.",
         },
-        ("features", "kernel", "schema", "layers/features", "layers/feature_parity"),
+        ("features", "kernel", "schema", "layers/features", "layers/feature_growth", "layers/feature_parity"),
     ),
     "datasets": Entry(
         "learning",

@@ -8,10 +8,11 @@ import pyarrow.compute as pc
 
 from scalper_ml.clock import iso
 from scalper_ml.features.audit import truncation_audit
-from scalper_ml.features.engine import compute, inputs_from_bars
+from scalper_ml.features.engine import inputs_from_bars
 from scalper_ml.features.histograms import nan_shares, reference_histograms
 from scalper_ml.features.registry import FeatureSet, feature_set
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.feature_growth import feature_matrix, grown_features
 from scalper_ml.layers.feature_parity import parity_check
 from scalper_ml.project import Project
 from scalper_ml.schema import stamps, us
@@ -41,7 +42,9 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     bars = project.warehouse.require("bars", keys)
     fs = project_feature_set(project, bars)
     inputs: dict[str, Any] = {
-        "code": code_digest("features", "kernel", "schema", "layers/features", "layers/feature_parity"),
+        "code": code_digest(
+            "features", "kernel", "schema", "layers/features", "layers/feature_growth", "layers/feature_parity"
+        ),
         "bars": bars.content,
         "feature_set": fs.id,
     }
@@ -66,7 +69,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     table = warehouse.read_table(bars)
     fs = project_feature_set(project, bars)
     X, ts = engine_inputs(project, table, symbol, fs), us(table["ts_us"])
-    block = compute(fs, X, ts)
+    block = grown_features(project, keys, fs, X, ts, inputs["code"])
     warm = block.warm
     bad = {name: int((~np.isfinite(block.values[warm, j])).sum()) for j, name in enumerate(fs.names)}
     bad = {name: count for name, count in bad.items() if count}
@@ -116,17 +119,12 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "feature_set.json": fs.to_json().encode(),
         "reference.parquet": parquet_bytes(reference_histograms(block.values, warm, fs.names)),
     }
-    return warehouse.write("features", keys, files, inputs=inputs, summary=summary, checks=checks)
+    return warehouse.write("features", keys, files, inputs=inputs, summary=summary, checks=checks, beside=block.beside)
 
 
 def read_features(project: Project, manifest: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
     """Stamps (n,), warm flags (n,), values (n, f) and names of a features partition."""
-    table = project.warehouse.read_table(manifest)
-    names = tuple(table.column_names[2:])
-    values = np.empty((table.num_rows, len(names)))
-    for j, name in enumerate(names):
-        values[:, j] = table[name].to_numpy()
-    return us(table["ts_us"]), table["warm"].to_numpy(), values, names
+    return feature_matrix(project.warehouse.read_table(manifest))
 
 
 FEATURES_LAYER = Layer("features", "symbol", ("bars", "market"), CHECKS, _inputs, _build)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from featureproject import KEYS, build_features, make_feature_project
+from featureproject import KEYS, build_features, make_feature_project, trades
 from tickproject import TickProject
 
 from scalper_ml.features.online import FeatureRow, OnlineFeatureBuilder
-from scalper_ml.layers import feature_parity
+from scalper_ml.layers import feature_growth, feature_parity
 from scalper_ml.layers.bars import BARS_FROM_KLINES
 from scalper_ml.layers.features import FEATURES_LAYER, read_features
 from scalper_ml.warehouse import Manifest
@@ -136,3 +136,44 @@ def test_features_describe_themselves_in_the_ui(place: TickProject) -> None:
     assert metadata["state_bytes"] == manifest.summary["state_bytes"] > 0
     assert "data:image/png" in metadata["nan_map"].value
     assert "reference.parquet" in metadata["reference_histograms"]
+
+
+def test_a_new_day_computes_the_last_day_and_the_new_one_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trades of a day and a half more: earlier rows are kept, and every file has the bytes of a build from nothing."""
+    whole = trades(5000)
+    short = "".join(line for i, line in enumerate(whole.splitlines(keepends=True)) if i <= 3000 * 4)
+    grown = make_feature_project(tmp_path / "grown", monkeypatch)
+    grown.put("ticks/BTCUSDT.csv", short)
+    build_features(grown)
+    grown.put("ticks/BTCUSDT.csv", whole)
+    computed: list[int] = []
+    honest = feature_growth.compute
+
+    def counted(fs: Any, X: Any, ts: Any, state: Any = None) -> Any:
+        computed.append(len(ts))
+        return honest(fs, X, ts, state)
+
+    monkeypatch.setattr(feature_growth, "compute", counted)
+    build_features(grown)
+    rows = grown.open().warehouse.require("features", KEYS).summary["rows"]
+    assert sum(computed) < rows - 2000
+    fresh = make_feature_project(tmp_path / "fresh", monkeypatch)
+    fresh.put("ticks/BTCUSDT.csv", whole)
+    build_features(fresh)
+    mine, theirs = (place.open().warehouse.require("features", KEYS) for place in (grown, fresh))
+    assert mine.content == theirs.content
+
+
+def test_a_changed_past_computes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trade of the first day that came late changes its bar: nothing published is kept."""
+    whole = trades(3000)
+    first = whole.splitlines(keepends=True)
+    place = make_feature_project(tmp_path / "late", monkeypatch)
+    place.put("ticks/BTCUSDT.csv", "".join(first[:500] + first[501:]))
+    build_features(place)
+    place.put("ticks/BTCUSDT.csv", whole)
+    build_features(place)
+    fresh = make_feature_project(tmp_path / "whole", monkeypatch)
+    build_features(fresh)
+    mine, theirs = (one.open().warehouse.require("features", KEYS) for one in (place, fresh))
+    assert mine.files["data.parquet"]["sha256"] == theirs.files["data.parquet"]["sha256"]
