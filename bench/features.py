@@ -8,6 +8,7 @@ import numpy as np
 
 from bench.measure import Figure, cpu_seconds, latencies_us
 from scalper_ml.features.engine import FeatureStream, compute
+from scalper_ml.features.feeds import FEED_COLUMNS
 from scalper_ml.features.online import OnlineFeatureBuilder
 from scalper_ml.features.registry import INPUT_COLUMNS, FeatureSet, feature_set
 from scalper_ml.kernel import kernel
@@ -19,7 +20,7 @@ GROUP = 16_384
 
 
 def market(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (n, k) of a random walk with trades and another coin, and stamps (n,)."""
+    """Inputs (n, k) of a random walk with trades and another coin, without feeds, and stamps (n,)."""
     rng = np.random.default_rng(2)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 1e-3, n)))
     opened = np.concatenate([[100.0], close[:-1]])
@@ -33,6 +34,7 @@ def market(n: int) -> tuple[np.ndarray, np.ndarray]:
         "sell_volume": volume * (1 - share), "vwap": (high + low) / 2, "gap": np.zeros(n),
         "mkt_n": np.full(n, 9.0), "mkt_ret": rng.normal(0, 8e-4, n), "mkt_up": rng.uniform(0, 1, n),
         "mkt_disp": rng.uniform(1e-4, 2e-3, n), "lead_ret": rng.normal(0, 8e-4, n),
+        **dict.fromkeys(FEED_COLUMNS, np.full(n, np.nan)),
     }  # fmt: skip
     missing = [name for name in INPUT_COLUMNS if name not in columns]
     assert not missing, f"the benchmark market lacks {missing}"

@@ -51,8 +51,8 @@ CLASSES: Final = ("SHORT", "NEUTRAL", "LONG")
 Role = Literal["train", "calibrate", "select", "score", "purged"]
 ROLES: Final = ("train", "calibrate", "select", "score")
 
-InputGroup = Literal["klines", "trades", "market", "calendar"]
-INPUT_GROUPS: Final = ("klines", "trades", "market", "calendar")
+InputGroup = Literal["klines", "trades", "market", "calendar", "quotes", "book", "derivatives"]
+INPUT_GROUPS: Final = ("klines", "trades", "market", "calendar", "quotes", "book", "derivatives")
 
 TICKS: Final = pa.schema(
     [

@@ -220,6 +220,7 @@ class Features(_Section):
     reset_after_gap: Annotated[int, Field(ge=1)] = 240  # intervals without a bar that start the warm-up anew
     min_ticks: Annotated[int, Field(ge=0)] = 0  # a bar of fewer trades gives no decision
     lead: Symbol | None = None  # lead coin of the cross-asset family; default: the first symbol
+    feed_share: Annotated[float, Field(gt=0, le=1)] = 0.5  # of the closes at which a column of a feed must be known
 
     @model_validator(mode="after")
     def _known(self) -> Self:

@@ -335,6 +335,36 @@ def macd(b, fast, slow, signal):
     return tuple(x / b.atr for x in talib.MACD(b.close, fast, slow, signal))
 
 
+def basis(b):
+    return (b.mark_price / b.index_price - 1) * 1e4
+
+
+def log_change(x, n):
+    return np.log(x) - np.log(lag(x, n))
+
+
+def price_and(interest, b, n):
+    return np.sign(interest - lag(interest, n)) * move(b, n) / (b.sigma * math.sqrt(n))
+
+
+def liquidated(b):
+    return np.minimum((b.liquidated_long + b.liquidated_short) / (b.volume * b.close), 10)
+
+
+def liq_imb(b, n):
+    long, short = total(b.liquidated_long, n), total(b.liquidated_short, n)
+    with np.errstate(invalid="ignore"):
+        return np.where(long + short == 0, 0.0, (short - long) / (short + long))
+
+
+def depth_imbalance(bid, ask, n):
+    return total(bid - ask, n) / total(bid + ask, n)
+
+
+def depth(b):
+    return b.bid_depth_10bps + b.ask_depth_10bps
+
+
 ORACLES = {
     "ret_raw": lambda b, n: np.log1p(talib.ROCP(b.close, n)),
     "ret_z": lambda b, n: move(b, n) / (b.sigma * math.sqrt(n)),
@@ -445,5 +475,44 @@ ORACLES = {
     "resid_ret": resid,
     "rel_ret": lambda b, n: (move(b, n) - total(b.mkt_ret, n)) / (b.sigma * math.sqrt(n)),
     "leadlag_pred": leadlag,
+    "spread_bp": lambda b: b.spread_bps,
+    "spread_mean": lambda b, n: last(b.spread_tw_bps, n).mean(axis=1),
+    "spread_z": lambda b, n: z(np.log(b.spread_tw_bps), n),
+    "spread_sigma": lambda b: b.spread_tw_bps / 1e4 / b.sigma,
+    "obi1": lambda b: b.imbalance,
+    "obi1_mean": lambda b, n: last(b.imbalance_tw, n).mean(axis=1),
+    "queue_imb_chg": lambda b, n: b.imbalance - lag(b.imbalance, n),
+    "micro_dev": lambda b: b.micro_dev_bps / 1e4 / b.sigma,
+    "ofi": lambda b, n: total(b.ofi_qty, n) / total(b.top_qty_tw, n),
+    "ofi_z": lambda b, n: total(b.ofi_qty, n) / np.sqrt(total(b.ofi_qty**2, n)),
+    "ofi_ret_corr": lambda b, n: corr(b.ofi_qty, b.r, n),
+    "quote_rate_z": lambda b, n: z(np.log1p(b.quote_updates), n),
+    "obi_5bp": lambda b, n: depth_imbalance(b.bid_depth_5bps, b.ask_depth_5bps, n),
+    "obi_10bp": lambda b, n: depth_imbalance(b.bid_depth_10bps, b.ask_depth_10bps, n),
+    "obi_25bp": lambda b, n: depth_imbalance(b.bid_depth_25bps, b.ask_depth_25bps, n),
+    "depth_near_bid": lambda b, n: total(b.bid_depth_5bps, n) / total(b.bid_depth_25bps, n),
+    "depth_near_ask": lambda b, n: total(b.ask_depth_5bps, n) / total(b.ask_depth_25bps, n),
+    "depth_vol": lambda b, m, n: np.log(last(depth(b), m).mean(axis=1) / last(b.volume, n).mean(axis=1)),
+    "depth_z": lambda b, n: z(np.log(depth(b)), n),
+    "funding_bp": lambda b: b.funding_rate * 1e4 * 8 / b.funding_interval_h,
+    "funding_z": lambda b: (b.funding_rate - b.funding_mean_30) / b.funding_sd_30,
+    "funding_cum": lambda b: b.funding_24h * 1e4,
+    "fund_to": lambda b: b.hours_to_funding / b.funding_interval_h,
+    "basis_bp": basis,
+    "basis_z": lambda b, n: z(basis(b), n),
+    "basis_chg": lambda b, n: basis(b) - lag(basis(b), n),
+    "oi_chg": lambda b, n: log_change(b.open_interest, n),
+    "oi_price_q": lambda b, n: price_and(b.open_interest, b, n),
+    "oi_z": lambda b, n: z(np.log(b.open_interest), n),
+    "oi_value_chg": lambda b, n: log_change(b.open_interest_value, n),
+    "oi_value_price_q": lambda b, n: price_and(b.open_interest_value, b, n),
+    "oi_value_z": lambda b, n: z(np.log(b.open_interest_value), n),
+    "ls_ratio": lambda b: np.log(b.long_short_ratio),
+    "ls_chg": lambda b, n: log_change(b.long_short_ratio, n),
+    "top_ls": lambda b: np.log(b.top_long_short_positions),
+    "top_ls_accounts": lambda b: np.log(b.top_long_short_accounts),
+    "taker_ratio": lambda b, n: last(np.log(b.taker_buy_sell_ratio), n).mean(axis=1),
+    "liq_imb": liq_imb,
+    "liq_z": lambda b, n: z(liquidated(b), n),
 }
 """By kind: ``f(bars, *params)`` gives its output, or a tuple of its outputs."""

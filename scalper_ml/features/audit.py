@@ -10,6 +10,7 @@ import numpy as np
 
 from scalper_ml.errors import AuditError
 from scalper_ml.features.engine import compute
+from scalper_ml.features.feeds import FEED_COLUMNS
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.features.series import INPUT_COLUMNS
 
@@ -20,7 +21,10 @@ FeatureFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _SCALED = tuple(
     INPUT_COLUMNS.index(name)
-    for name in ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "sell_volume", "vwap")
+    for name in (
+        *("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "sell_volume", "vwap"),
+        *FEED_COLUMNS,
+    )
 )
 _GAP = INPUT_COLUMNS.index("gap")
 
@@ -153,7 +157,7 @@ def truncation_audit(
     Notes
     -----
     Bars whose prices are NaN are refused by the engine, so the NaN kind erases all that may be missing:
-    trades, flow and market columns.
+    trades, flow, market and feed columns.
     """
 
     def values(X: np.ndarray, ts: np.ndarray) -> np.ndarray:

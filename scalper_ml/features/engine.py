@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from scalper_ml.errors import ContractError, FeatureSetError
+from scalper_ml.features.feeds import HEIGHTS
 from scalper_ml.features.registry import KINDS, FeatureSet
 from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
 from scalper_ml.features.rolling import Rolling, roll
 from scalper_ml.features.series import (
+    BAR_COLUMNS,
     DERIVED_FROM,
     INPUT_COLUMNS,
     LOOKED_BACK,
@@ -31,9 +31,8 @@ from scalper_ml.features.series import (
 )
 from scalper_ml.features.series import GAP as GAP_COLUMN
 from scalper_ml.kernel import in_place, kernel, view_kernel
-from scalper_ml.schema import InputGroup, us
 
-__all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "available_groups", "compute", "inputs_from_bars"]
+__all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "compute"]
 
 BLOCK = 256
 """Rows computed at a time: what one core's second-level cache holds."""
@@ -46,8 +45,6 @@ SCRATCH = 4
 
 _HEADER = struct.Struct("<8s12sqqq")
 _MAGIC = b"SCFEAT03"
-_MARKET_COLUMNS = ("mkt_n", "mkt_ret", "mkt_up", "mkt_disp", "lead_ret")
-_TRADE_COLUMNS = ("trades", "buy_volume", "sell_volume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +85,7 @@ def _fuse(kernels: Sequence[Any]) -> Any:
 _KERNELS = tuple(dict.fromkeys(kind.kernel for kind in KINDS))
 _run = _fuse(_KERNELS)
 
-AT, ROWS, MEMORY, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(10)
+AT, ROWS, MEMORY, HEIGHT, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(11)
 """Head of the table a stream is driven by: place and number of the next row, then sizes."""
 
 MIN_TICKS, LONGEST_GAP = range(2)
@@ -102,8 +99,8 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     a quarter of a microsecond.
     """
     width = T[MEMORY] + BLOCK
-    a, b = 2, 2 + SERIES * width
-    H = F[a:b].reshape(SERIES, width)
+    a, b = 2, 2 + T[HEIGHT] * width
+    H = F[a:b].reshape(T[HEIGHT], width)
     a, b = b, b + T[STATE]
     S = F[a:b]
     a, b = b, b + T[PLAN] * T[PARAMETERS]
@@ -111,7 +108,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     a, b = b, b + 3 * T[COLUMNS]
     limits = F[a:b].reshape(3, T[COLUMNS])
     scratch = F[b:]
-    a, b = 10, 10 + T[WANTED] * WANTED_COLUMNS
+    a, b = 11, 11 + T[WANTED] * WANTED_COLUMNS
     wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
     a, b = b, b + T[PLAN] * 6
     plan = T[a:b].reshape(T[PLAN], 6)
@@ -127,7 +124,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
             S[:] = 0.0
             at, rows = T[MEMORY], 0
         if at == width:
-            for c in range(SERIES):
+            for c in range(T[HEIGHT]):
                 for j in range(T[MEMORY]):
                     H[c, j] = H[c, BLOCK + j]
             at = T[MEMORY]
@@ -184,7 +181,8 @@ class FeatureStream:
         wanted: list[int] = []
         plan: list[int] = []
         answers: list[list[int]] = []
-        kept = list(DERIVED_FROM)
+        height = max([SERIES, *(HEIGHTS.get(spec.group, 0) for spec in fs.specs)])
+        kept = [*DERIVED_FROM, *([0] * (height - SERIES))]
         floats, blocks, column = SERIES_STATE, SCRATCH, 0
         for e, (kind, params) in enumerate(fs.entries):
             asked, first = kind.rolling(*params), len(place)
@@ -205,14 +203,15 @@ class FeatureStream:
             plan += (order[kind.kernel], floats, floats + size, column, first, len(place))
             floats += size
             column += len(kind.columns(params))
-            for series in LOOKED_BACK:
+            for series in (one for one in LOOKED_BACK if one < height):
                 kept[series] = max(kept[series], kind.memory(*params))
         memory = max(kept)
         longest = [max((len(one) for one in rows), default=0) for rows in (answers, constants)]
         counts = [len(place), len(fs.entries), *longest, floats, blocks, column]
         limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
-        history, width = 2 + SERIES * (memory + BLOCK), memory + BLOCK
-        self._T = np.array([memory, 0, memory, *counts, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
+        history, width = 2 + height * (memory + BLOCK), memory + BLOCK
+        head = [memory, 0, memory, height, *counts]
+        self._T = np.array([*head, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
         self._F = np.concatenate(
             [
                 [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats),
@@ -220,7 +219,7 @@ class FeatureStream:
                 np.ravel(limits), np.full((blocks + column) * (BLOCK + LINE), np.nan),
             ]
         ).astype(np.float64)  # fmt: skip
-        self._H = self._F[2:history].reshape(SERIES, width)
+        self._H = self._F[2:history].reshape(height, width)
         self._S = self._F[history : history + floats]
         self._memory, self._kept = memory, kept
 
@@ -246,7 +245,7 @@ class FeatureStream:
         """
         bad, late = _push(X, ts_us, self._F, self._T, values, warm)
         if bad >= 0:
-            row = dict(zip(INPUT_COLUMNS, X[bad].tolist(), strict=True))
+            row = dict(zip(BAR_COLUMNS, X[bad].tolist(), strict=False))
             raise ContractError(
                 f"bar {bad} of {len(X)} closing at {int(ts_us[bad])} us: found {row}; expected 0 < low <= open, close "
                 f"<= high, volume >= 0 and gap >= 0, all finite - quarantine the bar before features"
@@ -289,7 +288,7 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
     ----------
     fs : FeatureSet
     inputs : array (n, len(INPUT_COLUMNS))
-        From `inputs_from_bars`.
+        From `scalper_ml.features.inputs.inputs_from_bars`.
     ts_us : int64 array (n,)
         Close of each bar, increasing.
     state : bytes, optional
@@ -322,66 +321,3 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
     warm = np.empty(len(X), dtype=np.bool_)
     stream.push(X, ts, values, warm)
     return FeatureBlock(values, warm, stream.state())
-
-
-def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    values: np.ndarray = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
-    return values
-
-
-def inputs_from_bars(bars: pa.Table, market: pa.Table | None = None) -> np.ndarray:
-    """The input matrix of a table of bars, float64 (n, len(INPUT_COLUMNS)), NaN where null.
-
-    Parameters
-    ----------
-    bars : pyarrow.Table
-        Schema BARS.
-    market : pyarrow.Table, optional
-        Schema MARKET, rows of this symbol; joined on the close, a bar without one gets NaN.
-
-    Raises
-    ------
-    ContractError
-        `market` has two rows for one close.
-    """
-    X = np.full((bars.num_rows, len(INPUT_COLUMNS)), np.nan)
-    for j, name in enumerate(INPUT_COLUMNS):
-        if name not in _MARKET_COLUMNS:
-            X[:, j] = _floats(bars.column(name))
-    if market is None or market.num_rows == 0:
-        return X
-    known = us(market.column("ts_us"))
-    order = np.argsort(known, kind="stable")
-    known = known[order]
-    if (np.diff(known) == 0).any():
-        twice = int(known[1:][np.diff(known) == 0][0])
-        raise ContractError(f"market: two rows for the close {twice} us; expected one - pass the rows of one symbol")
-    ts = us(bars.column("ts_us"))
-    at = np.minimum(np.searchsorted(known, ts), len(known) - 1)
-    found = known[at] == ts
-    for name in _MARKET_COLUMNS:
-        X[found, INPUT_COLUMNS.index(name)] = _floats(market.column(name))[order][at[found]]
-    return X
-
-
-def available_groups(bars: pa.Table, market: pa.Table | None = None) -> tuple[tuple[InputGroup, ...], tuple[str, ...]]:
-    """What a source can feed: its input groups, and the columns absent although their group is there.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from scalper_ml.schema import BARS
-    >>> available_groups(BARS.empty_table())
-    (('klines', 'calendar'), ())
-    """
-    groups: list[InputGroup] = ["klines"]
-
-    def empty(name: str) -> bool:
-        return bool(bars.column(name).null_count == bars.num_rows)
-
-    absent = tuple(name for name in ("quote_volume", "buy_trades", "vwap") if empty(name) and bars.num_rows)
-    if not any(empty(name) for name in _TRADE_COLUMNS):
-        groups.append("trades")
-    if market is not None and market.num_rows:
-        groups.append("market")
-    return (*groups, "calendar"), absent

@@ -5,14 +5,23 @@
 
 import math
 
-from scalper_ml.features.series import ATR
+from scalper_ml.features.elementary import ln
+from scalper_ml.features.series import ATR, SIGMA
 from scalper_ml.kernel import view_kernel
 
 __all__ = [
+    "change",
     "correlation",
+    "imbalance",
+    "level",
+    "log_change",
+    "log_level",
+    "log_share",
     "mean",
     "mid_rank",
     "over_atr",
+    "over_sigma",
+    "quotient",
     "root_mean",
     "run_length",
     "share",
@@ -111,3 +120,78 @@ def mid_rank(x, i0, i1, n, slack, into):
         for j in range(window.shape[0]):
             score += int(window[j] < low) + int(window[j] <= high)
         into[i - i0] = 0.5 * (score + 1) / n
+
+
+@view_kernel
+def level(H, i0, i1, t0, P, S, R, w, out):
+    """Factor times a series. ``P``: series, factor."""
+    x, factor, answer = H[int(P[0]), i0:i1], P[1], out[0]
+    for r in range(i1 - i0):
+        answer[r] = factor * x[r]
+
+
+@view_kernel
+def log_level(H, i0, i1, t0, P, S, R, w, out):
+    """Logarithm of a series that has no unit, taken as a millionth at least and a million at most. ``P``: series."""
+    x, bounded, rows = H[int(P[0]), i0:i1], R[0], i1 - i0
+    for r in range(rows):
+        bounded[r] = min(max(x[r], 1e-6), 1e6)
+    ln(bounded[:rows], out[0])
+
+
+@view_kernel
+def change(H, i0, i1, t0, P, S, R, w, out):
+    """A series less what it was n bars before. ``P``: n, series."""
+    n, series, answer = int(P[0]), H[int(P[1])], out[0]
+    now, before = series[i0:i1], series[i0 - n : i1 - n]
+    for r in range(i1 - i0):
+        answer[r] = now[r] - before[r]
+
+
+@view_kernel
+def log_change(H, i0, i1, t0, P, S, R, w, out):
+    """Logarithm of a series over what it was n bars before, within a million; 0 by 0 is no change. ``P``: n, series."""
+    n, series, ratio, rows = int(P[0]), H[int(P[1])], R[0], i1 - i0
+    now, before = series[i0:i1], series[i0 - n : i1 - n]
+    for r in range(rows):
+        both = now[r] / before[r] if now[r] != before[r] else 1.0
+        ratio[r] = min(max(both, 1e-6), 1e6)
+    ln(ratio[:rows], out[0])
+
+
+@view_kernel
+def quotient(H, i0, i1, t0, P, S, R, w, out):
+    """Factor times one series by another; by 0 it is 0. ``P``: both, factor."""
+    upper, lower, factor, answer = H[int(P[0]), i0:i1], H[int(P[1]), i0:i1], P[2], out[0]
+    for r in range(i1 - i0):
+        answer[r] = factor * upper[r] / lower[r] if lower[r] != 0.0 else 0.0
+
+
+@view_kernel
+def over_sigma(H, i0, i1, t0, P, S, R, w, out):
+    """Factor times a series over the volatility of a bar. ``P``: series, factor."""
+    x, factor, sigma, answer = H[int(P[0]), i0:i1], P[1], H[SIGMA, i0:i1], out[0]
+    for r in range(i1 - i0):
+        answer[r] = factor * x[r] / sigma[r]
+
+
+@view_kernel
+def imbalance(H, i0, i1, t0, P, S, R, w, out):
+    """Difference of two rolling sums by their sum; 0 by 0 is 0. ``w``: two totals."""
+    one, other, answer = R[w[0]], R[w[1]], out[0]
+    for r in range(i1 - i0):
+        both = one[r] + other[r]
+        answer[r] = (one[r] - other[r]) / both if both != 0.0 else 0.0
+
+
+@view_kernel
+def log_share(H, i0, i1, t0, P, S, R, w, out):
+    """Logarithm of one rolling mean by another, within a million; 0 by 0 is 0.
+
+    ``P``: the rows of both. ``w``: their totals.
+    """
+    a, b, ratio, rows, factor = R[w[0]], R[w[1]], R[0], i1 - i0, P[1] / P[0]
+    for r in range(rows):
+        share = factor * a[r] / b[r] if a[r] != 0.0 or b[r] != 0.0 else 1.0
+        ratio[r] = min(max(share, 1e-6), 1e6)
+    ln(ratio[:rows], out[0])

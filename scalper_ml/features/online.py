@@ -9,11 +9,12 @@ import numpy as np
 from scalper_ml.bars.builder import BarBuilder
 from scalper_ml.features.engine import FeatureStream
 from scalper_ml.features.registry import FeatureSet
-from scalper_ml.features.series import INPUT_COLUMNS
+from scalper_ml.features.series import BAR_COLUMNS, INPUT_COLUMNS, MARKET_COLUMNS
 
 __all__ = ["FeatureRow", "OnlineFeatureBuilder"]
 
-_MARKET_AT = INPUT_COLUMNS.index("mkt_n")
+_MARKET_AT = len(BAR_COLUMNS)
+_FEEDS_AT = _MARKET_AT + len(MARKET_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class OnlineFeatureBuilder:
         trade_id: int = -1,
         *,
         market: Mapping[str, float] | None = None,
+        context: Mapping[str, float | None] | None = None,
     ) -> FeatureRow | None:
         """Add one trade; the features of the bar it closed, or None.
 
@@ -89,6 +91,8 @@ class OnlineFeatureBuilder:
             +1 aggressive buyer, -1 aggressive seller.
         market : mapping, optional
             Market columns as of the close of the bar this trade ends.
+        context : mapping, optional
+            Columns of CONTEXT_BARS and BOOK_BARS, with depths, as known at that close.
 
         Raises
         ------
@@ -96,9 +100,14 @@ class OnlineFeatureBuilder:
             A trade older than the open bar, or one that is not a trade.
         """
         bar = self._bars.push_one(ts_us, price, qty, side, trade_id)
-        return None if bar is None else self.push_bar(bar, market)
+        return None if bar is None else self.push_bar(bar, market, context)
 
-    def push_bar(self, bar: Mapping[str, Any], market: Mapping[str, float] | None = None) -> FeatureRow:
+    def push_bar(
+        self,
+        bar: Mapping[str, Any],
+        market: Mapping[str, float] | None = None,
+        context: Mapping[str, float | None] | None = None,
+    ) -> FeatureRow:
         """The features known at the close of one bar.
 
         Parameters
@@ -107,6 +116,9 @@ class OnlineFeatureBuilder:
             Columns of BARS; ``ts_us`` in microseconds; None or absent where the source has nothing.
         market : mapping, optional
             Columns of MARKET at the same close; without it the market features of this row are NaN.
+        context : mapping, optional
+            Columns of CONTEXT_BARS and BOOK_BARS, with depths, as known at the same close; features of those that are
+            absent or None are NaN in this row.
 
         Raises
         ------
@@ -115,20 +127,23 @@ class OnlineFeatureBuilder:
         """
         row = self._X[0]
         for j, name in enumerate(INPUT_COLUMNS):
-            value = bar.get(name) if j < _MARKET_AT else market.get(name) if market is not None else None
+            source = bar if j < _MARKET_AT else market if j < _FEEDS_AT else context
+            value = None if source is None else source.get(name)
             row[j] = np.nan if value is None else value
         self._ts[0] = bar["ts_us"]
         values = np.empty((1, len(self.fs.names)))
         self._stream.push(self._X, self._ts, values, self._warm)
         return FeatureRow(int(self._ts[0]), values[0], bool(self._warm[0]))
 
-    def finish(self, market: Mapping[str, float] | None = None) -> FeatureRow | None:
+    def finish(
+        self, market: Mapping[str, float] | None = None, context: Mapping[str, float | None] | None = None
+    ) -> FeatureRow | None:
         """Close the open bar, as at the end of a file; its features, or None if no bar is open."""
         bars = self._bars.finish()
         if bars.num_rows == 0:
             return None
         bar = {name: bars.column(name)[0].as_py() for name in bars.column_names if not name.endswith("ts_us")}
-        return self.push_bar(bar | {"ts_us": bars.column("ts_us")[0].value}, market)
+        return self.push_bar(bar | {"ts_us": bars.column("ts_us")[0].value}, market, context)
 
     def state(self) -> tuple[bytes, bytes]:
         """`bar_state` and `feature_state` to start another builder exactly here."""

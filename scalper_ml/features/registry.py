@@ -15,7 +15,19 @@ from typing import Any
 import numpy as np
 
 from scalper_ml.errors import FeatureSetError, SettingsError
-from scalper_ml.features import calendar, candles, cross, flow, momentum, statistics, trend, volatility, volume
+from scalper_ml.features import (
+    book,
+    calendar,
+    candles,
+    cross,
+    derivatives,
+    flow,
+    momentum,
+    statistics,
+    trend,
+    volatility,
+    volume,
+)
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.series import INPUT_COLUMNS
 from scalper_ml.schema import INPUT_GROUPS, InputGroup
@@ -32,6 +44,8 @@ KINDS: tuple[Kind, ...] = (
     *calendar.KINDS,
     *flow.KINDS,
     *cross.KINDS,
+    *book.KINDS,
+    *derivatives.KINDS,
 )
 """Every kind of feature there is, in the order of the columns."""
 

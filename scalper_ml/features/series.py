@@ -11,13 +11,16 @@ import math
 import numpy as np
 
 from scalper_ml.features.elementary import ln
+from scalper_ml.features.feeds import FEED_COLUMNS, FEED_STATE, FEEDS_LOOKED_BACK, FIRST_FEED, ROW_OF_FEED, derive_feeds
 from scalper_ml.features.window import slide_dot, smooth
 from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
     "DERIVED_FROM",
+    "BAR_COLUMNS",
     "INPUT_COLUMNS",
     "LOOKED_BACK",
+    "MARKET_COLUMNS",
     "RANGE_FLOOR",
     "SERIES",
     "SERIES_STATE",
@@ -28,7 +31,7 @@ __all__ = [
     "publish",
 ]
 
-INPUT_COLUMNS: tuple[str, ...] = (
+BAR_COLUMNS: tuple[str, ...] = (
     "open",
     "high",
     "low",
@@ -41,12 +44,9 @@ INPUT_COLUMNS: tuple[str, ...] = (
     "sell_volume",
     "vwap",
     "gap",
-    "mkt_n",
-    "mkt_ret",
-    "mkt_up",
-    "mkt_disp",
-    "lead_ret",
 )
+MARKET_COLUMNS: tuple[str, ...] = ("mkt_n", "mkt_ret", "mkt_up", "mkt_disp", "lead_ret")
+INPUT_COLUMNS: tuple[str, ...] = (*BAR_COLUMNS, *MARKET_COLUMNS, *FEED_COLUMNS)
 """Columns of every input matrix, in order. NaN where the source has none."""
 
 OPEN, HIGH, LOW, CLOSE, VOLUME, QUOTE, TRADES, BUY_N, BUY, SELL, VWAP, GAP = range(12)
@@ -94,7 +94,8 @@ GAIN = 56  # max(C - C-1, 0)
 LOSS = 57  # max(C-1 - C, 0)
 PLUS_DM = 58  # directional movement up
 MINUS_DM = 59  # directional movement down
-SERIES = 60
+SERIES = FIRST_FEED  # those of the feeds follow: see feeds
+ROW_OF_INPUT = (*range(17), *ROW_OF_FEED)
 
 RANGE_FLOOR = 1e-6
 """Smallest range used as a denominator, as a share of the price."""
@@ -105,14 +106,14 @@ SIGMA_FLOOR = 1e-7
 EQUAL = 1e-12
 """Derived prices closer than this share of the price are the same price."""
 
-LOOKED_BACK = (OPEN, HIGH, LOW, CLOSE, VOLUME, RANGE, RET, RET5, LNC, TYPICAL, NET)
+LOOKED_BACK = (OPEN, HIGH, LOW, CLOSE, VOLUME, RANGE, RET, RET5, LNC, TYPICAL, NET, *FEEDS_LOOKED_BACK)
 """Series whose past kernels read by themselves; that of others is read by rolling statistics only."""
 
 _DERIVING = {HIGH: 1, LOW: 1, CLOSE: 1, LNC: 5, SQRET: 4, TYPICAL: 1, RET: 60, MKT: 60, LEAD: 60, TS: 1}
 DERIVED_FROM = tuple(_DERIVING.get(series, 0) for series in range(SERIES))
 """Rows of each series that `derive` and `inspect` look back on."""
 
-SERIES_STATE = 3 + 3 * 61
+SERIES_STATE = 3 + 3 * 61 + FEED_STATE
 
 
 @view_kernel
@@ -277,7 +278,7 @@ def _derive_market(H, i0, i1, t0, S, W):
 
 @view_kernel
 def derive(H, i0, i1, t0, S, W):
-    """Fill the derived rows of `H` from the raw ones, rows ``i0 <= i < i1``; `W` is scratch.
+    """Fill the derived series of `H` from the raw ones, rows ``i0 <= i < i1``; `W` is scratch.
 
     A derived value that needs the bar before is NaN on the first row after a reset.
     ``LNV`` is ln(V / V*) with V* the first volume that is not zero since the reset, so it does not
@@ -287,14 +288,17 @@ def derive(H, i0, i1, t0, S, W):
     _derive_ranges(H, i0, i1, t0, S)
     _derive_volumes(H, i0, i1, t0, S, W)
     _derive_flows(H, i0, i1, t0, W)
-    _derive_market(H, i0, i1, t0, S[64:], W)
+    _derive_market(H, i0, i1, t0, S[64:186], W)
+    derive_feeds(H, H[VOLUME, i0:i1], H[CLOSE, i0:i1], i0, i1, S[186:], W)
 
 
 @view_kernel
 def load(X, ts_us, H, i0):
-    """Copy raw inputs into `H` from its row i0 on."""
+    """Copy the raw inputs that `H` has series for into it, from its row i0 on."""
     for c in range(X.shape[1]):
-        row = H[c, i0 : i0 + X.shape[0]]
+        if ROW_OF_INPUT[c] >= H.shape[0]:
+            continue
+        row = H[ROW_OF_INPUT[c], i0 : i0 + X.shape[0]]
         for r in range(X.shape[0]):
             row[r] = X[r, c]
     for r in range(X.shape[0]):

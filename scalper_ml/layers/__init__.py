@@ -1,5 +1,7 @@
 """The layers of the warehouse in the order of the graph."""
 
+from dataclasses import replace
+
 from scalper_ml.layers.base import Layer
 from scalper_ml.settings import Settings
 
@@ -24,11 +26,13 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     if settings.source.kind != "klines":
         event_bars = (EVENT_BARS_LAYER,) if settings.bars.events else ()
         market_data = (TICKS_LAYER, BARS_FROM_TICKS, *event_bars)
+    feeds = _feeds(settings)
+    fed_by = tuple(layer.name for layer in feeds if layer.name in ("context_bars", "book"))
     return (
         *market_data,
-        *_feeds(settings),
+        *feeds,
         MARKET_LAYER,
-        FEATURES_LAYER,
+        replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
         DATASETS_LAYER,
         *MODEL_LAYERS,
         CANDIDATES_LAYER,

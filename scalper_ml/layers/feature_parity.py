@@ -11,7 +11,7 @@ import pyarrow as pa
 from scalper_ml.features.engine import compute
 from scalper_ml.features.online import FeatureRow, OnlineFeatureBuilder
 from scalper_ml.features.registry import FeatureSet
-from scalper_ml.features.series import INPUT_COLUMNS
+from scalper_ml.features.series import BAR_COLUMNS, INPUT_COLUMNS
 from scalper_ml.layers.base import Keys
 from scalper_ml.project import Project
 from scalper_ml.schema import TICKS, us
@@ -21,7 +21,7 @@ __all__ = ["parity_check"]
 
 MOST_TICKS = 50_000
 MOST_BARS = 500
-_MARKET_AT = INPUT_COLUMNS.index("mkt_n")
+_BESIDE_AT = len(BAR_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,11 @@ def parity_check(
     sample = _drawn(project, keys, bars, fs, len(ts_us))
     state = compute(fs, X[: sample.begin], ts_us[: sample.begin]).state
     builder = OnlineFeatureBuilder(fs, project.settings.interval_us, bar_state=sample.bar_state, feature_state=state)
-    market = _Market(X, sample.begin) if "market" in fs.groups else None
+    beside = _Beside(X, sample.begin) if {"market", "quotes", "book", "derivatives"} & set(fs.groups) else None
     if sample.day is None:
-        rows, fed = _from_bars(builder, table, market, sample.begin)
+        rows, fed = _from_bars(builder, table, beside, sample.begin)
     else:
-        rows, fed = _from_ticks(builder, project, keys, sample.day, market)
+        rows, fed = _from_ticks(builder, project, keys, sample.day, beside)
     at = slice(sample.begin, sample.begin + len(rows))
     wrong = _differing(rows, ts_us[at], values[at], warm[at], fs)
     shown = ", ".join(f"{name} ({count})" for name, count in list(wrong.items())[:5])
@@ -100,34 +100,34 @@ def _days(project: Project, keys: Keys, bars: Manifest) -> dict[str, Any]:
     return days if same and any(one["bars"] for one in days.values()) else {}
 
 
-class _Market:
-    """Market columns by the row of the bar that closes next."""
+class _Beside:
+    """What was known beside a bar, market and feeds, by the row of the bar that closes next."""
 
     def __init__(self, X: np.ndarray, begin: int) -> None:
         self._X, self._row = X, begin
 
     def now(self) -> dict[str, float]:
-        row = self._X[min(self._row, len(self._X) - 1), _MARKET_AT:]
-        return dict(zip(INPUT_COLUMNS[_MARKET_AT:], row.tolist(), strict=True))
+        row = self._X[min(self._row, len(self._X) - 1), _BESIDE_AT:]
+        return dict(zip(INPUT_COLUMNS[_BESIDE_AT:], row.tolist(), strict=True))
 
     def next(self) -> None:
         self._row += 1
 
 
 def _from_ticks(
-    builder: OnlineFeatureBuilder, project: Project, keys: Keys, day: str, market: _Market | None
+    builder: OnlineFeatureBuilder, project: Project, keys: Keys, day: str, beside: _Beside | None
 ) -> tuple[list[FeatureRow], int]:
     ticks = project.warehouse.read_table(project.warehouse.require("ticks", keys), f"date={day}/data.parquet")
     ticks = ticks.cast(TICKS).slice(0, MOST_TICKS)
     rows: list[FeatureRow] = []
-    now = market.now() if market else None
+    now = beside.now() if beside else None
     for trade in _trades(ticks):
-        row = builder.push_tick(*trade, market=now)
+        row = builder.push_tick(*trade, market=now, context=now)
         if row is not None:
             rows.append(row)
-            if market is not None:
-                market.next()
-                now = market.now()
+            if beside is not None:
+                beside.next()
+                now = beside.now()
     return rows, ticks.num_rows
 
 
@@ -138,7 +138,7 @@ def _trades(ticks: pa.Table) -> Iterator[tuple[int, float, float, int, int]]:
 
 
 def _from_bars(
-    builder: OnlineFeatureBuilder, table: pa.Table, market: _Market | None, begin: int
+    builder: OnlineFeatureBuilder, table: pa.Table, beside: _Beside | None, begin: int
 ) -> tuple[list[FeatureRow], int]:
     part = table.slice(begin, MOST_BARS)
     names = [name for name in part.column_names if not name.endswith("ts_us")]
@@ -146,9 +146,10 @@ def _from_bars(
     rows = []
     for ts, *cells in zip(us(part["ts_us"]).tolist(), *columns, strict=True):
         bar = dict(zip(names, cells, strict=True)) | {"ts_us": ts}
-        rows.append(builder.push_bar(bar, market.now() if market else None))
-        if market is not None:
-            market.next()
+        now = beside.now() if beside else None
+        rows.append(builder.push_bar(bar, now, now))
+        if beside is not None:
+            beside.next()
     return rows, part.num_rows
 
 

@@ -8,14 +8,15 @@ import pyarrow.compute as pc
 
 from scalper_ml.clock import iso
 from scalper_ml.features.audit import truncation_audit
-from scalper_ml.features.engine import inputs_from_bars
+from scalper_ml.features.feeds import QUOTE_AGE_LIMIT_US, QUOTE_COLUMNS
 from scalper_ml.features.histograms import nan_shares, reference_histograms
+from scalper_ml.features.inputs import fed_groups, inputs_from_bars
 from scalper_ml.features.registry import FeatureSet, feature_set
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.feature_growth import feature_matrix, grown_features
 from scalper_ml.layers.feature_parity import parity_check
 from scalper_ml.project import Project
-from scalper_ml.schema import stamps, us
+from scalper_ml.schema import InputGroup, stamps, us
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
 
 __all__ = ["FEATURES_LAYER", "project_feature_set", "read_features"]
@@ -26,16 +27,49 @@ AUDIT_CUTS = 3
 
 
 def project_feature_set(project: Project, bars: Manifest) -> FeatureSet:
-    """The feature set the settings ask for and these bars can feed: what lacks its inputs is left out by name."""
+    """The feature set the settings ask for and a symbol can feed: what lacks its inputs is left out by name."""
     settings = project.settings
+    groups, absent = _available(project, bars)
     return feature_set(
-        [*bars.summary["groups"], *(("market",) if len(settings.symbols) > 1 else ())],
+        groups,
         families=settings.features.families,
         windows=settings.features.windows,
-        absent=bars.summary["absent"],
+        absent=absent,
         reset_after_gap=settings.features.reset_after_gap,
         min_ticks=settings.features.min_ticks,
     )
+
+
+def _available(project: Project, bars: Manifest) -> tuple[list[InputGroup], list[str]]:
+    """Input groups of a symbol, and columns absent although their group is there."""
+    settings = project.settings
+    fed, lacking = fed_groups(_known_shares(project, bars.keys), settings.features.feed_share)
+    market: tuple[InputGroup, ...] = ("market",) if len(settings.symbols) > 1 else ()
+    return [*bars.summary["groups"], *market, *fed], [*bars.summary["absent"], *lacking]
+
+
+def _feeds(project: Project) -> dict[str, str]:
+    """Layers of feeds that are configured and wanted, with where their summaries say what is missing."""
+    settings, families = project.settings, project.settings.features.families
+    feeds = {}
+    if settings.context.folder is not None and (families is None or "derivatives" in families):
+        feeds["context_bars"] = "nan_share"
+    if settings.book.folder is not None and (families is None or "book" in families):
+        feeds["book"] = "null_share"
+    return feeds
+
+
+def _known_shares(project: Project, keys: Keys) -> dict[str, float]:
+    """Share of the closes at which each column of the feeds is known; a quote of long ago is not."""
+    known: dict[str, float] = {}
+    for name, missing in _feeds(project).items():
+        manifest = project.warehouse.require(name, keys)
+        known |= {column: 1.0 - share for column, share in manifest.summary[missing].items()}
+        if name == "book":
+            age_us = project.warehouse.read_table(manifest, columns=["quote_age_us"])["quote_age_us"]
+            young = pc.sum(pc.less_equal(age_us, QUOTE_AGE_LIMIT_US)).as_py() or 0
+            known |= {column: min(known[column], young / len(age_us)) for column in QUOTE_COLUMNS}
+    return known
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -50,16 +84,25 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     }
     if "market" in fs.groups:
         inputs["market"] = project.warehouse.require("market", {}).content
+    for name in _feeds_of(fs):
+        inputs[name] = project.warehouse.require(name, keys).content
     return inputs
 
 
+def _feeds_of(fs: FeatureSet) -> list[str]:
+    """Layers of the feeds a set is fed by."""
+    layers = {"quotes": "book", "book": "book", "derivatives": "context_bars"}
+    return sorted({layers[group] for group in fs.groups if group in layers})
+
+
 def engine_inputs(project: Project, bars_table: pa.Table, symbol: str, fs: FeatureSet) -> np.ndarray:
-    """The engine's input matrix (n, k) of a symbol's bars and, where the set needs it, its market rows."""
-    market = None
+    """The engine's input matrix (n, k) of a symbol's bars and, where the set needs them, its market and its feeds."""
+    market, warehouse = None, project.warehouse
     if "market" in fs.groups:
-        table = project.warehouse.read_table(project.warehouse.require("market", {}))
+        table = warehouse.read_table(warehouse.require("market", {}))
         market = table.filter(pc.equal(table["symbol"], symbol))
-    return inputs_from_bars(bars_table, market)
+    feeds = {name: warehouse.read_table(warehouse.require(name, {"symbol": symbol})) for name in _feeds_of(fs)}
+    return inputs_from_bars(bars_table, market, feeds.get("context_bars"), feeds.get("book"))
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
@@ -107,6 +150,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "features": len(fs.names),
         "feature_set_id": fs.id,
         "groups": list(fs.groups),
+        "absent": _available(project, bars)[1],
         "warmup": fs.warmup,
         "state_bytes": len(block.state),
         "nan_map": nan_shares(block.values, [spec.family for spec in fs.specs]),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalper_ml.features import INPUT_COLUMNS, KINDS, FeatureSet, compute, feature_set
+from scalper_ml.features import KINDS, FeatureSet, compute, feature_set
 from scalper_ml.schema import INPUT_GROUPS
 
 FS = feature_set(INPUT_GROUPS)
@@ -42,7 +42,7 @@ def with_gaps(X, rows):
 )
 def test_chunks_and_restarts_change_no_bit(seed, cuts, gaps):
     """Any cut of the stream, each piece resumed from bytes, gives the bits of one call: values, warm and state."""
-    X, ts = with_gaps(featuredata.nasty(900, seed), list(gaps)), featuredata.stamps_us(900)
+    X, ts = with_gaps(featuredata.patchy(900, seed), list(gaps)), featuredata.stamps_us(900)
     whole = compute(FS, X, ts)
     values, warm, state = in_pieces(FS, X, ts, cuts)
     assert same_bits(values, whole.values)
@@ -52,7 +52,7 @@ def test_chunks_and_restarts_change_no_bit(seed, cuts, gaps):
 
 def test_one_row_at_a_time_changes_no_bit():
     """Rows one by one across several internal blocks give the bits of one call."""
-    X, ts = featuredata.nasty(700, 5), featuredata.stamps_us(700)
+    X, ts = featuredata.patchy(700, 5), featuredata.stamps_us(700)
     whole = compute(FS, X, ts)
     values, _, state = in_pieces(FS, X, ts, range(1, 700))
     assert same_bits(values, whole.values)
@@ -82,7 +82,7 @@ def test_windows_forget_exactly():
 def test_feature_alone_equals_feature_in_the_set(entry):
     """A column does not depend on its neighbours: its declared memory and state are enough."""
     alone = FeatureSet((entry,), FS.groups)
-    X, ts = featuredata.nasty(900, 8), featuredata.stamps_us(900)
+    X, ts = featuredata.patchy(900, 8), featuredata.stamps_us(900)
     columns = [FS.index(name) for name in alone.names]
     assert same_bits(compute(alone, X, ts).values, np.ascontiguousarray(compute(FS, X, ts).values[:, columns]))
     values, _, _ = in_pieces(alone, X, ts, range(13, 900, 13))
@@ -93,7 +93,7 @@ def test_feature_alone_equals_feature_in_the_set(entry):
 @given(seed=st.integers(0, 5), end=st.integers(1, 900))
 def test_prefix_does_not_depend_on_what_follows(seed, end):
     """The first rows of a stream have the same bits as the stream that stops there."""
-    X, ts = featuredata.nasty(900, seed), featuredata.stamps_us(900)
+    X, ts = featuredata.patchy(900, seed), featuredata.stamps_us(900)
     assert same_bits(compute(FS, X[:end], ts[:end]).values, np.ascontiguousarray(compute(FS, X, ts).values[:end]))
 
 
@@ -156,7 +156,7 @@ def test_dead_market_has_finite_features(start):
 @FLAT_OUT
 @given(
     seed=st.integers(0, 1000),
-    what=st.sampled_from([featuredata.PRICES, featuredata.VOLUMES]),
+    what=st.sampled_from([featuredata.PRICED, featuredata.VOLUMES]),
     factor=st.sampled_from([1e-6, 1e5]),
 )
 def test_units_of_price_and_volume_do_not_matter(seed, what, factor):
@@ -181,13 +181,12 @@ def test_long_gap_starts_all_features_anew():
     assert compute(FS, X, ts).warm[700]
 
 
-@pytest.mark.parametrize("group", ["trades", "market"])
+@pytest.mark.parametrize("group", featuredata.COLUMNS_OF_GROUP)
 def test_missing_inputs_are_nan_and_heal(group):
     """A row without a group's inputs has NaN in that group only, and no NaN is left once it is out of the windows."""
     X, ts = featuredata.ordinary(1500, 12), featuredata.stamps_us(1500)
     hole = X.copy()
-    names = ["trades", "buy_trades", "buy_volume", "sell_volume", "vwap"]
-    for name in names if group == "trades" else INPUT_COLUMNS[12:]:
+    for name in featuredata.COLUMNS_OF_GROUP[group]:
         featuredata.column(hole, name)[700] = np.nan
     block, whole = compute(FS, hole, ts), compute(FS, X, ts)
     mine = np.array([spec.group == group for spec in FS.specs])
@@ -211,3 +210,32 @@ def test_few_ticks_make_a_bar_not_warm():
     klines = feature_set(["klines"], min_ticks=15)
     featuredata.column(X, "trades")[:] = np.nan
     assert compute(klines, X, ts).warm[600:].all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.group in ("quotes", "book", "derivatives")])
+def test_each_feed_column_is_needed_by_what_declares_it(kind):
+    """Without one of its inputs, or with a quote of an hour ago, a feature of a feed is NaN: nothing is filled."""
+    X, ts = featuredata.ordinary(900, 15), featuredata.stamps_us(900)
+    fs = FeatureSet(tuple((kind, params) for params in kind.params), (kind.group,))
+    assert np.isfinite(compute(fs, X, ts).values[700]).all()
+    for name in set(kind.inputs) & set(featuredata.COLUMNS_OF_GROUP[kind.group]):
+        hole = X.copy()
+        featuredata.column(hole, name)[700] = 3_600_000_000 if name == "quote_age_us" else np.nan
+        assert np.isnan(compute(fs, hole, ts).values[700]).all(), name
+
+
+def test_streams_carry_no_series_of_feeds_they_do_not_need():
+    """The state grows with each group of feeds a set needs; one that needs none keeps the bits whatever they are."""
+    plain = feature_set(["klines", "trades", "market", "calendar"])
+    X, ts = featuredata.nasty(700, 16), featuredata.stamps_us(700)
+    bare = X.copy()
+    for group in ("quotes", "book", "derivatives"):
+        for name in featuredata.COLUMNS_OF_GROUP[group]:
+            featuredata.column(bare, name)[:] = np.nan
+    full, without = compute(plain, X, ts), compute(plain, bare, ts)
+    assert same_bits(full.values, without.values)
+    assert full.state == without.state
+    assert np.array_equal(full.warm, without.warm)
+    columns = [FS.index(name) for name in plain.names]
+    assert same_bits(full.values, np.ascontiguousarray(compute(FS, X, ts).values[:, columns]))
+    assert len(full.state) < len(compute(FS, X, ts).state)

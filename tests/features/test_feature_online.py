@@ -12,7 +12,8 @@ from realdata import real_data
 from scalper_ml.bars.builder import BarBuilder
 from scalper_ml.errors import ContractError, FeatureSetError
 from scalper_ml.features import INPUT_COLUMNS, OnlineFeatureBuilder, compute, feature_set, inputs_from_bars
-from scalper_ml.schema import us
+from scalper_ml.features.feeds import FEED_COLUMNS
+from scalper_ml.schema import INPUT_GROUPS, us
 
 MINUTE = 60_000_000
 FS = feature_set(["klines", "trades", "calendar"], reset_after_gap=30)
@@ -85,10 +86,42 @@ def test_bars_with_market_context_equal_the_batch():
     assert builder.names == fs.names
     for i in range(600):
         row = dict(zip(INPUT_COLUMNS, X[i].tolist(), strict=True))
-        market = {name: row.pop(name) for name in INPUT_COLUMNS[12:]}
+        market = {name: row.pop(name) for name in INPUT_COLUMNS[12:17]}
         got = builder.push_bar(row | {"ts_us": int(ts[i])}, market)
         assert np.array_equal(got.values.view(np.int64), block.values[i].view(np.int64))
         assert got.warm == block.warm[i]
+
+
+def test_bars_with_feeds_beside_them_equal_the_batch():
+    """Bars with what was known of market, book and derivatives at their closes give the batch rows, holes and all."""
+    fs = feature_set(INPUT_GROUPS)
+    X, ts = featuredata.patchy(600, 4), featuredata.stamps_us(600)
+    block = compute(fs, X, ts)
+    builder = OnlineFeatureBuilder(fs, MINUTE)
+    for i in range(600):
+        row = dict(zip(INPUT_COLUMNS, X[i].tolist(), strict=True))
+        market = {name: row.pop(name) for name in INPUT_COLUMNS[12:17]}
+        context = {name: None if np.isnan(row[name]) else row[name] for name in FEED_COLUMNS}
+        bar = {name: row[name] for name in INPUT_COLUMNS[:12]}
+        got = builder.push_bar(bar | {"ts_us": int(ts[i])}, market, context)
+        assert np.array_equal(got.values.view(np.int64), block.values[i].view(np.int64))
+        assert got.warm == block.warm[i]
+
+
+def test_ticks_take_what_was_known_at_the_close_they_end():
+    """The context given with a trade belongs to the bar it ends; that of other trades is not looked at."""
+    fs = feature_set(["klines", "quotes", "derivatives"])
+    builder = OnlineFeatureBuilder(fs, MINUTE)
+    start = featuredata.START
+    seen = {"imbalance": 0.25, "quote_age_us": 5.0, "long_short_ratio": 1.0}
+    assert builder.push_tick(start, 100.0, 1.0, 1, context={"imbalance": 0.9, "quote_age_us": 5.0}) is None
+    row = builder.push_tick(start + MINUTE, 101.0, 1.0, 1, context=seen)
+    assert row is not None
+    values = dict(zip(fs.names, row.values.tolist(), strict=True))
+    assert (values["obi1"], values["ls_ratio"]) == (0.25, 0.0)
+    last = builder.finish(context={"imbalance": -0.5, "quote_age_us": 700_000_000.0})
+    assert last is not None
+    assert np.isnan(last.values[fs.index("obi1")])
 
 
 def test_late_trade_and_late_bar_are_refused():

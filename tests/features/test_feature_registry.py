@@ -15,18 +15,33 @@ EVERYTHING = feature_set(INPUT_GROUPS)
 
 
 def test_default_set_is_wide_enough():
-    """At least 60 columns in 7 families need only klines and the clock; 10 more need trades, 6 other coins."""
+    """At least 60 columns in 7 families need only klines and the clock; 10 more need trades, 6 other coins, each
+    kind of feed more.
+    """
     plain = feature_set(["klines", "calendar"])
     assert len(plain.names) >= 60
     assert len(plain.families) >= 7
     count = Counter(spec.group for spec in EVERYTHING.specs)
     assert count["trades"] >= 10
     assert count["market"] >= 6
+    assert min(count[group] for group in ("quotes", "book", "derivatives")) >= 10
+    assert len(EVERYTHING.names) >= 200
+    assert len(EVERYTHING.families) == 11
+
+
+@pytest.mark.parametrize("group", ["quotes", "book", "derivatives"])
+def test_feeds_add_columns_at_the_end_and_change_no_other(group):
+    """A set with a feed is the set without it and the feed's own columns after it; without it none is named."""
+    plain = feature_set(["klines", "trades", "market", "calendar"])
+    fed = feature_set(["klines", "trades", "market", "calendar", group])
+    assert fed.specs[: len(plain.specs)] == plain.specs
+    assert {spec.group for spec in fed.specs[len(plain.specs) :]} == {group}
+    assert not {spec.family for spec in plain.specs} & {"book", "derivatives"}
 
 
 def test_missing_group_is_absent_by_name():
     """Without trades no column that needs trades is in the set, and no other is lost."""
-    without = feature_set(["klines", "market", "calendar"])
+    without = feature_set([group for group in INPUT_GROUPS if group != "trades"])
     expected = [spec.name for spec in EVERYTHING.specs if spec.group != "trades"]
     assert list(without.names) == expected
 
