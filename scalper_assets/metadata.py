@@ -193,6 +193,7 @@ def _features(project: Project, manifest: Manifest) -> Metadata:
     names = ("feature", "nan_rows", "first_valid", "mean", "sd", "min", "max")
     return plain({k: summary[k] for k in shown}) | {
         "groups": ", ".join(summary["groups"]),
+        "absent": ", ".join(summary["absent"]),
         "nan_map": _plot(plots.shares_over_time(summary["nan_map"], title="share of NaN"), "share of NaN by family"),
         "nan_values": sum(row["nan_rows"] for row in rows),
         "longest_nan": _table([_ordered(row, *names) for row in late]),

@@ -70,8 +70,8 @@ def test_environment_chooses_profile() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("k_vol: 0.43", "k_vol: abc", ["line 31", "labels.k_vol", "valid number", "'abc'"]),
-        ("kappa: 1.0", "kapa: 1.0", ["line 32", "labels.kapa", "did you mean 'kappa'"]),
+        ("k_vol: 0.43", "k_vol: abc", ["line 32", "labels.k_vol", "valid number", "'abc'"]),
+        ("kappa: 1.0", "kapa: 1.0", ["line 33", "labels.kapa", "did you mean 'kappa'"]),
         ("test_size: 0.30", "test_size: 0.90", ["splits", "at most 0.80"]),
         (
             "level: A, sigma_bps: 25.0",
@@ -81,7 +81,7 @@ def test_environment_chooses_profile() -> None:
         ("profile: demo", "profile: nix", ["'nix'", "['demo', 'majors32']"]),
         ("{interval: 1m}", "{interval: 7q}", ["bars.interval", "'7q'", "'15m'"]),
         ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),
-        ("{interval: 1m}", "{interval: 1m", ["line 96", "not valid YAML"]),
+        ("{interval: 1m}", "{interval: 1m", ["line 97", "not valid YAML"]),
         ("kappa: 1.0", "k_vol: 1.0", ["stands twice", "labels.k_vol"]),
         ("max_depth: 3", "max_dept: 3", ["unknown parameters ['max_dept']"]),
         ("families: null", "families: [foo]", ["features", "'foo'", "momentum"]),

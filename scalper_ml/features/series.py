@@ -16,8 +16,8 @@ from scalper_ml.features.window import slide_dot, smooth
 from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
-    "DERIVED_FROM",
     "BAR_COLUMNS",
+    "DERIVED_FROM",
     "INPUT_COLUMNS",
     "LOOKED_BACK",
     "MARKET_COLUMNS",

@@ -16,7 +16,7 @@ from scalper_ml.bars.revise import revise
 from scalper_ml.bars.spec import BarSpec
 from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
-from scalper_ml.features.engine import available_groups
+from scalper_ml.features.inputs import available_groups
 from scalper_ml.ingest import ColumnMapping, Contract, KlineFile, find_sources, read_klines
 from scalper_ml.ingest.merge_klines import merge_klines
 from scalper_ml.layers.base import Keys, Layer, code_digest
@@ -31,7 +31,7 @@ CHECKS = ("schema", "ordered", "prices", "gaps")
 
 
 def _code() -> str:
-    return code_digest("bars", "schema", "kernel", "features/engine", "features/registry", "layers/bars")
+    return code_digest("bars", "schema", "kernel", "features/inputs", "features/series", "layers/bars")
 
 
 def _tick_inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -171,9 +171,7 @@ def _kline_inputs(project: Project, keys: Keys) -> dict[str, Any]:
     source = project.settings.source
     options = source.model_dump(mode="json", include={"format", "columns", "name", "contract"})
     return {
-        "code": code_digest(
-            "bars", "ingest", "schema", "kernel", "features/engine", "features/registry", "layers/bars"
-        ),
+        "code": code_digest("bars", "ingest", "schema", "kernel", "features/inputs", "features/series", "layers/bars"),
         "interval": project.settings.bars.interval,
         "reading": options,
         "files": _kline_hashes(project, keys, source.folder),
