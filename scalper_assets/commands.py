@@ -16,6 +16,7 @@ from rich.table import Table
 from scalper_assets.driver import Only, Outcome, initialise_home, plan, run_plan
 from scalper_assets.project import location_project, open_project
 from scalper_ml.errors import ScalperError, SettingsError
+from scalper_ml.layers import layers_of
 from scalper_ml.project import Project
 from scalper_ml.remote.redaction import redacted_text
 from scalper_ml.remote.sources import is_remote
@@ -185,8 +186,14 @@ def _conclude(console: Console, project: Project, outcomes: list[Outcome], only:
         console.print(f"nothing to recompute: all {total} partitions are fresh")
     else:
         console.print(
-            f"{built} of {total} partitions computed, {total - ran} were fresh"
+            f"{built} of {total} partitions computed, {total - ran} fresh"
             + (f", [red]{failed} runs failed[/red]" if failed else "")
+        )
+    for name, reason in _blocked(project):
+        console.print(
+            f"[red]blocked[/red] {name}: {reason}; what was built from it is of its last good build",
+            soft_wrap=True,
+            highlight=False,
         )
     manifest = project.warehouse.manifest("thresholds", {})
     if manifest and (only in (None, "thresholds")):
@@ -203,6 +210,17 @@ def _conclude(console: Console, project: Project, outcomes: list[Outcome], only:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _blocked(project: Project) -> list[tuple[str, str]]:
+    """Partitions of the configured symbols whose last build was refused, and why."""
+    found = []
+    for layer in layers_of(project.settings):
+        for symbol in project.settings.symbols if layer.shape == "symbol" else []:
+            if blocked := project.warehouse.blocked(layer.name, {"symbol": symbol}):
+                first = blocked["failed"][0]
+                found.append((f"{layer.name} {symbol}", f"{first['name']}: {first['description']}"))
+    return found
 
 
 def thresholds_table(thresholds: dict) -> Table:  # type: ignore[type-arg]

@@ -107,7 +107,7 @@ def plan(
     Parameters
     ----------
     symbols, horizons : sequences
-        A selection of the configured ones; the cross-asset layer always sees every coin that has bars.
+        A selection of the configured ones; coins without bars are given some, for the cross-asset layer.
     only : str, optional
         One stage of the road.
     """
@@ -126,12 +126,12 @@ def plan(
             phases.append([Step(names, ())])
         elif group[0].shape == "symbol":
             coins = list(symbols)
-            if (
-                "bars" in names
-                and settings.lead not in coins
-                and project.warehouse.manifest("bars", {"symbol": settings.lead}) is None
-            ):
-                coins.insert(0, settings.lead)  # cross-asset features need the lead coin
+            if "bars" in names and "market" in (layer.name for layer in layers_of(settings)):
+                coins += [  # cross-asset features need every coin: without the others they are never known
+                    symbol
+                    for symbol in settings.symbols
+                    if symbol not in coins and project.warehouse.manifest("bars", {"symbol": symbol}) is None
+                ]
             phases.append([Step(names, (("symbol", symbol),)) for symbol in coins])
         else:
             phases.append([Step(names, (("symbol", s), ("horizon", h))) for s in symbols for h in horizons])

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from scalper_ml.commands.console import console
 from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
 from scalper_ml.commands.ticks import ticks
@@ -77,9 +78,9 @@ def show_profile(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return
-    console = Console()
+    out = console()
     for table in result.tables(top):
-        console.print(table)
+        out.print(table)
 
 
 app.command("ingest")(ingest)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Watcher", "console", "print_json", "table_of", "watcher"]
 
-_WIDTH = 120
+_WIDTH = 160
 
 
 def console(*, stderr: bool = False) -> Console:
