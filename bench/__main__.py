@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, driver, features, ingest, memory, planning
+from bench import bars, driver, features, ingest, memory, planning, splits
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "bars": bars.run,
     "features": features.run,
     "memory": memory.run,
+    "splits": splits.run,
     "driver": driver.run,
 }
 

@@ -1,8 +1,8 @@
 """Chronological splits, purged by label intervals.
 
 Every label carries ``[t0, t1]``: decided, outcome known. Two sets of rows are kept apart by these intervals and never
-by a number of rows, so gaps, irregular bars and outcomes of varying length are handled alike. There is no shuffled
-split here.
+by a number of rows, so gaps, irregular bars and outcomes of varying length are handled alike. Rows of one instant,
+such as those of several coins on one time axis, always stay together. There is no shuffled split here.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalper_ml.errors import ContractError, InsufficientDataError, SettingsError
+from scalper_ml.datasets.axis import intervals, time_blocks
+from scalper_ml.errors import InsufficientDataError, SettingsError
 from scalper_ml.schema import ROLES
 
-__all__ = ["assign_roles", "inner_tail", "role_counts", "walk_forward"]
+__all__ = ["assign_roles", "inner_tail", "role_counts", "walk_forward", "walk_forward_steps"]
 
 I64 = NDArray[np.int64]
 _MORE = "bring more bars, a shorter horizon or other shares"
@@ -58,7 +59,8 @@ def assign_roles(
     Returns
     -------
     ndarray of str, shape (n,)
-        A row whose ``t1`` reaches the first ``t0`` of the next role is ``"purged"``: it is used by nothing.
+        A row whose ``t1`` reaches the first ``t0`` of the next role is ``"purged"``: it is used by nothing. A role
+        begins with the first row of its instant.
 
     Raises
     ------
@@ -75,19 +77,22 @@ def assign_roles(
     >>> assign_roles(t0, t0 + 1, calibrate_size=0.2, select_size=0.2, test_size=0.2).tolist()
     ['train', 'train', 'train', 'purged', 'calibrate', 'purged', 'select', 'purged', 'score', 'score']
     """
-    start, stop = _intervals(t0, t1)
+    start, stop = intervals(t0, t1)
     counts = role_counts(start.size, calibrate_size=calibrate_size, select_size=select_size, test_size=test_size)
     _refuse_empty(counts, counts)
-    roles = np.repeat(np.array(ROLES), list(counts.values()))
-    first = np.cumsum([0, *counts.values()])
+    cuts = np.cumsum(list(counts.values()))[:-1]
+    first = np.concatenate(([0], np.searchsorted(start, start[cuts]), [start.size]))
+    roles = np.repeat(np.array(ROLES), np.diff(first))
     for begin, end in pairwise(first[:-1]):
         roles[begin:end][stop[begin:end] >= start[end]] = "purged"
     _refuse_empty({role: int(np.count_nonzero(roles == role)) for role in ROLES}, counts)
     return roles
 
 
-def walk_forward(t0: ArrayLike, t1: ArrayLike, *, n_folds: int) -> Iterator[tuple[I64, I64]]:
-    """Expanding walk-forward folds: ``(train_idx, test_idx)``, one block tested after the other.
+def walk_forward(
+    t0: ArrayLike, t1: ArrayLike, *, n_folds: int, train_us: int | None = None
+) -> Iterator[tuple[I64, I64]]:
+    """Walk-forward folds, expanding or rolling: ``(train_idx, test_idx)``, one block tested after the other.
 
     The rows are cut into ``n_folds + 1`` chronological blocks. Fold j tests block j + 1 and trains on every row whose
     outcome was known before that block's first decision: ``t1 < t0[first of the block]``.
@@ -95,9 +100,12 @@ def walk_forward(t0: ArrayLike, t1: ArrayLike, *, n_folds: int) -> Iterator[tupl
     Parameters
     ----------
     t0, t1 : array_like of int, shape (n,)
-        Label intervals, microseconds; `t0` in time order. Pass the rows of the train role.
+        Label intervals, microseconds; `t0` in time order. Pass the rows of the train role; several coins go through
+        `one_time_axis` first.
     n_folds : int
         Number of folds, >= 1.
+    train_us : int, optional
+        Rolling: train only on rows decided within this time before the block's first decision, microseconds, > 0.
 
     Returns
     -------
@@ -108,7 +116,7 @@ def walk_forward(t0: ArrayLike, t1: ArrayLike, *, n_folds: int) -> Iterator[tupl
     Raises
     ------
     InsufficientDataError
-        A block would be empty, or the first fold would have nothing to train on. Raised by the call itself.
+        A block would be empty, or a fold would have nothing to train on. Raised by the call itself.
 
     Examples
     --------
@@ -117,23 +125,63 @@ def walk_forward(t0: ArrayLike, t1: ArrayLike, *, n_folds: int) -> Iterator[tupl
     ...     print(train, test)
     [0 1] [3 4 5]
     [0 1 2 3 4] [6 7 8]
+    >>> [train.tolist() for train, _ in walk_forward(t0, t0 + 1, n_folds=2, train_us=3)]
+    [[0, 1], [3, 4]]
     """
-    start, stop = _intervals(t0, t1)
+    start, stop = intervals(t0, t1)
     if n_folds < 1:
         raise SettingsError(f"walk-forward: n_folds is {n_folds!r}; expected a whole number >= 1")
-    if start.size <= n_folds:
+    edges = time_blocks(start, n_folds + 1, "walk-forward")
+    return _forward(start, stop, edges[1:], None if train_us is None else _length("train_us", train_us))
+
+
+def walk_forward_steps(
+    t0: ArrayLike, t1: ArrayLike, *, train_us: int, step_us: int, rolling: bool = False
+) -> Iterator[tuple[I64, I64]]:
+    """Walk-forward by the clock: train on what came before, test the next step, go on by a step.
+
+    Parameters
+    ----------
+    t0, t1 : array_like of int, shape (n,)
+        Label intervals, microseconds; `t0` in time order. Several coins go through `one_time_axis` first.
+    train_us : int
+        Time from the first decision to the first test, microseconds, > 0; with `rolling` the length of every
+        training window.
+    step_us : int
+        Length of a test window, microseconds, > 0: a day, a week.
+    rolling : bool
+        Drop rows decided before the training window; otherwise it expands.
+
+    Returns
+    -------
+    iterator of (ndarray, ndarray)
+        Row numbers, ascending. Every row decided `train_us` or more after the first one is tested exactly once.
+        Windows without a row are passed over.
+
+    Raises
+    ------
+    InsufficientDataError
+        There is nothing to test, or a fold has nothing to train on. Raised by the call itself.
+
+    Examples
+    --------
+    >>> t0 = np.arange(10)
+    >>> for train, test in walk_forward_steps(t0, t0 + 1, train_us=4, step_us=3, rolling=True):
+    ...     print(train, test)
+    [0 1 2] [4 5 6]
+    [3 4 5] [7 8 9]
+    """
+    start, stop = intervals(t0, t1)
+    window, step = _length("train_us", train_us), _length("step_us", step_us)
+    if start.size == 0 or start[-1] - start[0] < window:
+        span = int(start[-1] - start[0]) if start.size else 0
         raise InsufficientDataError(
-            f"walk-forward: {start.size} rows cannot be cut into {n_folds + 1} blocks; expected a row in each - "
-            "bring more bars or lower n_folds"
+            f"walk-forward: {start.size} rows span {span:,} us; expected some decided train_us = {window:,} us or more "
+            f"after the first - {_MORE}, or lower train_us"
         )
-    edges = np.arange(n_folds + 2) * start.size // (n_folds + 1)
-    # later folds train on a superset of the first fold's rows, so only the first can be empty
-    if not np.any(stop[: edges[1]] < start[edges[1]]):
-        raise InsufficientDataError(
-            f"walk-forward: nothing is left to train the first of {n_folds} folds on; all {edges[1]} rows before its "
-            f"test block have outcomes that reach into it - {_MORE}, or lower n_folds"
-        )
-    return _folds(start, stop, edges)
+    begin = np.arange(start[0] + window, start[-1] + 1, step, dtype=np.int64)
+    edges = np.unique(np.append(np.searchsorted(start, begin), start.size))
+    return _forward(start, stop, edges, window if rolling else None)
 
 
 def inner_tail(t0: ArrayLike, t1: ArrayLike, share: float) -> tuple[I64, I64]:
@@ -161,7 +209,7 @@ def inner_tail(t0: ArrayLike, t1: ArrayLike, share: float) -> tuple[I64, I64]:
     >>> inner_tail(np.arange(10), np.arange(10) + 2, 0.3)
     (array([0, 1, 2, 3, 4]), array([7, 8, 9]))
     """
-    start, stop = _intervals(t0, t1)
+    start, stop = intervals(t0, t1)
     if not 0 < share < 1:
         raise SettingsError(f"inner tail: share is {share!r}; expected a share between 0 and 1, both excluded")
     n = start.size
@@ -175,25 +223,31 @@ def inner_tail(t0: ArrayLike, t1: ArrayLike, share: float) -> tuple[I64, I64]:
     return fit, np.arange(first, n)
 
 
-def _folds(start: I64, stop: I64, edges: I64) -> Iterator[tuple[I64, I64]]:
-    for begin, end in pairwise(edges[1:]):
-        yield np.flatnonzero(stop[:begin] < start[begin]), np.arange(begin, end)
+def _forward(start: I64, stop: I64, edges: I64, train_us: int | None) -> Iterator[tuple[I64, I64]]:
+    """Folds that test the blocks between the edges; refused here, not later, if one has nothing to train on."""
+    oldest = np.zeros(edges.size - 1, dtype=np.int64)
+    if train_us is not None:
+        oldest = np.searchsorted(start, start[edges[:-1]] - train_us)
+    for number, (begin, first) in enumerate(zip(edges[:-1], oldest, strict=True)):
+        if not np.any(stop[first:begin] < start[begin]):
+            held = "" if train_us is None else f" in the {train_us:,} us"
+            raise InsufficientDataError(
+                f"walk-forward: nothing is left to train fold {number} of {edges.size - 1} on; all {begin - first} rows"
+                f"{held} before its test block have outcomes that reach into it - {_MORE}, a longer training window, "
+                "or lower n_folds"
+            )
+        if train_us is None:
+            break  # later folds train on a superset of the first fold's rows
+    return (
+        (first + np.flatnonzero(stop[first:begin] < start[begin]), np.arange(begin, end))
+        for (begin, end), first in zip(pairwise(edges), oldest, strict=True)
+    )
 
 
-def _intervals(t0: ArrayLike, t1: ArrayLike) -> tuple[I64, I64]:
-    start, stop = np.asarray(t0, dtype=np.int64), np.asarray(t1, dtype=np.int64)
-    if start.ndim != 1 or start.shape != stop.shape:
-        raise ContractError(f"splits: t0 and t1 have shapes {start.shape} and {stop.shape}; expected (n,) for both")
-    if np.any(stop < start):
-        row = int(np.argmax(stop < start))
-        raise ContractError(f"splits: row {row} is known ({stop[row]}) before it is decided ({start[row]})")
-    if np.any(np.diff(start) < 0):
-        row = int(np.argmax(np.diff(start) < 0)) + 1
-        raise ContractError(
-            f"splits: t0 of row {row} ({start[row]}) is before that of row {row - 1} ({start[row - 1]}); "
-            "expected rows in time order - sort by t0 first"
-        )
-    return start, stop
+def _length(name: str, length: int) -> int:
+    if int(length) != length or length <= 0:
+        raise SettingsError(f"walk-forward: {name} is {length!r}; expected whole microseconds > 0")
+    return int(length)
 
 
 def _refuse_empty(found: dict[str, int], before: dict[str, int]) -> None:

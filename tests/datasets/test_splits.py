@@ -1,5 +1,6 @@
 """Roles, walk-forward folds and inner tails against brute force over all pairs of intervals."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalper_ml.datasets.splits import assign_roles, inner_tail, role_counts, walk_forward
+from scalper_ml.datasets.splits import assign_roles, inner_tail, role_counts, walk_forward, walk_forward_steps
 from scalper_ml.errors import ContractError, InsufficientDataError, SettingsError
 from scalper_ml.schema import ROLES
 
@@ -36,11 +37,12 @@ def test_no_training_interval_touches_a_test_interval(case: Intervals, n_folds: 
     """For any n and any intervals: folds disjoint from what they train on, all blocks covered in order, once."""
     t0, t1 = case
     n = len(t0)
+    times = sorted(set(t0))
+    begins = times[len(times) // (n_folds + 1)] if len(times) > n_folds else math.inf
     try:
         folds = list(walk_forward(t0, t1, n_folds=n_folds))
     except InsufficientDataError:
-        first = n // (n_folds + 1)
-        assert n <= n_folds or not any(known < t0[first] for known in t1[:first])
+        assert len(times) <= n_folds or not any(known < begins for known in t1)
         return
     assert len(folds) == n_folds
     for train, test in folds:
@@ -51,9 +53,54 @@ def test_no_training_interval_touches_a_test_interval(case: Intervals, n_folds: 
         # nothing more is purged than has to be
         assert train.tolist() == [i for i in range(test.min()) if not touch(t0, t1, np.array([i]), test[:1])]
     tested = np.concatenate([test for _, test in folds])
-    assert tested.tolist() == list(range(n // (n_folds + 1), n))
-    sizes = [test.size for _, test in folds]
+    assert tested.tolist() == [i for i in range(n) if t0[i] >= begins]
+    sizes = [len({t0[i] for i in test}) for _, test in folds]
     assert max(sizes) - min(sizes) <= 1
+    assert sum(sizes) == len({t0[i] for i in tested})  # no instant lies in two blocks
+
+
+@given(intervals(), st.integers(1, 5), st.integers(1, 60))
+def test_a_rolling_window_is_the_expanding_one_less_what_is_too_old(
+    case: Intervals, n_folds: int, train_us: int
+) -> None:
+    """Rolling folds test the same blocks and train on the expanding rows decided within the window, no others."""
+    t0, t1 = case
+    try:
+        expanding = list(walk_forward(t0, t1, n_folds=n_folds))
+    except InsufficientDataError:
+        with pytest.raises(InsufficientDataError):
+            walk_forward(t0, t1, n_folds=n_folds, train_us=train_us)
+        return
+    wanted = [[i for i in train if t0[i] >= t0[test[0]] - train_us] for train, test in expanding]
+    if not all(wanted):
+        with pytest.raises(InsufficientDataError, match="nothing is left to train fold"):
+            walk_forward(t0, t1, n_folds=n_folds, train_us=train_us)
+        return
+    rolling = list(walk_forward(t0, t1, n_folds=n_folds, train_us=train_us))
+    assert [train.tolist() for train, _ in rolling] == wanted
+    assert [test.tolist() for _, test in rolling] == [test.tolist() for _, test in expanding]
+
+
+@given(intervals(), st.integers(1, 60), st.integers(1, 60), st.booleans())
+def test_walk_forward_by_the_clock_equals_a_search_over_all_rows(
+    case: Intervals, train_us: int, step_us: int, rolling: bool
+) -> None:
+    """Every row after the first training window is tested once, in the step it falls into, on rows known before it."""
+    t0, t1 = case
+    steps: dict[int, list[int]] = {}
+    for i, decided in enumerate(t0):
+        if decided - t0[0] >= train_us:
+            steps.setdefault((decided - t0[0] - train_us) // step_us, []).append(i)
+    wanted = []
+    for test in steps.values():
+        oldest = t0[test[0]] - train_us if rolling else -math.inf
+        wanted.append(([i for i in range(len(t0)) if t1[i] < t0[test[0]] and t0[i] >= oldest], test))
+    if not wanted or not all(train for train, _ in wanted):
+        with pytest.raises(InsufficientDataError):
+            walk_forward_steps(t0, t1, train_us=train_us, step_us=step_us, rolling=rolling)
+        return
+    found = walk_forward_steps(t0, t1, train_us=train_us, step_us=step_us, rolling=rolling)
+    assert [(train.tolist(), test.tolist()) for train, test in found] == wanted
 
 
 @given(intervals(), st.floats(0.01, 0.99))
@@ -78,6 +125,7 @@ def test_roles_are_chronological_and_never_touch(case: Intervals) -> None:
     t0, t1 = case
     counts = role_counts(len(t0), **SHARES)
     edges = np.cumsum([0, *counts.values()]).tolist()
+    edges[1:-1] = [t0.index(t0[edge]) if 0 <= edge < len(t0) else edge for edge in edges[1:-1]]
     kept = [
         [i for i in range(a, b) if b == len(t0) or t1[i] < t0[b]] if a < b else [] for a, b in pairwise(edges)
     ]  # fmt: skip
@@ -191,3 +239,16 @@ def test_a_million_rows_are_split_in_well_under_a_second() -> None:
     roles = assign_roles(t0, t0 + 15, **SHARES)
     assert (roles == "purged").sum() == 45
     assert sum(test.size for _, test in walk_forward(t0, t0 + 15, n_folds=9)) == 900_000
+
+
+def test_impossible_windows_are_refused() -> None:
+    """A training window or step that is not a positive whole number, or no row after the first window, is refused."""
+    t0 = np.arange(10)
+    with pytest.raises(SettingsError, match="train_us is 0"):
+        walk_forward(t0, t0, n_folds=2, train_us=0)
+    with pytest.raises(SettingsError, match=r"step_us is 1\.5"):
+        walk_forward_steps(t0, t0, train_us=2, step_us=1.5)  # type: ignore[arg-type]
+    with pytest.raises(InsufficientDataError, match="span 9 us; expected some decided train_us = 20"):
+        walk_forward_steps(t0, t0, train_us=20, step_us=1)
+    with pytest.raises(InsufficientDataError, match="0 rows span 0 us"):
+        walk_forward_steps([], [], train_us=20, step_us=1)
