@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, driver, features, ingest, memory, planning, splits
+from bench import bars, driver, features, ingest, labels, memory, planning, splits
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "planning": planning.run,
     "bars": bars.run,
     "features": features.run,
+    "labels": labels.run,
     "memory": memory.run,
     "splits": splits.run,
     "driver": driver.run,

@@ -1,8 +1,8 @@
 """Proof that a label depends on nothing after its own outcome: change the future, labels must stay to the last bit."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,10 +10,36 @@ from numpy.typing import ArrayLike, NDArray
 from scalper_ml.errors import AuditError
 from scalper_ml.labels.horizon import Labels, horizon_labels
 
-__all__ = ["LabelAudit", "LabelViolation", "label_truncation_audit"]
+__all__ = ["LabelAudit", "LabelViolation", "Labelled", "Stream", "Streams", "label_audit", "label_truncation_audit"]
 
-_FIELDS = ("t0", "t1", "ret", "entry", "exit", "deadband", "cost", "sigma", "y", "y_binary")
-_Bars = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
+I64 = NDArray[np.int64]
+
+
+class Labelled(Protocol):
+    """What every labeller returns: a dataclass of arrays (m,), the bars labelled and their intervals among them."""
+
+    @property
+    def row(self) -> I64:
+        """Signal bars, ascending."""
+
+    @property
+    def t1(self) -> I64:
+        """When each outcome was known, microseconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """Rows that become known one after the other: bars, trades or quotes.
+
+    ``known_us`` (n,) ascending, microseconds; ``columns`` arrays (n,) by name. Another future changes columns of
+    floats and leaves stamps and sides as they are.
+    """
+
+    known_us: I64
+    columns: Mapping[str, NDArray[Any]]
+
+
+Streams = Mapping[str, Stream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +72,63 @@ class LabelAudit:
                 f"labels: {len(self.violations)} values changed when only the future changed; first: {first.field!r} "
                 f"of row {first.row} under {first.kind!r} after {first.cut_us} - the label looks beyond its own t1"
             )
+
+
+def label_audit(
+    streams: Streams, label: Callable[[Streams, int], Labelled], *, cuts: int = 5, seed: int = 0
+) -> LabelAudit:
+    """Label again with everything after random cuts removed, scaled, reversed and thinned, and compare.
+
+    Parameters
+    ----------
+    streams : mapping of str to Stream
+        All that the labeller sees, each by the time it became known; ``bars`` is what is labelled.
+    label : callable
+        ``label(streams, until_us)``: the labels of these streams, recorded until that moment.
+    cuts : int
+        Number of closes of bars after which the future is changed, drawn without repetition.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    LabelAudit
+        Every label with ``t1 <= cut`` is compared bit by bit in every array it has, in both directions: none may
+        change, vanish or appear.
+
+    Examples
+    --------
+    >>> ts, price = np.arange(10, 60, 10), np.array([1.0, 2.0, 3.0, 2.0, 4.0])
+    >>> def next_close(streams, until_us):
+    ...     known, close = streams["bars"].known_us, streams["bars"].columns["close"]
+    ...     rows = np.arange(known.size - 1)
+    ...     return Tiny(rows, known[1:], close[1:])
+    >>> @dataclass
+    ... class Tiny:
+    ...     row: object
+    ...     t1: object
+    ...     price: object
+    >>> bars = {"bars": Stream(ts, {"close": price})}
+    >>> label_audit(bars, next_close).ok
+    True
+    >>> def peeks(streams, until_us):
+    ...     labels = next_close(streams, until_us)
+    ...     return Tiny(labels.row, labels.t1 - 10, labels.price)
+    >>> label_audit(bars, peeks).ok
+    False
+    """
+    close = streams["bars"].known_us
+    end_us = max(int(one.known_us[-1]) for one in streams.values() if one.known_us.size)
+    base = label(streams, end_us)
+    draw = np.random.default_rng(seed).choice(close.size, size=min(cuts, close.size), replace=False)
+    compared = 0
+    violations: list[LabelViolation] = []
+    for cut_us in np.sort(close[draw]).tolist():
+        for kind, changed in _futures(streams, cut_us):
+            compared += int(np.count_nonzero(base.t1 <= cut_us))
+            other = label(changed, cut_us if kind == "truncated" else end_us)
+            violations.extend(_differences(kind, cut_us, base, other))
+    return LabelAudit(compared, tuple(violations))
 
 
 def label_truncation_audit(
@@ -81,54 +164,54 @@ def label_truncation_audit(
         Every label with ``t1 <= cut`` is compared bit by bit, in both directions: none may change, vanish or appear.
     """
     close = np.asarray(ts_us, dtype=np.int64)
-    bars: _Bars = (
-        np.asarray(open, dtype=np.float64),
-        np.asarray(open_ts_us, dtype=np.int64),
-        close,
-        np.asarray(sigma, dtype=np.float64),
-        np.broadcast_to(np.asarray(cost, dtype=np.float64), close.shape),
-    )
+    columns = {
+        "open": np.asarray(open, dtype=np.float64),
+        "open_ts_us": np.asarray(open_ts_us, dtype=np.int64),
+        "sigma": np.asarray(sigma, dtype=np.float64),
+        "cost": np.broadcast_to(np.asarray(cost, dtype=np.float64), close.shape),
+    }
 
-    def labelled(bars: _Bars) -> Labels:
-        price, start, stop, vol, charge = bars
-        return label(price, start, stop, sigma=vol, cost=charge, **params)
+    def labelled(streams: Streams, until_us: int) -> Labels:
+        bars = streams["bars"]
+        price, start, vol, charge = (bars.columns[name] for name in columns)
+        return label(price, start, bars.known_us, sigma=vol, cost=charge, **params)
 
-    base = labelled(bars)
-    draw = np.random.default_rng(seed).choice(close.size, size=min(cuts, close.size), replace=False)
-    compared = 0
-    violations: list[LabelViolation] = []
-    for last in np.sort(draw):
-        cut_us = int(close[last])
-        for kind, changed in _futures(bars, int(last) + 1):
-            compared += int(np.count_nonzero(base.t1 <= cut_us))
-            violations.extend(_differences(kind, cut_us, base, labelled(changed)))
-    return LabelAudit(compared, tuple(violations))
+    return label_audit({"bars": Stream(close, columns)}, labelled, cuts=cuts, seed=seed)
 
 
-def _futures(bars: _Bars, past: int) -> Iterator[tuple[str, _Bars]]:
-    """The same `past` bars, followed by nothing, or by another future."""
-    price, start, close, vol, charge = bars
-    yield "truncated", (price[:past], start[:past], close[:past], vol[:past], charge[:past])
+def _futures(streams: Streams, cut_us: int) -> Iterator[tuple[str, Streams]]:
+    """The same past, followed by nothing, or by another future."""
+    past = {name: int(np.searchsorted(one.known_us, cut_us, side="right")) for name, one in streams.items()}
 
-    def after(values: NDArray[np.float64], change: Callable[[NDArray[np.float64]], Any]) -> NDArray[np.float64]:
-        return np.concatenate([values[:past], change(values[past:])])
+    def keep(rows: Callable[[int, int], I64]) -> Streams:
+        kept = {name: rows(past[name], one.known_us.size) for name, one in streams.items()}
+        return {
+            name: Stream(one.known_us[kept[name]], {key: column[kept[name]] for key, column in one.columns.items()})
+            for name, one in streams.items()
+        }
 
+    def change(how: Callable[[NDArray[Any]], NDArray[Any]]) -> Streams:
+        return {
+            name: Stream(one.known_us, {key: _changed(column, past[name], how) for key, column in one.columns.items()})
+            for name, one in streams.items()
+        }
+
+    yield "truncated", keep(lambda begin, n: np.arange(begin))
+    yield "scaled x1000", change(lambda later: later * 1000)
+    yield "reversed", change(np.flip)
     yield (
-        "scaled x1000",
-        (
-            after(price, lambda v: v * 1000),
-            start,
-            close,
-            after(vol, lambda v: v * 1000),
-            after(charge, lambda v: v * 1000),
-        ),
+        "every other row missing",
+        keep(lambda begin, n: np.concatenate([np.arange(begin), np.arange(begin + 1, n, 2)])),
     )
-    yield "reversed", (after(price, np.flip), start, close, after(vol, np.flip), after(charge, np.flip))
-    keep = np.concatenate([np.arange(past), np.arange(past + 1, close.size, 2)])
-    yield "every other bar missing", (price[keep], start[keep], close[keep], vol[keep], charge[keep])
 
 
-def _differences(kind: str, cut_us: int, base: Labels, other: Labels) -> Iterator[LabelViolation]:
+def _changed(column: NDArray[Any], begin: int, how: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    if column.dtype.kind != "f":
+        return column
+    return np.concatenate([column[:begin], how(column[begin:])])
+
+
+def _differences(kind: str, cut_us: int, base: Labelled, other: Labelled) -> Iterator[LabelViolation]:
     mine, theirs = np.flatnonzero(base.t1 <= cut_us), np.flatnonzero(other.t1 <= cut_us)
     common = base.row[mine]
     if not np.array_equal(common, other.row[theirs]):
@@ -136,6 +219,8 @@ def _differences(kind: str, cut_us: int, base: Labels, other: Labels) -> Iterato
             yield LabelViolation(kind, cut_us, int(row), "row")
         common, left, right = np.intersect1d(common, other.row[theirs], return_indices=True)
         mine, theirs = mine[left], theirs[right]
-    for field in _FIELDS:
-        for row in common[getattr(base, field)[mine] != getattr(other, field)[theirs]]:
-            yield LabelViolation(kind, cut_us, int(row), field)
+    for field in fields(base):  # type: ignore[arg-type]
+        values, others = getattr(base, field.name), getattr(other, field.name)
+        if isinstance(values, np.ndarray):
+            for row in common[values[mine] != others[theirs]]:
+                yield LabelViolation(kind, cut_us, int(row), field.name)

@@ -9,15 +9,30 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scalper_ml.errors import ContractError, SettingsError
+from scalper_ml.errors import SettingsError
+from scalper_ml.labels.checks import check_bars, check_params, check_scale, spread_out
 from scalper_ml.schema import LONG, NEUTRAL, SHORT
 
-__all__ = ["CODE_VERSION", "DROP_REASONS", "PRICE_RULE", "LabelParams", "Labels", "horizon_labels", "label_version"]
+__all__ = [
+    "CODE_VERSION",
+    "DROP_REASONS",
+    "KINDS",
+    "PRICE_RULE",
+    "PRICE_RULES",
+    "Barriers",
+    "LabelKind",
+    "LabelParams",
+    "Labels",
+    "PriceRule",
+    "classes_of",
+    "horizon_labels",
+    "label_version",
+]
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -26,8 +41,49 @@ PRICE_RULE: Final = "open of the next bar to first open at or after the horizon"
 CODE_VERSION: Final = 1
 """Raised whenever the same inputs would be labelled differently; part of every label version."""
 
+LabelKind = Literal["fixed", "binary", "triple_barrier"]
+KINDS: Final[tuple[LabelKind, ...]] = get_args(LabelKind)
+"""Fixed horizon with deadband; the same without deadband; first touch of three barriers."""
+
+PriceRule = Literal["open", "trade", "mid"]
+PRICE_RULES: Final[dict[PriceRule, str]] = {
+    "open": PRICE_RULE,
+    "trade": "first trade at or after decision + latency",
+    "mid": "mid of the quote known at decision + latency",
+}
+
 DROP_REASONS: Final = ("not_warm", "no_entry", "no_exit", "gap")
 """Why a row has no label, in the order in which the reasons are tried; a row is counted once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barriers:
+    """Where a triple barrier stands.
+
+    Parameters
+    ----------
+    upper, lower : float
+        Distance from the entry in units of the horizon's volatility, > 0; ``inf`` for none. Neither is ever nearer
+        than ``kappa`` round-trip costs.
+    hold : int
+        Time until the vertical barrier, in horizons, >= 1.
+
+    Raises
+    ------
+    SettingsError
+        A value is outside its range.
+    """
+
+    upper: float = 1.0
+    lower: float = 1.0
+    hold: int = 2
+
+    def __post_init__(self) -> None:
+        for name, distance in (("upper", self.upper), ("lower", self.lower)):
+            if not distance > 0:
+                raise SettingsError(f"labels: barrier {name} is {distance!r}; expected a number > 0")
+        if int(self.hold) != self.hold or self.hold < 1:
+            raise SettingsError(f"labels: barrier hold is {self.hold!r}; expected a whole number >= 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +104,13 @@ class LabelParams:
         The numbers that make the round-trip cost, by name; ``{"round_trip": 0.0012}`` where it is one fraction.
     max_gap_bars : int
         Intervals by which the entry or exit bar may come late, >= 0.
+    kind : {"fixed", "binary", "triple_barrier"}
+    price : {"open", "trade", "mid"}
+        Of entry and exit; see `PRICE_RULES`.
+    latency_us : int
+        From the decision to the order at the venue, microseconds, >= 0; of ``trade`` and ``mid``.
+    barriers : Barriers
+        Of ``triple_barrier``.
 
     Raises
     ------
@@ -61,9 +124,20 @@ class LabelParams:
     kappa: float
     cost: Mapping[str, float]
     max_gap_bars: int
+    kind: LabelKind = "fixed"
+    price: PriceRule = "open"
+    latency_us: int = 0
+    barriers: Barriers = Barriers()
 
     def __post_init__(self) -> None:
-        _check_params(self.horizon, self.interval_us, self.k_vol, self.kappa, self.max_gap_bars)
+        check_params(self.horizon, self.interval_us, self.k_vol, self.kappa, self.max_gap_bars)
+        if self.kind not in KINDS or self.price not in PRICE_RULES:
+            raise SettingsError(
+                f"labels: kind {self.kind!r} on price {self.price!r}; expected one of {', '.join(KINDS)} on one of "
+                f"{', '.join(PRICE_RULES)}"
+            )
+        if int(self.latency_us) != self.latency_us or self.latency_us < 0:
+            raise SettingsError(f"labels: latency_us is {self.latency_us!r}; expected a whole number >= 0")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,9 +176,9 @@ def label_version(params: LabelParams) -> str:
     >>> len(label_version(one)), label_version(one) == label_version(other)
     (12, False)
     """
-    rule = {
+    rule: dict[str, Any] = {
         "code_version": CODE_VERSION,
-        "price_rule": PRICE_RULE,
+        "price_rule": PRICE_RULE if params.price == "open" else PRICE_RULES[params.price],
         "horizon": int(params.horizon),
         "interval_us": int(params.interval_us),
         "k_vol": float(params.k_vol).hex(),
@@ -112,6 +186,13 @@ def label_version(params: LabelParams) -> str:
         "cost": {name: float(value).hex() for name, value in params.cost.items()},
         "max_gap_bars": int(params.max_gap_bars),
     }
+    if params.price != "open":
+        rule["latency_us"] = int(params.latency_us)
+    if params.kind != "fixed":  # the version of a fixed horizon is older than the other kinds
+        rule["kind"] = params.kind
+    if params.kind == "triple_barrier":
+        barriers = params.barriers
+        rule["barriers"] = [float(barriers.upper).hex(), float(barriers.lower).hex(), int(barriers.hold)]
     return hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -176,15 +257,14 @@ def horizon_labels(
     (array([2, 0, 1], dtype=int8), array([ 1,  0, -1], dtype=int8),
      {'not_warm': 0, 'no_entry': 1, 'no_exit': 1, 'gap': 0})
     """
-    _check_params(horizon, interval_us, k_vol, kappa, max_gap_bars)
+    check_params(horizon, interval_us, k_vol, kappa, max_gap_bars)
     price = np.asarray(open, dtype=np.float64)
     start, close = np.asarray(open_ts_us, dtype=np.int64), np.asarray(ts_us, dtype=np.int64)
     vol = np.asarray(sigma, dtype=np.float64)
-    charge = np.asarray(cost, dtype=np.float64)
-    charge = np.full(price.shape, charge) if charge.ndim == 0 else charge
-    _check_bars(price, start, close, interval_us)
-    _check_scale("sigma", vol, price.size, np.isnan(vol))
-    _check_scale("cost", charge, price.size, np.isnan(vol))
+    charge = spread_out(np.asarray(cost, dtype=np.float64), price.size)
+    check_bars(price, start, close, interval_us)
+    check_scale("sigma", vol, price.size, np.isnan(vol))
+    check_scale("cost", charge, price.size, np.isnan(vol))
 
     entry_at, exit_at, reason = _outcomes(start, close, vol, horizon, interval_us, max_gap_bars)
     row = np.flatnonzero(reason == len(DROP_REASONS))
@@ -201,10 +281,15 @@ def horizon_labels(
         deadband=deadband,
         cost=charge[row],
         sigma=vol[row],
-        y=np.select([ret > deadband, ret < -deadband], [LONG, SHORT], NEUTRAL).astype(np.int8),
+        y=classes_of(ret, deadband),
         y_binary=np.select([exit_price > entry_price, exit_price < entry_price], [1, 0], -1).astype(np.int8),
         dropped={name: int(np.count_nonzero(reason == code)) for code, name in enumerate(DROP_REASONS)},
     )
+
+
+def classes_of(ret: F64, deadband: F64) -> NDArray[np.int8]:
+    """LONG beyond the deadband, SHORT beyond minus the deadband, NEUTRAL between and at it."""
+    return np.select([ret > deadband, ret < -deadband], [LONG, SHORT], NEUTRAL).astype(np.int8)
 
 
 def _outcomes(
@@ -224,46 +309,3 @@ def _outcomes(
         len(DROP_REASONS),
     )
     return entry, exit_, reason.astype(np.int8)
-
-
-def _check_params(horizon: int, interval_us: int, k_vol: float, kappa: float, max_gap_bars: int) -> None:
-    whole = (("horizon", horizon, 1), ("interval_us", interval_us, 1), ("max_gap_bars", max_gap_bars, 0))
-    for name, value, least in whole:
-        if int(value) != value or value < least:
-            raise SettingsError(f"labels: {name} is {value!r}; expected a whole number >= {least}")
-    for name, weight in (("k_vol", k_vol), ("kappa", kappa)):
-        if not (np.isfinite(weight) and weight >= 0):
-            raise SettingsError(f"labels: {name} is {weight!r}; expected a finite number >= 0")
-
-
-def _check_bars(price: F64, start: I64, close: I64, interval_us: int) -> None:
-    if price.ndim != 1 or start.shape != price.shape or close.shape != price.shape:
-        raise ContractError(
-            f"bars: open, open_ts_us and ts_us have shapes {price.shape}, {start.shape}, {close.shape}; "
-            "expected one value a bar in each"
-        )
-    if price.size == 0:
-        raise ContractError("bars: found none; expected at least one - build bars before labelling")
-    if (bad := _first(~(np.isfinite(price) & (price > 0)))) is not None:
-        raise ContractError(f"bars: open of row {bad} is {price[bad]!r}; expected a finite price > 0")
-    if (bad := _first(close - start != interval_us)) is not None:
-        raise ContractError(
-            f"bars: row {bad} lasts {close[bad] - start[bad]:,} us; expected interval_us = {interval_us:,} - "
-            "label bars with the interval they were built with"
-        )
-    if (bad := _first(np.diff(close) < interval_us)) is not None:
-        raise ContractError(
-            f"bars: row {bad + 1} starts before row {bad} has closed ({start[bad + 1]} < {close[bad]}); expected the "
-            "bars of one symbol in time order - symbols are labelled one by one, never concatenated"
-        )
-
-
-def _check_scale(name: str, values: F64, n: int, unknown: NDArray[np.bool_]) -> None:
-    if values.shape != (n,):
-        raise ContractError(f"labels: {name} has shape {values.shape}; expected ({n},), one value a bar")
-    if (bad := _first(~unknown & ~(np.isfinite(values) & (values >= 0)))) is not None:
-        raise ContractError(f"labels: {name} of row {bad} is {values[bad]!r}; expected a finite fraction >= 0")
-
-
-def _first(mask: NDArray[np.bool_]) -> int | None:
-    return int(np.argmax(mask)) if mask.any() else None
