@@ -30,6 +30,7 @@ __all__ = [
     "QUOTES",
     "ROLES",
     "SHORT",
+    "TARGETS",
     "TICKS",
     "TRADES",
     "US",
@@ -119,6 +120,21 @@ DATASET: Final = pa.schema(
         pa.field("role", pa.string(), nullable=False),
     ]
 )
+
+TARGETS: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),  # close of the signal bar
+        pa.field("t0_us", US, nullable=False),
+        pa.field("t1_us", US, nullable=False),
+        pa.field("ret", pa.float64(), nullable=False),  # executable log return, gross
+        pa.field("price", pa.float64(), nullable=False),  # of the exit
+        pa.field("risk", pa.float64(), nullable=False),  # 0 to 100: percentile of the largest excursion
+        pa.field("momentum", pa.int8(), nullable=False),  # 0 falling, 1 quiet, 2 rising
+        pa.field("log_rv", pa.float64(), nullable=False),  # log of the realised variance of the time held
+        pa.field("log_range", pa.float64(), nullable=False),  # log of its Parkinson variance
+    ]
+)
+"""What the specialists learn, a row a label: of the path from entry to exit alone."""
 
 PREDICTIONS: Final = pa.schema(
     [

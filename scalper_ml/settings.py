@@ -28,6 +28,7 @@ __all__ = [
     "Drift",
     "Features",
     "Gate",
+    "LabelBarriers",
     "Labels",
     "PlantedMarket",
     "Retry",
@@ -231,12 +232,36 @@ class Features(_Section):
         return self
 
 
-class Labels(_Section):
-    """Fixed-horizon labels with a deadband in volatility and cost units (METHOD 1.2)."""
+class LabelBarriers(_Section):
+    """Where a triple barrier stands; see `scalper_ml.labels.horizon.Barriers`."""
 
+    upper: Positive = 1.0  # from the entry, in units of the horizon's volatility
+    lower: Positive = 1.0
+    hold: Annotated[int, Field(ge=1, le=100)] = 2  # horizons until time is up
+
+
+class Labels(_Section):
+    """What a row is told to expect, and how much it counts (METHOD 1)."""
+
+    kind: Literal["fixed", "binary", "triple_barrier"] = "fixed"
+    price: Literal["open", "trade", "side_mid"] = "open"  # of entry and exit; all but open need trades
+    latency_ms: NotNegative = 250.0  # from the close of the bar to the venue; not of open
     k_vol: NotNegative
     kappa: NotNegative
     max_gap_bars: Annotated[int, Field(ge=0)]
+    barriers: LabelBarriers = LabelBarriers()
+    targets: bool = False  # those of the specialists beside the labels
+    attribution: NotNegative = 0.0  # power of a move's size in its weight
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # weight of the oldest label against the newest
+    class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0  # 1 makes classes count alike
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.kind == "triple_barrier" and self.price == "side_mid":
+            raise ValueError("a triple_barrier cannot stand on side_mid; set labels.price to trade or open")
+        if self.targets and (self.kind == "triple_barrier" or self.price != "open"):
+            raise ValueError("targets are of a fixed horizon on opens; set labels.kind to fixed and price to open")
+        return self
 
 
 class Splits(_Section):
@@ -355,6 +380,8 @@ class Settings(_Section):
             _as_value_error(lambda kind=kind, params=params: model_kind(kind).params.parse(params))  # type: ignore[misc]
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
+        if self.labels.price != "open" and self.source.kind == "klines":
+            raise ValueError(f"labels.price {self.labels.price!r} needs trades, klines have none; set it to open")
         if self.features.lead and self.features.lead not in self.symbols:
             raise ValueError(f"features.lead {self.features.lead!r} is not one of the symbols {self.symbols}")
         return self

@@ -70,8 +70,8 @@ def test_environment_chooses_profile() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        ("k_vol: 0.43", "k_vol: abc", ["line 32", "labels.k_vol", "valid number", "'abc'"]),
-        ("kappa: 1.0", "kapa: 1.0", ["line 33", "labels.kapa", "did you mean 'kappa'"]),
+        ("k_vol: 0.43", "k_vol: abc", ["line 35", "labels.k_vol", "valid number", "'abc'"]),
+        ("kappa: 1.0", "kapa: 1.0", ["line 36", "labels.kapa", "did you mean 'kappa'"]),
         ("test_size: 0.30", "test_size: 0.90", ["splits", "at most 0.80"]),
         (
             "level: A, sigma_bps: 25.0",
@@ -81,7 +81,7 @@ def test_environment_chooses_profile() -> None:
         ("profile: demo", "profile: nix", ["'nix'", "['demo', 'majors32']"]),
         ("{interval: 1m}", "{interval: 7q}", ["bars.interval", "'7q'", "'15m'"]),
         ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),
-        ("{interval: 1m}", "{interval: 1m", ["line 97", "not valid YAML"]),
+        ("{interval: 1m}", "{interval: 1m", ["line 105", "not valid YAML"]),
         ("kappa: 1.0", "k_vol: 1.0", ["stands twice", "labels.k_vol"]),
         ("max_depth: 3", "max_dept: 3", ["unknown parameters ['max_dept']"]),
         ("families: null", "families: [foo]", ["features", "'foo'", "momentum"]),
@@ -135,3 +135,19 @@ def test_fingerprint_depends_on_the_named_sections_only() -> None:
     one, two = load_settings(SHIPPED), load_settings(SHIPPED, overrides=["labels.k_vol=0.5"])
     assert one.fingerprint("labels") != two.fingerprint("labels")
     assert one.fingerprint("splits", "bars") == two.fingerprint("splits", "bars")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "part"),
+    [
+        (["labels.kind=both"], "labels.kind"),
+        (["labels.kind=triple_barrier", "labels.price=side_mid"], "cannot stand on side_mid"),
+        (["labels.targets=true", "labels.price=trade"], "targets are of a fixed horizon on opens"),
+        (["labels.barriers.hold=0"], "labels.barriers.hold"),
+        (["labels.price=trade", "source.kind=klines"], "klines have none"),
+    ],
+)
+def test_labels_that_cannot_be_made_are_refused(overrides: list[str], part: str) -> None:
+    """Unknown kinds and combinations that no labeller makes say so when the settings are read."""
+    with pytest.raises(SettingsError, match=part):
+        load_settings(SHIPPED, overrides=overrides)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -10,12 +10,13 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.datasets.causal import EwmaNormaliser
+from scalper_ml.datasets.labelling import Tape, in_flight_until, label_bars
 from scalper_ml.datasets.scaling import SCALERS, Scaler, ScalerKind
 from scalper_ml.datasets.splits import assign_roles, role_counts
 from scalper_ml.datasets.summary import summarise
 from scalper_ml.errors import ContractError, FeatureSetError, InsufficientDataError, SettingsError
-from scalper_ml.labels.horizon import LabelParams, Labels, horizon_labels, label_version
-from scalper_ml.labels.weights import uniqueness
+from scalper_ml.labels.horizon import Barriers, LabelKind, LabelParams, Labels, PriceRule, label_version
+from scalper_ml.labels.weights import class_weights, effective_size, sample_weights, uniqueness
 from scalper_ml.schema import CLASSES, DATASET, ROLES, conform, stamps, us
 
 __all__ = ["SIGMA_COLUMN", "Dataset", "DatasetParams", "build_dataset"]
@@ -56,6 +57,12 @@ class DatasetParams:
         Largest share of one class in train that a check should accept; recorded, not enforced.
     cost_schedule : tuple of (str, float)
         The numbers behind a cost given by row, by name; part of the label version.
+    kind, price, latency_us, barriers
+        As in `LabelParams`.
+    attribution, decay
+        As in `sample_weights`; of the train rows.
+    class_balance : float
+        Beta of `class_weights`, measured on train; 0 leaves the weights as they are.
     """
 
     horizon: int
@@ -74,6 +81,13 @@ class DatasetParams:
     seed: int = 0
     max_class_share: float = 0.9
     cost_schedule: tuple[tuple[str, float], ...] = ()
+    kind: LabelKind = "fixed"
+    price: PriceRule = "open"
+    latency_us: int = 0
+    barriers: Barriers = field(default_factory=Barriers)
+    attribution: float = 0.0
+    decay: float = 1.0
+    class_balance: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scaler not in SCALERS:
@@ -85,11 +99,30 @@ class DatasetParams:
     def labels(self) -> LabelParams:
         """The part that decides labels."""
         schedule = dict(self.cost_schedule) or {"round_trip": self.cost}
-        return LabelParams(self.horizon, self.interval_us, self.k_vol, self.kappa, schedule, self.max_gap_bars)
+        return LabelParams(
+            self.horizon,
+            self.interval_us,
+            self.k_vol,
+            self.kappa,
+            schedule,
+            self.max_gap_bars,
+            self.kind,
+            self.price,
+            self.latency_us,
+            self.barriers,
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "cost_schedule": dict(self.cost_schedule)}
+        """Plain values for JSON; what a fixed horizon on opens with plain weights does not use is left out."""
+        unused = set()
+        if self.kind != "triple_barrier":
+            unused |= {"barriers"}
+        if self.price == "open":
+            unused |= {"latency_us"}
+        plain = ("kind", "price", "attribution", "decay", "class_balance")
+        unused |= {one.name for one in fields(self) if one.name in plain and getattr(self, one.name) == one.default}
+        values = {**asdict(self), "cost_schedule": dict(self.cost_schedule)}
+        return {name: value for name, value in values.items() if name not in unused}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,13 +131,14 @@ class Dataset:
 
     ``table`` is a DATASET table of m rows; ``rows`` (m,) their positions in the bars and features; ``scaler`` is
     fitted on the train rows; ``normaliser``, of the scaler ``ewma`` alone, stands after the last warm bar;
-    ``summary`` holds plain values: see `build_dataset`.
+    ``summary`` holds plain values: see `build_dataset`; ``labels`` are those of the rows.
     """
 
     table: pa.Table
     rows: NDArray[np.int64]
     scaler: Scaler
     summary: dict[str, Any]
+    labels: Labels
     normaliser: EwmaNormaliser | None = None
 
 
@@ -117,6 +151,7 @@ def build_dataset(
     params: DatasetParams,
     *,
     cost: ArrayLike | None = None,
+    tape: Tape | None = None,
 ) -> Dataset:
     """Label the warm rows of one symbol, split them into purged roles, weight them and fit the scaler on train.
 
@@ -135,13 +170,17 @@ def build_dataset(
     params : DatasetParams
     cost : array_like, shape (n,), optional
         Round-trip cost by row, in place of ``params.cost``; ``params.cost_schedule`` must say what made it.
+    tape : Tape, optional
+        Trades or quotes, where ``params.price`` asks for them.
 
     Returns
     -------
     Dataset
         ``weight`` is the uniqueness of the label among those of its role, divided by the mean over train; 0 for purged
-        rows. ``summary`` has: label_version, feature_set_id, data_hash, params; bars, warm, label_rows, min_rows;
-        dropped by reason; all of `summarise`; nan_after_warmup, zero_sigma_rows, constant_features; shapes.
+        rows. Attribution, decay and class balance, where asked for, change it, and the mean over train stays 1.
+        ``summary`` has: label_version, feature_set_id, data_hash, params; bars, warm, label_rows, min_rows;
+        dropped by reason; all of `summarise`; weights (factor of each class in use, factors that would balance them,
+        effective size of the train weights); nan_after_warmup, zero_sigma_rows, constant_features; shapes.
 
     Raises
     ------
@@ -163,18 +202,7 @@ def build_dataset(
         normaliser = EwmaNormaliser(names, params.ewma_halflife)
         values, settled = normaliser.run(values, warm)
         sigma = np.where(settled, sigma, np.nan)
-    labels = horizon_labels(
-        bars.column("open").to_numpy(),
-        us(bars.column("open_ts_us")),
-        us(bars.column("ts_us")),
-        horizon=params.horizon,
-        interval_us=params.interval_us,
-        sigma=sigma,
-        cost=_cost(cost, params),
-        k_vol=params.k_vol,
-        kappa=params.kappa,
-        max_gap_bars=params.max_gap_bars,
-    )
+    labels = label_bars(bars, sigma, _cost(cost, params), params.labels, tape)
     if labels.row.size < params.min_rows:
         raise InsufficientDataError(
             f"dataset: {labels.row.size:,} label rows from {bars.num_rows:,} bars (dropped {labels.dropped}); expected "
@@ -188,8 +216,10 @@ def build_dataset(
     roles = assign_roles(labels.t0, labels.t1, **shares)
     train = np.flatnonzero(roles == "train")
     _refuse_one_class(labels.y[train])
-    own = _uniqueness_by_role(labels, roles, us(bars.column("ts_us")))
-    table = _table(labels, own / own[train].mean(), roles)
+    until = in_flight_until(labels, params.price)
+    own = _uniqueness_by_role(labels.t0, until, roles, us(bars.column("ts_us")))
+    weight, weights = _weights(labels, own, roles, params)
+    table = _table(labels, weight, roles)
     scaler = Scaler(params.scaler, winsor=params.winsor).fit(values, names, rows=labels.row[train])
     summary: dict[str, Any] = {
         "label_version": label_version(params.labels),
@@ -202,12 +232,13 @@ def build_dataset(
         "min_rows": params.min_rows,
         "dropped": labels.dropped,
         **summarise(labels, roles, own, role_counts(labels.row.size, **shares)),
+        "weights": weights,
         "nan_after_warmup": 0,  # anything else was refused above
         "zero_sigma_rows": int(np.count_nonzero(labels.sigma == 0)),
         "constant_features": list(scaler.constant),
         "shapes": {"features": list(values.shape), "dataset": [table.num_rows, table.num_columns]},
     }
-    return Dataset(table, labels.row, scaler, summary, normaliser)
+    return Dataset(table, labels.row, scaler, summary, labels, normaliser)
 
 
 def _check_features(bars: pa.Table, values: F64, warm: NDArray[np.bool_], names: Sequence[str]) -> dict[str, int]:
@@ -253,13 +284,35 @@ def _refuse_one_class(y: NDArray[np.int8]) -> None:
         )
 
 
-def _uniqueness_by_role(labels: Labels, roles: NDArray[np.str_], ts_us: NDArray[np.int64]) -> F64:
+def _uniqueness_by_role(
+    t0: NDArray[np.int64], until: NDArray[np.int64], roles: NDArray[np.str_], ts_us: NDArray[np.int64]
+) -> F64:
     """Uniqueness among the labels of the same role; 0 for purged rows, which nothing uses."""
-    own = np.zeros(labels.row.size)
+    own = np.zeros(t0.size)
     for role in ROLES:
         mine = roles == role
-        own[mine] = uniqueness(labels.t0[mine], labels.t1[mine], ts_us)
+        own[mine] = uniqueness(t0[mine], until[mine], ts_us)
     return own
+
+
+def _weights(labels: Labels, own: F64, roles: NDArray[np.str_], params: DatasetParams) -> tuple[F64, dict[str, Any]]:
+    """Weight of every row, mean 1 over train, and what the summary says of it."""
+    train = np.flatnonzero(roles == "train")
+    weight = own / own[train].mean()
+    if params.attribution or params.decay != 1:
+        weight[train] = sample_weights(
+            own[train], labels.ret[train], attribution=params.attribution, decay=params.decay
+        )
+    y = labels.y[train]
+    factors = class_weights(y, weight[train], params.class_balance)
+    told = {
+        "classes": factors,
+        "balanced": class_weights(y, weight[train], 1.0),
+        "half_balanced": class_weights(y, weight[train], 0.5),
+    }
+    if params.class_balance:
+        weight = weight * np.asarray([factors[name] for name in CLASSES])[labels.y]
+    return weight, {**told, "effective_size": effective_size(weight[train])}
 
 
 def _table(labels: Labels, weight: F64, roles: NDArray[np.str_]) -> pa.Table:

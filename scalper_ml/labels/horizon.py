@@ -45,11 +45,12 @@ LabelKind = Literal["fixed", "binary", "triple_barrier"]
 KINDS: Final[tuple[LabelKind, ...]] = get_args(LabelKind)
 """Fixed horizon with deadband; the same without deadband; first touch of three barriers."""
 
-PriceRule = Literal["open", "trade", "mid"]
+PriceRule = Literal["open", "trade", "mid", "side_mid"]
 PRICE_RULES: Final[dict[PriceRule, str]] = {
     "open": PRICE_RULE,
     "trade": "first trade at or after decision + latency",
     "mid": "mid of the quote known at decision + latency",
+    "side_mid": "mean of the last buyer's and the last seller's price at decision + latency",
 }
 
 DROP_REASONS: Final = ("not_warm", "no_entry", "no_exit", "gap")
@@ -105,10 +106,10 @@ class LabelParams:
     max_gap_bars : int
         Intervals by which the entry or exit bar may come late, >= 0.
     kind : {"fixed", "binary", "triple_barrier"}
-    price : {"open", "trade", "mid"}
+    price : {"open", "trade", "mid", "side_mid"}
         Of entry and exit; see `PRICE_RULES`.
     latency_us : int
-        From the decision to the order at the venue, microseconds, >= 0; of ``trade`` and ``mid``.
+        From the decision to the order at the venue, microseconds, >= 0; not of ``open``.
     barriers : Barriers
         Of ``triple_barrier``.
 

@@ -5,18 +5,23 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import quote_volume
-from scalper_ml.datasets.build import SIGMA_COLUMN, DatasetParams, build_dataset
+from scalper_ml.datasets.build import SIGMA_COLUMN, Dataset, DatasetParams, build_dataset
 from scalper_ml.datasets.causal import EwmaNormaliser
+from scalper_ml.datasets.labelling import Tape
 from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import InsufficientDataError, WarehouseError
+from scalper_ml.labels.horizon import Barriers
+from scalper_ml.labels.targets import specialist_targets
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.features import read_features
+from scalper_ml.layers.ticks import read_all_ticks
 from scalper_ml.project import Project
-from scalper_ml.schema import us
+from scalper_ml.schema import TARGETS, conform, stamps, us
 from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
 
 __all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_normaliser", "read_scaler"]
@@ -50,11 +55,37 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
         seed=settings.splits.seed,
         max_class_share=settings.splits.max_class_share,
         cost_schedule=tuple(sorted(costs.to_dict().items())),
+        kind=settings.labels.kind,
+        price=settings.labels.price,
+        latency_us=round(settings.labels.latency_ms * 1000),
+        barriers=Barriers(**settings.labels.barriers.model_dump()),
+        attribution=settings.labels.attribution,
+        decay=settings.labels.decay,
+        class_balance=settings.labels.class_balance,
     )
 
 
+def _tape(project: Project, keys: Keys) -> Tape | None:
+    """The trades, where labels are made of them."""
+    if project.settings.labels.price == "open":
+        return None
+    table = read_all_ticks(project, project.warehouse.require("ticks", {"symbol": keys["symbol"]}))
+    stamp = us(table["ts_us"])
+    return Tape(stamp, price=table["price"].to_numpy(), side=table["side"].to_numpy())
+
+
+def _targets(bars: pa.Table, dataset: Dataset, interval_us: int) -> pa.Table:
+    """What the specialists learn, a row a label."""
+    prices: dict[str, Any] = {name: bars[name].to_numpy() for name in ("open", "high", "low")}
+    times: dict[str, Any] = {name: us(bars[name]) for name in ("open_ts_us", "ts_us")}
+    found = specialist_targets(**prices, **times, labels=dataset.labels, interval_us=interval_us)
+    columns: dict[str, Any] = {name: getattr(found, name) for name in TARGETS.names if not name.endswith("_us")}
+    columns |= {"ts_us": stamps(found.t0), "t0_us": stamps(found.t0), "t1_us": stamps(found.t1)}
+    return conform(pa.table(columns), TARGETS, "targets")
+
+
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
-    symbol = {"symbol": keys["symbol"]}
+    symbol, labels = {"symbol": keys["symbol"]}, project.settings.labels
     return {
         "code": code_digest(
             "datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/features", "layers/datasets"
@@ -62,6 +93,8 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "bars": project.warehouse.require("bars", symbol).content,
         "features": project.warehouse.require("features", symbol).content,
         "params": dataset_params(project, int(keys["horizon"])).to_dict(),
+        **({"ticks": project.warehouse.require("ticks", symbol).content} if labels.price != "open" else {}),
+        **({"targets": True} if labels.targets else {}),
     }
 
 
@@ -74,7 +107,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
     cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], quote_volume(bars))
     params = dataset_params(project, int(keys["horizon"]))
     try:
-        dataset = build_dataset(bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost)
+        dataset = build_dataset(
+            bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost, tape=_tape(project, keys)
+        )
     except InsufficientDataError as error:
         failed = "class_balance" if "class" in str(error) else "min_rows"
         warehouse.write("datasets", keys, {}, inputs=inputs, checks=[Check(failed, False, str(error))])
@@ -111,6 +146,8 @@ def _build(project: Project, keys: Keys) -> Manifest:
     }
     if dataset.normaliser is not None:
         files["normaliser.json"] = canonical_json(dataset.normaliser.to_dict())
+    if project.settings.labels.targets:
+        files["targets.parquet"] = parquet_bytes(_targets(bars, dataset, params.interval_us))
     return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks)
 
 

@@ -41,6 +41,7 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
         "code": code_digest(
             "models",
             "validation",
+            "datasets/axis",
             "datasets/splits",
             "datasets/scaling",
             "datasets/causal",

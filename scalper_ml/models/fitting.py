@@ -12,7 +12,7 @@ from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.datasets.splits import inner_tail, walk_forward
 from scalper_ml.errors import ContractError, InsufficientDataError
 from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, ModelParams
-from scalper_ml.schema import CLASSES, DATASET, ROLES, conform, us
+from scalper_ml.schema import CLASSES, DATASET, NEUTRAL, ROLES, conform, us
 
 __all__ = ["OutOfFold", "TrainingData", "fit_rows", "out_of_fold", "training_data"]
 
@@ -95,11 +95,12 @@ def fit_rows(
     Raises
     ------
     InsufficientDataError
-        A class does not occur among the rows left to fit on.
+        SHORT or LONG does not occur among the rows left to fit on, or NEUTRAL though the dataset has it.
     """
     learn, stop = inner_tail(data.t0[rows], data.t1[rows], stop_share)
     found = np.bincount(data.y[rows[learn]], minlength=len(CLASSES))
-    if missing := [name for name, count in zip(CLASSES, found, strict=True) if count == 0]:
+    wanted = [bool(code != NEUTRAL or np.any(data.y == NEUTRAL)) for code in range(len(CLASSES))]
+    if missing := [name for name, count, need in zip(CLASSES, found, wanted, strict=True) if need and count == 0]:
         counts = dict(zip(CLASSES, found.tolist(), strict=True))
         raise InsufficientDataError(
             f"training {kind.name}: class {' and '.join(missing)} does not occur in the {learn.size} rows to fit on "
