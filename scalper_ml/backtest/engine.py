@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.backtest.costs import Costs
+from scalper_ml.backtest.labelled import AsLabelled, labelled_fills, replay_labelled
 from scalper_ml.backtest.rows import Rows, floats, join_rows
 from scalper_ml.backtest.signals import decide
 from scalper_ml.errors import ContractError
@@ -131,6 +132,7 @@ def run_backtest(
     interval_us: int,
     latency_bars: int = 0,
     risk_per_trade: float = RISK_PER_TRADE,
+    rule: AsLabelled | None = None,
 ) -> Backtest:
     """Trade the predictions of one role over its bars and return trades, equity and decisions.
 
@@ -158,6 +160,10 @@ def run_backtest(
         Whole intervals by which entry *and* exit are delayed, >= 0: a diagnostic.
     risk_per_trade : float
         Share of equity put at risk by each trade of the compounded curve, in (0, 1).
+    rule : AsLabelled, optional
+        Of a dataset whose labels leave at barriers or are made of trades: its trades enter and leave where the
+        labels do, and who leaves within a bar can take what is decided at its close. `latency_bars` then delays
+        entries alone.
 
     Returns
     -------
@@ -189,16 +195,38 @@ def run_backtest(
     legs = costs.legs(rows.sigma[orders], volume[orders])
     risk = rows.sigma[orders] * np.sqrt(horizon)
     side = signals.side[orders].astype(np.float64)
-    entry_due = rows.ts[orders] + latency_bars * interval_us
-    exit_due = entry_due + horizon * interval_us
     first = int(rows.bar[0])
-    entry_bar, exit_bar, r_cum, equity = _replay(
-        open_ts, open_, close, first, side, entry_due, exit_due, legs.total, risk, risk_per_trade
-    )
-    if latency_bars == 0:
-        _check_fills(rows, orders, entry_bar, exit_bar, open_, close_ts)
-    done = np.flatnonzero(exit_bar >= 0)
-    entry, leave = open_[entry_bar[done]], open_[exit_bar[done]]
+    if rule is None:
+        entry_due = rows.ts[orders] + latency_bars * interval_us
+        exit_due = entry_due + horizon * interval_us
+        entry_bar, exit_bar, r_cum, equity = _replay(
+            open_ts, open_, close, first, side, entry_due, exit_due, legs.total, risk, risk_per_trade
+        )
+        if latency_bars == 0:
+            _check_fills(rows, orders, entry_bar, exit_bar, open_, close_ts)
+        done = np.flatnonzero(exit_bar >= 0)
+        entry, leave, left_ts = open_[entry_bar[done]], open_[exit_bar[done]], open_ts[exit_bar[done]]
+    else:
+        fills = labelled_fills(
+            rows, orders, side, rule, open_=open_, high=floats(bars, "high"), low=floats(bars, "low"),
+            close_ts=close_ts, horizon=horizon, latency_bars=latency_bars,
+        )  # fmt: skip
+        entry_bar, exit_bar = fills.entry_bar, fills.exit_bar
+        taken, r_cum, equity = replay_labelled(
+            close,
+            first,
+            side,
+            entry_bar,
+            exit_bar,
+            fills.entry_price,
+            fills.exit_price,
+            legs.total,
+            risk,
+            risk_per_trade,
+        )
+        done = np.flatnonzero(taken)
+        entry, leave, left_ts = fills.entry_price[done], fills.exit_price[done], rows.t1[orders[done]]
+        exit_bar = np.where(taken, exit_bar, -1)
     gross = side[done] * (leave / entry - 1.0)
     fees, spread, slippage = legs.fees[done], legs.spread[done], legs.slippage[done]
     net = gross - fees - spread - slippage
@@ -207,7 +235,7 @@ def run_backtest(
             {
                 "signal_ts_us": stamps(rows.ts[orders[done]]),
                 "entry_ts_us": stamps(open_ts[entry_bar[done]]),
-                "exit_ts_us": stamps(open_ts[exit_bar[done]]),
+                "exit_ts_us": stamps(left_ts),
                 "side": signals.side[orders[done]],
                 "confidence": signals.confidence[orders[done]],
                 "entry_price": entry,

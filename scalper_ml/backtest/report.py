@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import RISK_PER_TRADE, Backtest, run_backtest
+from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.metrics import trade_metrics
 from scalper_ml.backtest.rows import of_role
 from scalper_ml.gate.estimates import CHANCE
@@ -52,6 +53,7 @@ def build_report(
     draws: int = DRAWS,
     risk_per_trade: float = RISK_PER_TRADE,
     lineage: Mapping[str, Any] | None = None,
+    rule: AsLabelled | None = None,
 ) -> Evaluation:
     """Choose the threshold on select, trade score once at it, and report everything about that run.
 
@@ -71,6 +73,8 @@ def build_report(
         Of the compounded equity curve.
     lineage : mapping, optional
         Plain values naming the inputs (bundle id, dataset hash, model kind): copied into the report.
+    rule : AsLabelled, optional
+        As for `run_backtest`.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def build_report(
         As `run_backtest`.
     """
     choice = choose_threshold(
-        bars, dataset, of_role(predictions, "select"), costs=costs, horizon=horizon, interval_us=interval_us
+        bars, dataset, of_role(predictions, "select"), costs=costs, horizon=horizon, interval_us=interval_us, rule=rule
     )
     at = partial(
         run_backtest,
@@ -97,6 +101,7 @@ def build_report(
         horizon=horizon,
         interval_us=interval_us,
         risk_per_trade=risk_per_trade,
+        rule=rule,
     )
     run = at(threshold=choice.threshold)
     score = quality_score(sample_of(run, horizon), seed=seed, draws=draws)

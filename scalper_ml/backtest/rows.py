@@ -27,6 +27,8 @@ class Rows:
     exit_price: np.ndarray
     t1: np.ndarray
     P: np.ndarray
+    y_binary: np.ndarray
+    cost: np.ndarray
 
 
 def of_role(predictions: pa.Table, role: Role) -> pa.Table:
@@ -84,6 +86,8 @@ def join_rows(close_ts: np.ndarray, dataset: pa.Table, predictions: pa.Table, ro
         exit_price=floats(dataset, "exit_price")[row],
         t1=us(dataset.column("t1_us"))[row],
         P=np.column_stack([floats(predictions, name) for name in ("p_short", "p_neutral", "p_long")]),
+        y_binary=dataset.column("y_binary").to_numpy()[row],
+        cost=floats(dataset, "cost")[row],
     )
 
 

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import Backtest, run_backtest
+from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.rows import floats
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.gate.tiers import REJECTED
@@ -92,7 +93,14 @@ def threshold_grid(confidence: np.ndarray) -> list[float]:
 
 
 def choose_threshold(
-    bars: pa.Table, dataset: pa.Table, predictions: pa.Table, *, costs: Costs, horizon: int, interval_us: int
+    bars: pa.Table,
+    dataset: pa.Table,
+    predictions: pa.Table,
+    *,
+    costs: Costs,
+    horizon: int,
+    interval_us: int,
+    rule: AsLabelled | None = None,
 ) -> ThresholdChoice:
     """The confidence threshold with the best lower bound of expectancy on the select role.
 
@@ -109,6 +117,8 @@ def choose_threshold(
         As for `run_backtest`; predictions of role select only.
     costs : Costs
     horizon, interval_us : int
+    rule : AsLabelled, optional
+        As for `run_backtest`.
 
     Returns
     -------
@@ -137,13 +147,14 @@ def choose_threshold(
             costs=costs,
             horizon=horizon,
             interval_us=interval_us,
+            rule=rule,
         )
 
     signals = trades_at(FLOOR).signals
     scale = n_score / signals.num_rows
     table = tuple(_trial(trades_at(t).trades, t, scale) for t in threshold_grid(floats(signals, "confidence")))
-    threshold, rule = _choose([trial for trial in table if trial.eligible])
-    return ThresholdChoice(threshold=threshold, rule=rule, trials=len(table), table=table)
+    threshold, reason = _choose([trial for trial in table if trial.eligible])
+    return ThresholdChoice(threshold=threshold, rule=reason, trials=len(table), table=table)
 
 
 def _trial(trades: pa.Table, threshold: float, scale: float) -> ThresholdTrial:

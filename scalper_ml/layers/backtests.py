@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.report import build_report, report_bytes
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.datasets import project_costs
+from scalper_ml.layers.datasets import dataset_params, project_costs
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
@@ -51,6 +52,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         seed=settings.gate.seed,
         draws=settings.gate.draws,
         risk_per_trade=settings.backtest.risk_per_trade,
+        rule=AsLabelled.of(dataset_params(project, int(keys["horizon"])).labels),
         lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind")},
     )
     report, trades = evaluation.report, evaluation.run.trades
