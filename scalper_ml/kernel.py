@@ -56,9 +56,8 @@ def kernel(function: Any) -> Any:
 def view_kernel(function: Any) -> Any:
     """A kernel that makes views of the arrays it is given and no array of its own; only kernels can call it.
 
-    It is compiled without reference counting: numba counts every view with a call when it is made and another when
-    it is dropped, which in kernels of hundreds of short views is a third of their time. Without the wrapper that
-    Python would call it by, it compiles twice as fast.
+    It is compiled without reference counting, because numba counts every view with a call when it is made and another
+    when it is dropped, and without the wrapper that Python would call it by, which takes time to compile.
     """
     return _compile(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
 

@@ -1,8 +1,8 @@
 """Logarithm, sine and cosine over a block of rows.
 
-The C library's versions are called row by row, cost thirty times an addition, and differ in the last
-bit between machines. These are loops of multiplications the compiler turns into vector instructions,
-with the same bits everywhere.
+The C library's versions are called row by row, which no compiler turns into vector instructions, and
+differ in the last bit between machines. These are loops of additions and multiplications, with the same
+bits everywhere.
 """
 
 # mypy: allow-untyped-defs, allow-untyped-calls, allow-incomplete-defs

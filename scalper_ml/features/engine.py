@@ -95,8 +95,8 @@ MIN_TICKS, LONGEST_GAP = range(2)
 def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     """Compute the next rows; the first bad row and the first row out of order, -1 if none; nothing is done if any.
 
-    All arrays of a stream lie in `F` and all tables in `T`, because every array handed over costs
-    a quarter of a microsecond.
+    All arrays of a stream lie in `F` and all tables in `T`, because every array handed over takes time, which a single
+    row feels.
     """
     width = T[MEMORY] + BLOCK
     a, b = 2, 2 + T[HEIGHT] * width

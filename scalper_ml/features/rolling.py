@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 from scalper_ml.features.window import (
     SHORT,
-    age_of_highest,
-    age_of_lowest,
+    age_of_extreme,
     exponential,
-    highest,
-    lowest,
+    extreme,
     slide_dot,
     slide_moments,
     slide_pair,
@@ -159,14 +157,10 @@ def roll(H, i0, i1, t0, wanted, S, R):
             slide_powers(x, i0, i1, t, n, state, R[r : r + 4])
         elif code == PAIR:
             slide_pair(x, y, lag, i0, i1, t, n, state, R[r : r + 3])
-        elif code == MAX:
-            highest(x, i0, i1, t, n, state, answer)
-        elif code == MIN:
-            lowest(x, i0, i1, t, n, state, answer)
-        elif code == AGE_OF_MAX:
-            age_of_highest(x, i0, i1, t, n, state, answer)
-        elif code == AGE_OF_MIN:
-            age_of_lowest(x, i0, i1, t, n, state, answer)
+        elif code in (MAX, MIN):
+            extreme(x, 1.0 if code == MAX else -1.0, i0, i1, t, n, state, answer)
+        elif code in (AGE_OF_MAX, AGE_OF_MIN):
+            age_of_extreme(x, 1.0 if code == AGE_OF_MAX else -1.0, i0, i1, t, n, state, answer)
         else:
             alpha = 2.0 / (n + 1) if code == EMA else 1.0 / n
             exponential(x, lag, i0, i1, t0, n, alpha, state, answer)

@@ -4,7 +4,7 @@ Every window sum here is *two fresh sums*: rows since the last block boundary (a
 tail of the block before it (a stored suffix). Blocks are ``n`` rows long and start at rows
 ``0, n, 2n, ...`` counted since the last reset, so nothing depends on chunking; nothing is ever
 subtracted, so nothing drifts and a huge value leaves no residue; and a NaN disturbs exactly the
-windows that contain it (`highest` and `lowest` pass over NaN).
+windows that contain it (`extreme` passes over NaN).
 
 Arguments shared by all: ``x`` the series with its history, ``i0 <= i < i1`` the rows to compute,
 ``t0`` the number of row i0 since the reset (or any number of rows more, which moves the block
@@ -21,11 +21,9 @@ from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
     "SHORT",
-    "age_of_highest",
-    "age_of_lowest",
+    "age_of_extreme",
     "exponential",
-    "highest",
-    "lowest",
+    "extreme",
     "slide_dot",
     "slide_moments",
     "slide_pair",
@@ -264,19 +262,19 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
 
 
 @view_kernel
-def highest(x, i0, i1, t0, n, S, into):
-    """Largest of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
+def extreme(x, sign, i0, i1, t0, n, S, into):
+    """Largest of ``x[i-n+1..i]``, or for ``sign = -1`` the smallest; passes over NaN. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
     if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
-        S[0] = max(S[0], x[i])
-        into[0] = max(S[0], S[k + 1])
+        S[0] = max(S[0], sign * x[i])
+        into[0] = sign * max(S[0], S[k + 1])
         return
     while i < i1:
         if k == 0:
             past = x[i - n : i]
             top = -np.inf
             for j in range(n - 1, 0, -1):
-                top = max(top, past[j])
+                top = max(top, sign * past[j])
                 S[j] = top
             S[0] = -np.inf
             S[n] = -np.inf
@@ -284,82 +282,33 @@ def highest(x, i0, i1, t0, n, S, into):
         new, tail, tops = x[i : i + rows], S[k + 1 : k + 1 + rows], into[i - i0 : i - i0 + rows]
         top = S[0]
         for r in range(rows):
-            top = max(top, new[r])
-            tops[r] = max(top, tail[r])
+            top = max(top, sign * new[r])
+            tops[r] = sign * max(top, tail[r])
         S[0] = top
         i, k = i + rows, 0
 
 
 @view_kernel
-def lowest(x, i0, i1, t0, n, S, into):
-    """Smallest of ``x[i-n+1..i]``. ``S``: n + 1 floats."""
-    i, k = i0, t0 % n
-    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
-        S[0] = min(S[0], x[i])
-        into[0] = min(S[0], S[k + 1])
-        return
-    while i < i1:
-        if k == 0:
-            past = x[i - n : i]
-            low = np.inf
-            for j in range(n - 1, 0, -1):
-                low = min(low, past[j])
-                S[j] = low
-            S[0] = np.inf
-            S[n] = np.inf
-        rows = min(i1 - i, n - k)
-        new, tail, lows = x[i : i + rows], S[k + 1 : k + 1 + rows], into[i - i0 : i - i0 + rows]
-        low = S[0]
-        for r in range(rows):
-            low = min(low, new[r])
-            lows[r] = min(low, tail[r])
-        S[0] = low
-        i, k = i + rows, 0
-
-
-@view_kernel
-def age_of_highest(x, i0, i1, t0, n, S, into):
-    """Rows since the largest of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
+def age_of_extreme(x, sign, i0, i1, t0, n, S, into):
+    """Rows since that value of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
     m = n + 1
     k = t0 % n
     for i in range(i0, i1):
-        t = t0 + i - i0
+        t, value = t0 + i - i0, sign * x[i]
         if k == 0:
             top = -np.inf
             row = t
             for j in range(n - 1, 0, -1):
-                row = t - n + j if x[i - n + j] > top else row
-                top = max(top, x[i - n + j])
+                past = sign * x[i - n + j]
+                row = t - n + j if past > top else row
+                top = max(top, past)
                 S[j] = top
                 S[m + j] = row
             S[0] = -np.inf
             S[n] = -np.inf
-        S[m] = t if x[i] >= S[0] else S[m]
-        S[0] = max(S[0], x[i])
+        S[m] = t if value >= S[0] else S[m]
+        S[0] = max(S[0], value)
         into[i - i0] = t - (S[m] if S[0] >= S[k + 1] else S[m + k + 1])
-        k = k + 1 if k < n - 1 else 0
-
-
-@view_kernel
-def age_of_lowest(x, i0, i1, t0, n, S, into):
-    """Rows since the smallest of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
-    m = n + 1
-    k = t0 % n
-    for i in range(i0, i1):
-        t = t0 + i - i0
-        if k == 0:
-            low = np.inf
-            row = t
-            for j in range(n - 1, 0, -1):
-                row = t - n + j if x[i - n + j] < low else row
-                low = min(low, x[i - n + j])
-                S[j] = low
-                S[m + j] = row
-            S[0] = np.inf
-            S[n] = np.inf
-        S[m] = t if x[i] <= S[0] else S[m]
-        S[0] = min(S[0], x[i])
-        into[i - i0] = t - (S[m] if S[0] <= S[k + 1] else S[m + k + 1])
         k = k + 1 if k < n - 1 else 0
 
 
