@@ -43,6 +43,12 @@ DAGSTER_YAML = """\
 telemetry: {enabled: false}
 nux: {enabled: false}
 python_logs: {python_log_level: INFO}
+event_log_storage: {module: scalper_assets.storage, class: EventLog, config: {base_dir: {env: DAGSTER_HOME}}}
+run_storage: {module: scalper_assets.storage, class: RunLog, config: {base_dir: {env: DAGSTER_HOME}}}
+schedule_storage:
+  module: dagster._core.storage.schedules
+  class: SqliteScheduleStorage
+  config: {base_dir: {env: DAGSTER_HOME}}
 """
 
 

@@ -67,8 +67,8 @@ def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
     )
 
 
-def _plot(png: bytes, alt: str) -> Any:
-    return MetadataValue.md(plots.png_markdown(png, alt))
+def _plot(svg: bytes, alt: str) -> Any:
+    return MetadataValue.md(plots.as_markdown(svg, alt))
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from scalper_ml.quality.facts import DAY_US, DayFacts, Gap
 from scalper_ml.quality.gaps import gaps_of
 from scalper_ml.quality.instruments import Instrument
-from scalper_ml.reports.plots import FONT, GREY, INK
+from scalper_ml.reports.svg import FONT, GREEN, RED, Drawing, blend
 
 __all__ = ["COVERAGE", "coverage_markdown", "coverage_plot", "coverage_table", "joined_coverage"]
 
@@ -28,12 +28,10 @@ COVERAGE: Final = pa.schema(
 )
 
 _MINUTES: Final = 1440
-_COLUMNS: Final = 250  # days drawn one by one; more are drawn as averages
+_CELLS: Final = 5000  # drawn at most; more days are drawn as averages
 _ROWS: Final = 40  # symbols drawn; of more the worst
-_SIZE: Final = (8.0, 3.5)  # inches, as all plots
-_COLOURS: Final = ("#c0392b", "#f0d9a8", "#1a8a5a")  # nothing, half, every minute
+_COLOURS: Final = (RED, "#f0d9a8", GREEN)  # nothing, half, every minute
 _SHADES: Final = 21  # of 5 %: what the eye tells apart, in a small file
-_ABSENT: Final = "#ffffff"
 
 
 def coverage_table(
@@ -71,36 +69,39 @@ def joined_coverage(tables: Sequence[pa.Table], known: Mapping[str, Instrument] 
 
 
 def coverage_plot(table: pa.Table, *, title: str = "share of minutes with trades") -> bytes:
-    """Heat map of coverage as PNG bytes (640 x 280, below 60 kB): symbols down, days across, white where not listed.
+    """Heat map of coverage as SVG (640 x 280): symbols down, days across, white where not listed.
 
-    Of more than 40 symbols the 40 with least coverage are drawn; more than 250 days are averaged in equal groups.
+    Of more than 40 symbols the 40 with least coverage are drawn; days beyond 5,000 cells are averaged in equal groups.
 
     Parameters
     ----------
     table : pyarrow.Table
         Schema `COVERAGE`, every symbol on every day, in any order.
     """
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.figure import Figure
-
     symbols, days, share = _matrix(table)
-    figure: Any = Figure(figsize=_SIZE, dpi=80, layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
     shown = "" if len(symbols) == len(set(table.column("symbol").to_pylist())) else f" ({len(symbols)} least covered)"
-    axes.set_title(title + shown, fontsize=FONT + 2, loc="left", color=INK)
-    axes.tick_params(labelsize=FONT, colors=INK, length=2)
-    for edge in axes.spines.values():
-        edge.set_color(GREY)
-    if share.size:
-        colours = LinearSegmentedColormap.from_list("coverage", _COLOURS, N=_SHADES).with_extremes(bad=_ABSENT)
-        image = axes.imshow(
-            np.ma.masked_invalid(share), cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="nearest"
-        )
-        axes.set_yticks(range(len(symbols)), symbols, fontsize=FONT if len(symbols) <= 20 else 4)
-        at = np.unique(np.linspace(0, len(days) - 1, min(len(days), 7)).astype(int))
-        axes.set_xticks(at, [days[k] for k in at])
-        figure.colorbar(image, ax=axes, pad=0.01).ax.tick_params(labelsize=FONT, colors=INK, length=2)
-    return _png(figure)
+    drawing = Drawing(
+        title + shown, (0, max(len(days), 1)), (max(len(symbols), 1) - 0.5, -0.5), labels=symbols, right=24
+    )
+    drawing.rows(symbols, size=FONT if len(symbols) <= 20 else 5)
+    at = np.unique(np.linspace(0, max(len(days) - 1, 0), min(len(days), 7)).astype(int))
+    drawing.columns([(k + 0.5, days[k]) for k in at])
+    of_level: dict[float, list[tuple[float, float, float, float]]] = {}
+    for row, of_symbol in enumerate(share):
+        for first, last, level in _stretches(of_symbol):
+            of_level.setdefault(level, []).append((first, last, row - 0.5, row + 0.5))
+    for level in sorted(of_level):
+        drawing.boxes(of_level[level], blend(level, _COLOURS))
+    drawing.legend([(f"{level:.0%}", blend(level, _COLOURS)) for level in (0.0, 0.5, 1.0)])
+    return drawing.svg()
+
+
+def _stretches(share: np.ndarray) -> list[tuple[int, int, float]]:
+    """First column, column after the last, and share rounded to a shade, of equal neighbours; nothing where NaN."""
+    shade = np.round(share * (_SHADES - 1)) / (_SHADES - 1)
+    starts = np.flatnonzero(np.r_[True, (shade[1:] != shade[:-1])]) if shade.size else np.zeros(0, int)
+    ends = np.r_[starts[1:], shade.size].astype(int)
+    return [(int(a), int(b), float(shade[a])) for a, b in zip(starts, ends, strict=True) if not np.isnan(shade[a])]
 
 
 def coverage_markdown(table: pa.Table) -> str:
@@ -171,7 +172,9 @@ def _matrix(table: pa.Table) -> tuple[list[str], list[str], np.ndarray]:
         return [], [], np.empty((0, 0))
     listed = np.array(table.column("state").to_pylist()).reshape(len(symbols), len(days)) != "not_listed"
     share = np.where(listed, table.column("share").to_numpy().reshape(len(symbols), len(days)), np.nan)
-    edges = np.unique(np.linspace(0, len(days), min(len(days), _COLUMNS) + 1).astype(int))[:-1]
+    edges = np.unique(np.linspace(0, len(days), min(len(days), _CELLS // min(len(symbols), _ROWS)) + 1).astype(int))[
+        :-1
+    ]
     count = np.add.reduceat(listed, edges, axis=1, dtype=np.int64)
     total = np.add.reduceat(np.nan_to_num(share), edges, axis=1)
     share = np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -180,14 +183,3 @@ def _matrix(table: pa.Table) -> tuple[list[str], list[str], np.ndarray]:
         kept = np.sort(np.argsort(mean, kind="stable")[:_ROWS])
         symbols, share = [symbols[k] for k in kept], share[kept]
     return symbols, [days[k].isoformat() for k in edges], share
-
-
-def _png(figure: Any) -> bytes:
-    import io
-
-    from matplotlib.backends import backend_agg
-
-    buffer = io.BytesIO()
-    canvas: Any = backend_agg.FigureCanvasAgg(figure)
-    canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()

@@ -1,10 +1,6 @@
-"""Small plots for asset metadata: PNG bytes, the same bytes for the same numbers.
-
-Every function draws on its own matplotlib figure (no pyplot, no global state) of 640 x 280 pixels.
-"""
+"""Small plots for asset metadata: SVG, the same bytes for the same numbers, 640 x 280."""
 
 import base64
-import io
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -13,50 +9,53 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.errors import ContractError
+from scalper_ml.reports.svg import (
+    BLUE,
+    GREEN,
+    GREY,
+    GRID,
+    INK,
+    RED,
+    WHITE,
+    Drawing,
+    blend,
+    nice_ticks,
+    time_ticks,
+)
 from scalper_ml.schema import CLASSES, us
 
 __all__ = [
+    "as_markdown",
     "class_balance",
     "confusion",
     "equity",
     "importance",
-    "png_markdown",
     "price",
     "price_with_signals",
     "score_components",
     "shares_over_time",
 ]
 
-DPI: Final = 80
-SIZE: Final = (8.0, 3.5)  # inches
 POINTS: Final = 600  # per line; more would only blacken pixels
-INK: Final = "#1f2933"
 ENTRIES: Final = 120  # arrows a side
-GRID: Final = "#d9dee4"
-BLUE: Final = "#2563a8"
-GREEN: Final = "#1a8a5a"
-RED: Final = "#c0392b"
-GREY: Final = "#9aa5b1"
+BLUES: Final = ("#f7fbff", "#6baed6", "#08306b")  # nothing, half, all
 CLASS_COLOURS: Final = dict(zip(CLASSES, (RED, GREY, GREEN), strict=True))
-FONT: Final = 8
 
 
-def png_markdown(png: bytes, alt: str) -> str:
-    """A PNG as a markdown image with its data inline.
+def as_markdown(svg: bytes, alt: str) -> str:
+    """A drawing as a markdown image with its data inline.
 
     Examples
     --------
-    >>> png_markdown(b"PNG", "equity")
-    '![equity](data:image/png;base64,UE5H)'
+    >>> as_markdown(b"<svg/>", "equity")
+    '![equity](data:image/svg+xml;base64,PHN2Zy8+)'
     """
-    return f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode('ascii')})"
+    return f"![{alt}](data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')})"
 
 
 def price(bars: pa.Table, *, title: str = "closing price") -> bytes:
     """Close of every bar over time."""
-    figure, axes = _canvas(title)
-    _draw_close(axes, us(bars.column("ts_us")), bars.column("close").to_numpy())
-    return _png(figure)
+    return _closes(title, us(bars.column("ts_us")), bars.column("close").to_numpy()).svg()
 
 
 def price_with_signals(bars: pa.Table, trades: pa.Table, *, title: str = "price and entries") -> bytes:
@@ -71,63 +70,53 @@ def price_with_signals(bars: pa.Table, trades: pa.Table, *, title: str = "price 
         first, last = us(trades.column("signal_ts_us"))[0], us(trades.column("exit_ts_us"))[-1]
         traded = (ts_us >= first) & (ts_us <= last)
         ts_us, close = ts_us[traded], close[traded]
-    figure, axes = _canvas(title)
-    _draw_close(axes, ts_us, close)
-    for sign, marker, colour, name in ((1, "^", GREEN, "LONG"), (-1, "v", RED, "SHORT")):
+    drawing = _closes(title, ts_us, close)
+    legend = []
+    for sign, colour, name in ((1, GREEN, "LONG"), (-1, RED, "SHORT")):
         mine = np.flatnonzero(side == sign)
         at = mine[np.unique(np.linspace(0, max(mine.size - 1, 0), min(mine.size, ENTRIES)).astype(int))]
-        label = f"{name} ({mine.size})"
-        axes.scatter(_dates(entry_ts_us[at]), entry_price[at], s=14, marker=marker, c=colour, label=label, zorder=3)
-    axes.legend(fontsize=FONT, frameon=False, loc="best", ncols=2)
-    return _png(figure)
+        for when, paid in zip(entry_ts_us[at].tolist(), entry_price[at].tolist(), strict=True):
+            drawing.arrow(when, paid, up=sign > 0, colour=colour)
+        legend.append((f"{name} ({mine.size})", colour))
+    drawing.legend(legend)
+    return drawing.svg()
 
 
 def class_balance(counts: Mapping[str, Sequence[int]], *, title: str = "class balance by role") -> bytes:
     """Stacked bars of class shares; `counts` gives rows SHORT, NEUTRAL, LONG by role, in the order drawn."""
-    figure, axes = _canvas(title)
-    roles = list(counts)
-    table = np.array([counts[role] for role in roles], dtype=float).reshape(len(roles), len(CLASSES))
-    rows = table.sum(axis=1)
-    shares = table / np.maximum(rows, 1)[:, None]
-    left = np.zeros(len(roles))
-    for k, name in enumerate(CLASSES):
-        axes.barh(range(len(roles)), shares[:, k], left=left, color=CLASS_COLOURS[name], label=name, height=0.65)
-        for i, share in enumerate(shares[:, k]):
+    names = [f"{role} ({sum(rows):,})" for role, rows in counts.items()]
+    drawing = _rows(title, names, 1.0)
+    for row, of_role in enumerate(counts.values()):
+        left, total = 0.0, max(sum(of_role), 1)
+        for name, count in zip(CLASSES, of_role, strict=True):
+            share = count / total
+            drawing.box((left, left + share), (row - 0.33, row + 0.33), CLASS_COLOURS[name])
             if share >= 0.06:
-                axes.text(
-                    left[i] + share / 2, i, f"{share:.0%}", ha="center", va="center", color="white", fontsize=FONT
-                )
-        left += shares[:, k]
-    axes.set_yticks(range(len(roles)), [f"{role} ({int(n):,})" for role, n in zip(roles, rows, strict=True)])
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
-    axes.set_xticks([])
-    axes.legend(fontsize=FONT, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=len(CLASSES))
-    return _png(figure)
+                drawing.label(left + share / 2, row, f"{share:.0%}", colour=WHITE)
+            left += share
+    drawing.legend(list(CLASS_COLOURS.items()))
+    return drawing.svg()
 
 
 def shares_over_time(shares: Mapping[str, Sequence[float]], *, title: str = "shares over time") -> bytes:
     """A strip a row of shares in [0, 1], first to last stretch from left to right: white is 0, dark is 1."""
-    figure, axes = _canvas(title)
-    names = list(shares)
-    if names:
-        axes.imshow(np.array([list(shares[name]) for name in names]), aspect="auto", cmap="Blues", vmin=0, vmax=1)
-    axes.set_yticks(range(len(names)), [f"{name} ({float(np.mean(shares[name])):.1%})" for name in names])
-    axes.set_xticks([])
-    axes.grid(visible=False)
-    return _png(figure)
+    names = [f"{name} ({float(np.mean(of)):.1%})" for name, of in shares.items()]
+    drawing = _rows(title, names, max((len(of) for of in shares.values()), default=1))
+    for row, of_name in enumerate(shares.values()):
+        for column, share in enumerate(of_name):
+            drawing.box((column, column + 1), (row - 0.5, row + 0.5), blend(share, BLUES))
+    return drawing.svg()
 
 
 def importance(values: Mapping[str, float], *, top: int = 15, title: str = "feature importance") -> bytes:
     """Horizontal bars of the `top` largest importances, largest on top; equal ones by name."""
     ranked = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:top]
-    figure, axes = _canvas(title)
-    axes.barh(range(len(ranked)), [value for _, value in ranked], color=BLUE, height=0.7)
-    axes.set_yticks(range(len(ranked)), [name for name, _ in ranked])
-    axes.invert_yaxis()
-    axes.grid(axis="x", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    return _png(figure)
+    most = max((value for _, value in ranked), default=1.0)
+    drawing = _rows(title, [name for name, _ in ranked], most, below=22)
+    drawing.grid(nice_ticks(0.0, most), upright=True)
+    for row, (_, value) in enumerate(ranked):
+        drawing.box((0.0, value), (row - 0.35, row + 0.35), BLUE)
+    return drawing.svg()
 
 
 def confusion(matrix: Sequence[Sequence[int]], *, title: str = "decisions against labels") -> bytes:
@@ -136,98 +125,64 @@ def confusion(matrix: Sequence[Sequence[int]], *, title: str = "decisions agains
     if counts.shape != (len(CLASSES), len(CLASSES)):
         raise ContractError(f"confusion plot: shape {counts.shape}; expected {(len(CLASSES), len(CLASSES))}")
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = _canvas(title)
-    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for i in range(len(CLASSES)):
-        for j in range(len(CLASSES)):
-            text = f"{int(counts[i, j]):,}\n{share[i, j]:.0%}"
-            colour = "white" if share[i, j] > 0.55 else INK
-            axes.text(j, i, text, ha="center", va="center", fontsize=FONT + 1, color=colour)
-    axes.set_xticks(range(len(CLASSES)), CLASSES)
-    axes.set_yticks(range(len(CLASSES)), CLASSES)
-    axes.set_xlabel("decided", fontsize=FONT)
-    axes.set_ylabel("labelled", fontsize=FONT)
-    return _png(figure)
+    drawing = _rows(title, [f"labelled {name}" for name in CLASSES], len(CLASSES), below=22)
+    drawing.columns([(k + 0.5, f"decided {name}") for k, name in enumerate(CLASSES)])
+    for i, j in itertools.product(range(len(CLASSES)), repeat=2):
+        drawing.box((j, j + 1), (i - 0.5, i + 0.5), blend(share[i, j], BLUES))
+        text = f"{int(counts[i, j]):,} ({share[i, j]:.0%})"
+        drawing.label(j + 0.5, i, text, colour=WHITE if share[i, j] > 0.4 else INK)
+    return drawing.svg()
 
 
 def equity(curve: pa.Table, *, title: str = "cumulative R, marked every bar") -> bytes:
     """Cumulative R (columns ``ts_us``, ``r_cum``) with the drawdown below its running maximum shaded."""
     r_cum = curve.column("r_cum").to_numpy()
-    figure, axes = _canvas(title)
     peak = np.maximum.accumulate(np.maximum(r_cum, 0.0))
     keep = _thin(r_cum)
-    dates = _dates(us(curve.column("ts_us"))[keep])
-    axes.fill_between(dates, r_cum[keep], peak[keep], color=RED, alpha=0.22, linewidth=0, label="drawdown")
-    axes.plot(dates, r_cum[keep], color=BLUE, linewidth=1.1)
-    axes.axhline(0.0, color=INK, linewidth=0.7)
-    axes.set_ylabel("R", fontsize=FONT)
-    axes.legend(fontsize=FONT, frameon=False, loc="best")
-    _time_axis(axes)
-    return _png(figure)
+    ts_us = us(curve.column("ts_us"))[keep]
+    drawing = _over_time(title, ts_us, min(r_cum.min(initial=0.0), 0.0), max(r_cum.max(initial=0.0), 0.0))
+    drawing.area(ts_us, r_cum[keep], peak[keep], colour=RED)
+    drawing.level(0.0)
+    drawing.line(ts_us, r_cum[keep])
+    drawing.legend([("R", BLUE), ("drawdown", "#f0cfcb")])
+    return drawing.svg()
 
 
 def score_components(components: Sequence[Mapping[str, Any]], *, title: str = "quality score") -> bytes:
     """Points of each component (as in ``report["score"]["components"]``) within the most it can give."""
-    figure, axes = _canvas(title)
-    at = range(len(components))
     most = [100.0 * one["weight"] for one in components]
-    points = [one["points"] for one in components]
-    axes.barh(at, most, color=GRID, height=0.7)
-    axes.barh(
-        at, points, color=[GREEN if p >= 0.5 * m else BLUE for p, m in zip(points, most, strict=True)], height=0.7
-    )
-    for i, (p, m) in enumerate(zip(points, most, strict=True)):
-        axes.text(m + 0.4, i, f"{p:.1f} / {m:.0f}", va="center", fontsize=FONT, color=INK)
-    axes.set_yticks(at, [str(one["name"]).replace("_", " ") for one in components])
-    axes.invert_yaxis()
-    axes.set_xlim(0, max(most, default=1.0) * 1.18)
-    axes.set_xticks([])
-    return _png(figure)
+    names = [str(one["name"]).replace("_", " ") for one in components]
+    drawing = _rows(title, names, max(most, default=1.0) * 1.18)
+    for row, (one, limit) in enumerate(zip(components, most, strict=True)):
+        drawing.box((0.0, limit), (row - 0.35, row + 0.35), GRID)
+        drawing.box((0.0, one["points"]), (row - 0.35, row + 0.35), GREEN if one["points"] >= 0.5 * limit else BLUE)
+        drawing.label(limit, row, f" {one['points']:.1f} / {limit:.0f}", anchor="start")
+    return drawing.svg()
 
 
-def _canvas(title: str) -> tuple[Any, Any]:
-    """A figure with one plain axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained", facecolor="white")
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=FONT + 2, loc="left", color=INK)
-    axes.tick_params(labelsize=FONT, colors=INK, length=2)
-    for edge in ("top", "right"):
-        axes.spines[edge].set_visible(False)
-    for edge in ("left", "bottom"):
-        axes.spines[edge].set_color(GREY)
-    return figure, axes
+def _rows(title: str, names: Sequence[str], last: float, *, below: int = 8) -> Drawing:
+    """A drawing of named rows, the first on top, whose x runs from 0."""
+    drawing = Drawing(title, (0.0, last), (max(len(names), 1) - 0.5, -0.5), labels=names, below=below)
+    drawing.rows(names)
+    return drawing
 
 
-def _draw_close(axes: Any, ts_us: np.ndarray, close: np.ndarray) -> None:
+def _over_time(title: str, ts_us: np.ndarray, low: float, high: float) -> Drawing:
+    """A drawing of values over time, with its grid."""
+    margin = 0.04 * (high - low)
+    span = (int(ts_us[0]), int(ts_us[-1])) if ts_us.size else (0, 1)
+    levels = nice_ticks(low - margin, high + margin)
+    drawing = Drawing(title, span, (low - margin, high + margin), labels=[name for _, name in levels])
+    drawing.grid(levels)
+    drawing.grid(time_ticks(*span) if ts_us.size else [], upright=True)
+    return drawing
+
+
+def _closes(title: str, ts_us: np.ndarray, close: np.ndarray) -> Drawing:
     keep = _thin(close)
-    axes.plot(_dates(ts_us[keep]), close[keep], color=BLUE, linewidth=0.9)
-    _time_axis(axes)
-
-
-def _png(figure: Any) -> bytes:
-    from matplotlib.backends import backend_agg
-
-    buffer = io.BytesIO()
-    canvas: Any = backend_agg.FigureCanvasAgg(figure)
-    canvas.print_png(buffer, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _dates(ts_us: np.ndarray) -> np.ndarray:
-    return np.asarray(ts_us, dtype=np.int64).astype("datetime64[us]")
-
-
-def _time_axis(axes: Any) -> None:
-    from matplotlib import dates
-
-    untyped: Any = dates
-    locator = untyped.AutoDateLocator(maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(untyped.ConciseDateFormatter(locator))
-    axes.grid(color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
+    drawing = _over_time(title, ts_us[keep], *((close.min(), close.max()) if close.size else (0.0, 1.0)))
+    drawing.line(ts_us[keep], close[keep], width=0.9)
+    return drawing
 
 
 def _thin(values: np.ndarray) -> np.ndarray:
