@@ -19,4 +19,4 @@ def test_the_market_shows_the_coverage_of_all_symbols(tmp_path: Path, monkeypatc
     place.put("in/BTCUSDT-1.csv", tape(0))
     place.put("in/ETHUSDT-1.csv", tape(3, 2))
     assert place.scalper("ingest", "in").code == 0
-    assert "data:image/png;base64" in str(show(place.open(), market)["coverage"].value)
+    assert "data:image/svg+xml;base64" in str(show(place.open(), market)["coverage"].value)

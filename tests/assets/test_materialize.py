@@ -53,8 +53,10 @@ def test_every_asset_materialises_from_the_command_line(tiny_copy: Any) -> None:
 
 def runs_that_succeeded(place: Any) -> int:
     """Runs in the project's Dagster instance with status SUCCESS."""
-    with DagsterInstance.from_config(str(place.folder / ".dagster")) as instance:
-        return instance.get_runs_count(RunsFilter(statuses=[DagsterRunStatus.SUCCESS]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", place.environment["DAGSTER_HOME"])
+        with DagsterInstance.get() as instance:
+            return instance.get_runs_count(RunsFilter(statuses=[DagsterRunStatus.SUCCESS]))
 
 
 def test_multi_partition_key_from_the_shell(demo: Any) -> None:
