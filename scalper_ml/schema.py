@@ -187,6 +187,8 @@ OBSERVATIONS: Final = pa.schema(
         pa.field("first_ts_us", US),  # null where no row is a trade
         pa.field("last_ts_us", US),
         pa.field("replaced_by", pa.string()),  # sha256 of the file that stands in its place now; null where it counts
+        pa.field("refused", pa.string()),  # why it could not be read; null where it was
+        pa.field("seen_ts_us", US),  # when these bytes were first looked at, by this machine's clock
     ]
 )
 """Source files as they were read: what came, how much of it, and which time it spans."""

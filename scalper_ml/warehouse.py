@@ -104,7 +104,12 @@ def atomic_write(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -242,6 +247,7 @@ class Warehouse:
         checks: Sequence[Check] = (),
         placed: Mapping[str, Mapping[str, Any]] | None = None,
         beside: Mapping[str, bytes] | None = None,
+        placed_beside: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Manifest:
         """Publish a partition, or block it if one of its blocking checks failed.
 
@@ -255,6 +261,8 @@ class Warehouse:
             Files that are there already: what `place` returned, or entries of an earlier manifest.
         beside : mapping of logical name to bytes
             Files that tell about the partition and are no part of its content.
+        placed_beside : mapping of logical name to entry
+            Such files that are there already.
 
         Returns
         -------
@@ -264,7 +272,8 @@ class Warehouse:
         folder = self.folder(layer, keys)
         entries = {name: dict(entry) for name, entry in (placed or {}).items()}
         entries |= {name: _entry(name, data) for name, data in files.items()}
-        notes = {name: _entry(name, data) for name, data in (beside or {}).items()}
+        notes = {name: dict(entry) for name, entry in (placed_beside or {}).items()}
+        notes |= {name: _entry(name, data) for name, data in (beside or {}).items()}
         content = sha256_of(canonical_json({name: entry["sha256"] for name, entry in entries.items()}))
         recorded = [{**asdict(check), "values": dict(check.values)} for check in checks]
         manifest = Manifest(
@@ -286,11 +295,12 @@ class Warehouse:
         with _locked(folder):
             for name, data in [*files.items(), *(beside or {}).items()]:
                 _put(folder / (entries | notes)[name]["path"], data)
-            if lost := [entry["path"] for entry in entries.values() if not (folder / entry["path"]).is_file()]:
+            named = [entry["path"] for entry in [*entries.values(), *notes.values()]]
+            if lost := [path for path in named if not (folder / path).is_file()]:
                 raise WarehouseError(f"{folder}: {lost[:3]} were placed and are gone; materialise it again")
             atomic_write(folder / "manifest.json", canonical_json(asdict(manifest), indent=1))
             (folder / "blocked.json").unlink(missing_ok=True)
-            self._sweep(folder, {entry["path"] for entry in [*entries.values(), *notes.values()]})
+            self._sweep(folder, set(named))
         return manifest
 
     def building(self, layer: str, keys: Keys) -> contextlib.AbstractContextManager[None]:
@@ -301,6 +311,27 @@ class Warehouse:
         """Put one file of a partition in place before it is published; give the entry to `write`."""
         entry = _entry(name, data)
         _put(self.folder(layer, keys) / entry["path"], data)
+        return entry
+
+    def scratch(self, layer: str, keys: Keys, name: str) -> Path:
+        """Where a file of a partition can be written before `place_file` takes it; swept if it is left behind."""
+        return self.folder(layer, keys) / f".{name}.{os.getpid()}.tmp"
+
+    def place_file(self, layer: str, keys: Keys, name: str, source: Path) -> dict[str, Any]:
+        """As `place`, of a file that was written piece by piece beside the partition: it is moved, not copied."""
+        with open(source, "rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        path = Path(name)
+        entry = {
+            "path": path.with_name(f"{path.stem}-{digest[:12]}{path.suffix}").as_posix(),
+            "sha256": digest,
+            "bytes": source.stat().st_size,
+        }
+        target = self.folder(layer, keys) / str(entry["path"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+        _sync(target.parent)
         return entry
 
     def block(self, layer: str, keys: Keys, reason: str) -> None:

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,13 +33,23 @@ def _opened(profile: str | None, overrides: list[str] | None, symbols: list[str]
 def status(
     symbols: Symbols = None, profile: Profile = None, overrides: Overrides = None, as_json: AsJson = False
 ) -> None:
-    """Files, rows, days, span and coverage of each symbol, and the checks that failed."""
+    """Files, rows, days, span and coverage of each symbol, and the checks that failed.
+
+    Exit code 1: a symbol is blocked, its newest build is not published.
+    """
     from scalper_ml.layers.tick_tables import status_row
 
     project, chosen = _opened(profile, overrides, symbols)
     rows = [status_row(project, symbol) for symbol in chosen]
     if as_json:
-        return print_json(rows)
+        print_json(rows)
+    else:
+        _show_status(rows)
+    if any(row["state"] == "blocked" for row in rows):
+        raise typer.Exit(1)
+
+
+def _show_status(rows: Sequence[Mapping[str, Any]]) -> None:
     columns = {"symbol": "left", "state": "left", "files": "right", "rows": "right", "days": "right"}
     columns |= {"first": "left", "last": "left", "coverage": "right", "checks that failed": "left"}
     cells = []
@@ -53,7 +63,6 @@ def status(
     for row in rows:
         for name, description in row["blocked"].items():
             out.print(f"{row['symbol']} is blocked by {name}: {description}", soft_wrap=True, markup=False)
-    return None
 
 
 @ticks.command("gaps")

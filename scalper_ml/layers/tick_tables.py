@@ -18,7 +18,8 @@ def status_row(project: Project, symbol: str) -> dict[str, Any]:
     -------
     dict
         `state` is ``none`` (nothing was ingested), ``blocked`` (the newest build failed) or ``ok``; `coverage` is the
-        share of minutes with a trade over all days on which the symbol was listed, None where there are none.
+        share of minutes with a trade over all days on which the symbol was listed, None where there are none;
+        `refused` names the files that the newest build could not read, with size, sha256 and why.
     """
     keys = {"symbol": symbol}
     manifest, blocked = project.warehouse.manifest("ticks", keys), project.warehouse.blocked("ticks", keys)
@@ -35,6 +36,7 @@ def status_row(project: Project, symbol: str) -> dict[str, Any]:
         "coverage": _coverage(project, manifest) if manifest else None,
         "failed": {check["name"]: check["description"] for check in failed},
         "blocked": {check["name"]: check["description"] for check in blocked["failed"]} if blocked else {},
+        "refused": [one for check in (blocked or {}).get("failed", ()) for one in check["values"].get("refused", ())],
     }
 
 
@@ -80,7 +82,10 @@ def _blocked_rows(project: Project, symbol: str) -> list[dict[str, Any]] | None:
     from scalper_ml.ingest.store import staged_state
 
     state = staged_state(project.warehouse, symbol)
-    return None if state is None else [dict(zip(QUARANTINE.names, row, strict=True)) for row in state.quarantine()]
+    if state is None or (state.refused and not state.files):
+        return None
+    folder = project.warehouse.folder("ticks", {"symbol": symbol})
+    return [dict(zip(QUARANTINE.names, row, strict=True)) for row in state.quarantine(folder)]
 
 
 def _coverage(project: Project, manifest: Manifest) -> float | None:

@@ -57,9 +57,9 @@ def undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
 
 
 def told(place: TickProject, manifest: Manifest, name: str) -> list[dict[str, object]]:
-    """Rows of a table beside the ticks, without where the files lie."""
+    """Rows of a table beside the ticks, without where the files lie and when they were first seen."""
     rows: list[dict[str, object]] = place.open().warehouse.read_table(manifest, name).to_pylist()
-    return [{column: value for column, value in row.items() if column != "origin"} for row in rows]
+    return [{column: value for column, value in row.items() if column not in ("origin", "seen_ts_us")} for row in rows]
 
 
 def killed(place: TickProject, what: str, count: int) -> int | None:
