@@ -15,15 +15,15 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scalper_ml.errors import ChecksFailedError, WarehouseError
+from scalper_ml.errors import ChecksFailedError, SupersededError, WarehouseError
 
 __all__ = [
     "BundleStore",
@@ -33,10 +33,12 @@ __all__ = [
     "atomic_write",
     "canonical_json",
     "parquet_bytes",
+    "settled",
     "sha256_of",
 ]
 
 Keys = Mapping[str, str | int]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,33 @@ def _locked(folder: Path, name: str = ".lock") -> Iterator[None]:
     with open(folder / name, "w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def settled(read: Callable[[], T], tries: int = 3) -> T:
+    """What `read` gives, once no newer build is published under its hands.
+
+    `read` begins with the manifests, so that each try is about one state of every partition.
+
+    Parameters
+    ----------
+    read : callable
+        Free of effects that a second try would repeat.
+    tries : int
+        At most.
+
+    Raises
+    ------
+    SupersededError
+        If each try was overtaken.
+    """
+    for _ in range(tries - 1):
+        with contextlib.suppress(SupersededError):
+            return read()
+    try:
+        return read()
+    except SupersededError as error:
+        told = f"{error} - it was overtaken {tries} times; wait until the other ingest is done"
+        raise SupersededError(told) from error
 
 
 def _name(layer: str, keys: Keys) -> str:
@@ -216,9 +245,7 @@ class Warehouse:
         try:
             data: bytes = path.read_bytes()
         except FileNotFoundError:
-            raise WarehouseError(
-                f"{path}: missing, although the manifest names it; materialise the partition again"
-            ) from None
+            raise self._missing(manifest, path) from None
         if sha256_of(data) != entry["sha256"]:
             raise WarehouseError(
                 f"{path}: content differs from the manifest's sha256 {entry['sha256'][:12]}; materialise it again"
@@ -232,9 +259,33 @@ class Warehouse:
         data = self.read_bytes(manifest, file)
         return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
 
+    def read_batches(self, manifest: Manifest, file: str, rows: int = 1 << 12) -> Iterator[pa.RecordBatch]:
+        """A Parquet file of a partition some rows at a time: for tables of any size, and not held against its hash."""
+        entry = manifest.files.get(file) or manifest.beside[file]
+        path = self.folder(manifest.layer, manifest.keys) / entry["path"]
+        try:
+            opened = pq.ParquetFile(path)
+        except FileNotFoundError:
+            raise self._missing(manifest, path) from None
+        with opened:
+            yield from opened.iter_batches(rows)
+
     def read_schema(self, manifest: Manifest, file: str = "data.parquet") -> pa.Schema:
         """The schema of one Parquet file of a partition."""
-        return pq.read_schema(self.folder(manifest.layer, manifest.keys) / manifest.files[file]["path"])
+        path = self.folder(manifest.layer, manifest.keys) / manifest.files[file]["path"]
+        try:
+            return pq.read_schema(path)
+        except FileNotFoundError:
+            raise self._missing(manifest, path) from None
+
+    def _missing(self, manifest: Manifest, path: Path) -> WarehouseError:
+        """Why a file that a manifest names is not there."""
+        if self.manifest(manifest.layer, manifest.keys) == manifest:
+            return WarehouseError(f"{path}: missing, although the manifest names it; materialise the partition again")
+        return SupersededError(
+            f"{path}: gone, for another build of {_name(manifest.layer, manifest.keys)} was published while this one "
+            "was read; read it again"
+        )
 
     def write(
         self,

@@ -1,7 +1,6 @@
 """``scalper ticks status|gaps|quarantine``: what the warehouse knows about ticks."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -85,7 +84,7 @@ def gaps(
     cells = [
         (row["symbol"], row["from"], row["to"], f"{row['seconds']:,.0f}", row["kind"], row["missing"]) for row in shown
     ]
-    _print(f"Gaps ({_of(shown, rows)})", columns, cells)
+    _print(f"Gaps ({_of(len(shown), len(rows))})", columns, cells)
     return None
 
 
@@ -98,23 +97,21 @@ def quarantine(
     as_json: AsJson = False,
 ) -> None:
     """Rows that were rejected, with file, line and reason; where the newest build is blocked, those of that build."""
-    from scalper_ml.layers.tick_tables import quarantine_rows
+    from scalper_ml.layers.tick_tables import quarantine_reasons, quarantine_rows
 
     project, chosen = _opened(profile, overrides, symbols)
-    rows = quarantine_rows(project, chosen)
-    shown = rows[: limit or None]
+    shown = quarantine_rows(project, chosen, limit or None)
     if as_json:
         return print_json(shown)
+    reasons = quarantine_reasons(project, chosen)
     columns = {"symbol": "left", "file": "left", "line": "right", "reason": "left", "raw": "left"}
     cells = [tuple(row[name] for name in columns) for row in shown]
-    _print(f"Quarantine ({_of(shown, rows)})", columns, cells)
-    for reason, count in Counter(row["reason"] for row in rows).most_common():
+    _print(f"Quarantine ({_of(len(shown), sum(reasons.values()))})", columns, cells)
+    for reason, count in reasons.items():
         console().print(f"{count:,} x {reason}", soft_wrap=True, highlight=False, markup=False)
     for symbol in chosen:
         if blocked := project.warehouse.blocked("ticks", {"symbol": symbol}):
-            _say_blocked(
-                symbol, blocked["failed"], any(row["build"] == "blocked" and row["symbol"] == symbol for row in rows)
-            )
+            _say_blocked(symbol, blocked["failed"], any(row["build"] == "blocked" for row in _first(project, symbol)))
     return None
 
 
@@ -125,8 +122,14 @@ def _say_blocked(symbol: str, failed: Sequence[Mapping[str, str]], built: bool) 
     console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _of(shown: Sequence[object], rows: Sequence[object]) -> str:
-    return f"{len(rows):,}" if len(shown) == len(rows) else f"{len(shown):,} of {len(rows):,}; --limit 0 shows all"
+def _first(project: Project, symbol: str) -> list[dict[str, Any]]:
+    from scalper_ml.layers.tick_tables import quarantine_rows
+
+    return quarantine_rows(project, [symbol], 1)
+
+
+def _of(shown: int, every: int) -> str:
+    return f"{every:,}" if shown == every else f"{shown:,} of {every:,}; --limit 0 shows all"
 
 
 def _print(title: str, columns: dict[str, str], cells: Sequence[Sequence[object]]) -> None:

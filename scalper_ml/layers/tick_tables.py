@@ -1,14 +1,19 @@
 """What the warehouse knows about ticks, as plain rows: for a look from outside, none of it is recomputed."""
 
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from scalper_ml.clock import iso
 from scalper_ml.project import Project
 from scalper_ml.schema import QUARANTINE, us
-from scalper_ml.warehouse import Manifest
+from scalper_ml.warehouse import Manifest, settled
 
-__all__ = ["gap_rows", "quarantine_rows", "status_row"]
+if TYPE_CHECKING:
+    from scalper_ml.ingest.state import StoreState
+
+__all__ = ["gap_rows", "quarantine_reasons", "quarantine_rows", "status_row"]
 
 
 def status_row(project: Project, symbol: str) -> dict[str, Any]:
@@ -21,6 +26,10 @@ def status_row(project: Project, symbol: str) -> dict[str, Any]:
         share of minutes with a trade over all days on which the symbol was listed, None where there are none;
         `refused` names the files that the newest build could not read, with size, sha256 and why.
     """
+    return settled(lambda: _status_row(project, symbol))
+
+
+def _status_row(project: Project, symbol: str) -> dict[str, Any]:
     keys = {"symbol": symbol}
     manifest, blocked = project.warehouse.manifest("ticks", keys), project.warehouse.blocked("ticks", keys)
     summary: dict[str, Any] = manifest.summary if manifest else {}
@@ -42,6 +51,10 @@ def status_row(project: Project, symbol: str) -> dict[str, Any]:
 
 def gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
     """Gaps of some symbols, the longest first: stamps as text, length in seconds."""
+    return settled(lambda: _gap_rows(project, symbols))
+
+
+def _gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for symbol in symbols:
         manifest = project.warehouse.manifest("ticks", {"symbol": symbol})
@@ -55,8 +68,8 @@ def gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row["seconds"], row["symbol"], row["from"]))
 
 
-def quarantine_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
-    """Rejected rows of some symbols, by symbol, file and line.
+def quarantine_rows(project: Project, symbols: Sequence[str], limit: int | None = None) -> list[dict[str, Any]]:
+    """Rejected rows of some symbols, by symbol, file and line; at most `limit` are read.
 
     Returns
     -------
@@ -64,28 +77,43 @@ def quarantine_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, 
         `build` is ``published``, or ``blocked`` where the newest build failed: the rows are then those that it
         rejected, as far as it came.
     """
-    rows = []
+
+    def read() -> list[dict[str, Any]]:
+        every = itertools.chain.from_iterable(_rejected_of(project, symbol) for symbol in symbols)
+        return list(itertools.islice(every, limit))
+
+    return settled(read)
+
+
+def quarantine_reasons(project: Project, symbols: Sequence[str]) -> dict[str, int]:
+    """How many rows of some symbols were rejected for each reason, the commonest first."""
+    found: Counter[str] = Counter()
     for symbol in symbols:
-        keys = {"symbol": symbol}
-        if project.warehouse.blocked("ticks", keys) and (found := _blocked_rows(project, symbol)) is not None:
-            rows += [{"symbol": symbol, **row, "build": "blocked"} for row in found]
-            continue
-        manifest = project.warehouse.manifest("ticks", keys)
-        if manifest is not None:
-            table = project.warehouse.read_table(manifest, "quarantine.parquet")
-            rows += [{"symbol": symbol, **row, "build": "published"} for row in table.to_pylist()]
-    return rows
+        if (state := _blocked_state(project, symbol)) is not None:
+            found.update(state.reasons())
+        elif (manifest := project.warehouse.manifest("ticks", {"symbol": symbol})) is not None:
+            found.update(next(check["values"] for check in manifest.checks if check["name"] == "quarantine_empty"))
+    return dict(found.most_common())
 
 
-def _blocked_rows(project: Project, symbol: str) -> list[dict[str, Any]] | None:
-    """Rows that the build that was blocked rejected; None where it left none, for a file was refused."""
+def _rejected_of(project: Project, symbol: str) -> Iterator[dict[str, Any]]:
+    keys = {"symbol": symbol}
+    if (state := _blocked_state(project, symbol)) is not None:
+        for row in state.quarantine(project.warehouse.folder("ticks", keys)):
+            yield {"symbol": symbol, **dict(zip(QUARANTINE.names, row, strict=True)), "build": "blocked"}
+    elif (manifest := project.warehouse.manifest("ticks", keys)) is not None:
+        for batch in project.warehouse.read_batches(manifest, "quarantine.parquet"):
+            yield from ({"symbol": symbol, **row, "build": "published"} for row in batch.to_pylist())
+
+
+def _blocked_state(project: Project, symbol: str) -> "StoreState | None":
+    """What the build that was blocked came to; None where it is not blocked, or read no file."""
     from scalper_ml.ingest.store import staged_state
 
-    state = staged_state(project.warehouse, symbol)
-    if state is None or (state.refused and not state.files):
+    if not project.warehouse.blocked("ticks", {"symbol": symbol}):
         return None
-    folder = project.warehouse.folder("ticks", {"symbol": symbol})
-    return [dict(zip(QUARANTINE.names, row, strict=True)) for row in state.quarantine(folder)]
+    state = staged_state(project.warehouse, symbol)
+    return state if state is not None and state.files else None
 
 
 def _coverage(project: Project, manifest: Manifest) -> float | None:

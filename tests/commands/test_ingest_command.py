@@ -306,7 +306,7 @@ def test_rows_of_a_file_that_failed_a_check_go_with_it(place: TickProject) -> No
     for _ in range(2):
         done = place.scalper("ingest", "in")
         assert done.code == 1
-        assert "clock" in cells(done.out, "BTCUSDT")[7].split(",")
+        assert " clock, " in done.out
         assert "clock" in done.err
         assert not place.days()
     early.unlink()
