@@ -6,6 +6,7 @@ may be `MOST_WHOLE` bytes long: a page of an API is never near that.
 
 import codecs
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ MOST_WHOLE: Final = 256 << 20
 
 _CHUNK: Final = 1 << 20
 _BLANK: Final = " \t\r\n"
+_ENDS: Final = re.compile(r"[,\]}\s]")
 _WORD: Final = 16  # letters of the longest word or escape that can be cut in two
 _LONGEST: Final = 1 << 26  # letters of a record
 _EXPECTED: Final = "expected [{...}, ...] or [[...], ...]"
@@ -133,6 +135,9 @@ def _elements(text: _Text) -> Iterator[Any]:
 
 def _element(text: _Text, decoder: json.JSONDecoder) -> Any:
     """The value at the place of `text`, which is put behind it; one that touches the end may go on beyond it."""
+    while text.held[text.at : text.at + 1] not in ("[", "{", '"'):  # a word or number ends where another thing begins
+        if _ENDS.search(text.held, text.at) or len(text.held) - text.at > _LONGEST or not text.more():
+            break
     while True:
         try:
             value, end = decoder.raw_decode(text.held, text.at)

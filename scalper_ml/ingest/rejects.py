@@ -51,8 +51,8 @@ class Rejects:
 
     def there(self, folder: Path) -> bool:
         """Whether its file lies in the partition's folder with the size it had."""
-        path = folder / self.entry["path"]
-        return path.is_file() and path.stat().st_size == int(self.entry["bytes"])
+        path, size = folder / str(self.entry["path"]), int(self.entry["bytes"])
+        return path.is_file() and path.stat().st_size == size
 
 
 class RejectWriter:
