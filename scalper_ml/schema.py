@@ -15,6 +15,7 @@ __all__ = [
     "BARS",
     "BOOK_BARS",
     "CLASSES",
+    "COLUMNS",
     "CONTEXT",
     "CONTEXT_BARS",
     "CONTEXT_GAPS",
@@ -40,6 +41,18 @@ __all__ = [
     "stamps",
     "us",
 ]
+
+COLUMNS: Final = {
+    "ticks": {
+        "ts_us": "moment of the trade as the venue stamped it, UTC",
+        "price": "quote units for a base unit",
+        "qty": "base units",
+        "side": "who crossed the spread: +1 the buyer, -1 the seller",
+        "trade_id": "the venue's id; null where the source has none",
+        "source": "venue, market and kind of the file it came from",
+    }
+}
+"""What columns mean, by layer and name, for those who look at a table from outside."""
 
 US: Final = pa.timestamp("us", tz="UTC")
 

@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -94,19 +94,26 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to disk and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `data` beside `path`, flush it to disk and rename it into place.
+
+    Raises
+    ------
+    WarehouseError
+        If it cannot be written: the folder is read-only, or the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as sink:
-            sink.write(data)
-            sink.flush()
-            os.fsync(sink.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    _sync(path.parent)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+        _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:
@@ -120,11 +127,43 @@ def _sync(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """One writer of a folder at a time, also between processes; a killed one lets go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / name, "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """One writer of a folder at a time, also between processes; a killed one lets go.
+
+    Whoever is done takes the lock's file away; one that a killed writer left goes with the next that is done.
+    """
+    path = folder / name
+    while True:
+        with _writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = open(path, "w")  # noqa: SIM115 - closed below
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_at(handle, path):
+                continue  # taken away by the writer before: the next one would lock another file
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(handle: IO[str], path: Path) -> bool:
+    """Whether a path still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say what cannot be written, and why."""
+    try:
         yield
+    except OSError as error:
+        raise WarehouseError(
+            f"{path}: cannot be written - {error.strerror}; expected a folder that may be written to, with space left"
+        ) from error
 
 
 def settled(read: Callable[[], T], tries: int = 3) -> T:

@@ -49,7 +49,7 @@ __all__ = [
     "told_by",
 ]
 
-CHECKS = ("schema", "files_read", "accounting", "readable", "quarantine_empty", "withdrawn", *TRADE_RULES)
+CHECKS = ("files_read", "schema", "accounting", "readable", "quarantine_empty", "withdrawn", *TRADE_RULES)
 _SHOWN = 5  # refused files named in the words of a check; all stand in its values
 
 
@@ -209,8 +209,8 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
     stored = sum(one["rows"] for one in (day.facts["facts"] for day in state.days.values() if day.facts))
     told = stored + state.repeats + rejected
     return [
-        Check("schema", stored > 0, f"{stored} trades with the columns {TICKS.names}", values={"rows": stored}),
         _files_read(state),
+        Check("schema", stored > 0, f"{stored} trades with the columns {TICKS.names}", values={"rows": stored}),
         Check(
             "accounting",
             told == state.read or (told > state.read and bool(state.unwithdrawn)),

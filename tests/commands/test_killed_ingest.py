@@ -97,4 +97,4 @@ def test_a_killed_ingest_is_taken_up(seed: int, tmp_path: Path, monkeypatch: pyt
         assert told(place, manifest, name) == told(whole, expected, name)
     left = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     named = {entry["path"] for entry in [*manifest.files.values(), *manifest.beside.values()]}
-    assert left - named == {"manifest.json", ".lock", ".building"}
+    assert left - named == {"manifest.json"}
