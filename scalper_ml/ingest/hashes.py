@@ -62,7 +62,7 @@ class FileHashes:
         self._known: dict[str, list[int | str]] = {}
         try:
             found = json.loads(memory.read_bytes())
-        except (FileNotFoundError, ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             return
         if isinstance(found, dict):
             self._known = {name: entry for name, entry in found.items() if _is_entry(entry)}

@@ -299,6 +299,47 @@ def test_a_file_that_cannot_be_opened_is_refused_by_name(place: TickProject) -> 
     assert len(place.days()) == 2
 
 
+def test_a_file_that_grows_while_it_is_read_is_refused_until_it_stands_still(place: TickProject) -> None:
+    """Rows are appended under the reader's hands: nothing of the file is taken, and the next ingest reads it whole."""
+    growing = place.put("ticks/BTCUSDT-1.csv", tape(0))
+    grown: list[int] = []
+
+    def grow(_: Progress) -> None:
+        if not grown:
+            grown.append(1)
+            with growing.open("a") as file:
+                file.write(tape(1).partition("\n")[2])
+
+    manifest = build_ticks(place.open(), KEYS, progress=grow)
+    (refused,) = (check["values"]["refused"] for check in manifest.checks if check["name"] == "files_read")
+    assert "BTCUSDT-1.csv: changed while it was read" in refused[0]["why"]
+    assert place.days() == {}
+    assert build_ticks(place.open(), KEYS).summary["rows"] == 288
+
+
+def test_a_warehouse_that_cannot_be_written_to_is_named(place: TickProject) -> None:
+    """A place that takes no files ends with code 2 and says which path, not with a trace."""
+    place.put("in/BTCUSDT-1.csv", tape(0))
+    place.put("warehouse", "a file where a folder should be")
+    done = place.scalper("ingest", "in")
+    assert (done.code, "cannot be written" in done.err, "warehouse" in done.err) == (2, True, True), done.err
+
+
+def test_a_file_that_does_not_exist_is_named_as_such(place: TickProject) -> None:
+    """A path that leads nowhere is no folder that lacks files: neither file nor folder is there."""
+    done = place.scalper("ingest", "nosuch.csv")
+    assert (done.code, "nosuch.csv: no such file or folder" in done.err) == (2, True), done.err
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT-ünïcødé 日本.csv", "BTCUSDT-[1] {2} %20 'x'.csv"])
+def test_a_file_of_any_name_is_read_and_observed(place: TickProject, name: str) -> None:
+    """Letters of any script, blanks, brackets and quotes in a name mean nothing."""
+    place.put(f"in/{name}", tape(0))
+    assert place.scalper("ingest", "in").code == 0
+    manifest = place.open().warehouse.require("ticks", KEYS)
+    assert place.open().warehouse.read_table(manifest, "observations.parquet")["file"].to_pylist() == [name]
+
+
 def test_rows_of_a_file_that_failed_a_check_go_with_it(place: TickProject) -> None:
     """A check that blocks keeps the rows out; once the file is taken away they are nowhere, not even set aside."""
     place.put("in/BTCUSDT-1.csv", tape(0))
