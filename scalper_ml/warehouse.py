@@ -238,6 +238,8 @@ class Warehouse:
             return Manifest(**json.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise WarehouseError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
         except (ValueError, TypeError) as error:
             raise WarehouseError(
                 f"{path}: not a manifest ({error}); delete the folder and materialise it again"

@@ -317,12 +317,15 @@ def test_a_file_that_grows_while_it_is_read_is_refused_until_it_stands_still(pla
     assert build_ticks(place.open(), KEYS).summary["rows"] == 288
 
 
-def test_a_warehouse_that_cannot_be_written_to_is_named(place: TickProject) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"), [("warehouse", "cannot be read"), ("warehouse/ticks/symbol=BTCUSDT/date=2024-01-01", "written")]
+)
+def test_a_warehouse_that_cannot_be_used_is_named(place: TickProject, wrong: str, said: str) -> None:
     """A place that takes no files ends with code 2 and says which path, not with a trace."""
     place.put("in/BTCUSDT-1.csv", tape(0))
-    place.put("warehouse", "a file where a folder should be")
+    place.put(wrong, "a file where a folder should be")
     done = place.scalper("ingest", "in")
-    assert (done.code, "cannot be written" in done.err, "warehouse" in done.err) == (2, True, True), done.err
+    assert (done.code, said in done.err, wrong in done.err) == (2, True, True), done.err
 
 
 def test_a_file_that_does_not_exist_is_named_as_such(place: TickProject) -> None:
