@@ -1,4 +1,4 @@
-"""Peak memory of an ingest of what is not clean text: rejected rows, JSON and Feather, of one size and of four times that.
+"""Peak memory of an ingest of what is not clean text - rejected rows, JSON, Feather - of one size and four times it.
 
 Every ingest is a process of its own; memory is its greatest resident size. Days are equally long at both sizes, so that
 what is held of a day is the same.

@@ -1,4 +1,4 @@
-"""``scalper ticks status|gaps|quarantine``: what the warehouse knows about ticks."""
+"""``scalper ticks status|files|gaps|quarantine``: what the warehouse knows about ticks."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -62,6 +62,36 @@ def _show_status(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         for name, description in row["blocked"].items():
             out.print(f"{row['symbol']} is blocked by {name}: {description}", soft_wrap=True, markup=False)
+
+
+@ticks.command("files")
+def files(
+    symbols: Symbols = None,
+    limit: Limit = 20,
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Source files as they were read, replaced or refused: size, hash, rows and span."""
+    from scalper_ml.layers.tick_tables import file_rows
+
+    project, chosen = _opened(profile, overrides, symbols)
+    rows = file_rows(project, chosen)
+    shown = rows[: limit or None]
+    if as_json:
+        return print_json(shown)
+    columns = {"symbol": "left", "file": "left", "bytes": "right", "sha256": "left", "rows": "right", "first": "left"}
+    columns |= {"last": "left", "state": "left"}
+    plain = ("symbol", "file", "bytes", "sha256", "read", "first", "last", "state")
+    _print(
+        f"Files ({_of(len(shown), len(rows))})",
+        columns,
+        [tuple(row[name][:12] if name == "sha256" else row[name] for name in plain) for row in shown],
+    )
+    for row in shown:
+        if row["state"] == "refused":
+            console().print(row["why"], soft_wrap=True, highlight=False, markup=False)
+    return None
 
 
 @ticks.command("gaps")

@@ -3,7 +3,10 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from scalper_ml.clock import iso
 from scalper_ml.project import Project
@@ -13,7 +16,7 @@ from scalper_ml.warehouse import Manifest, settled
 if TYPE_CHECKING:
     from scalper_ml.ingest.state import StoreState
 
-__all__ = ["gap_rows", "quarantine_reasons", "quarantine_rows", "status_row"]
+__all__ = ["file_rows", "gap_rows", "quarantine_reasons", "quarantine_rows", "status_row"]
 
 
 def status_row(project: Project, symbol: str) -> dict[str, Any]:
@@ -66,6 +69,48 @@ def _gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
         for start, end, row in zip(starts, ends, others, strict=True):
             rows.append({"symbol": symbol, "from": iso(start), "to": iso(end), "seconds": (end - start) / 1e6, **row})
     return sorted(rows, key=lambda row: (-row["seconds"], row["symbol"], row["from"]))
+
+
+def file_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
+    """Source files of some symbols as they were read, by name: stamps as text.
+
+    Returns
+    -------
+    list of dict
+        `state` is ``read``, ``replaced`` (its place holds other bytes now) or ``refused``, and `why` says of the latter
+        why it could not be read. Where the newest build is blocked, the files are those of that build.
+    """
+    return settled(lambda: [row for symbol in symbols for row in _file_rows(project, symbol)])
+
+
+def _file_rows(project: Project, symbol: str) -> list[dict[str, Any]]:
+    from scalper_ml.ingest.store import staged_state
+
+    keys = {"symbol": symbol}
+    staged = staged_state(project.warehouse, symbol) if project.warehouse.blocked("ticks", keys) else None
+    if staged is not None:
+        found = [asdict(file) for file in [*staged.files, *staged.replaced, *staged.refused]]
+    elif (manifest := project.warehouse.manifest("ticks", keys)) is not None:
+        table = project.warehouse.read_table(manifest, "observations.parquet")
+        spans = {name: table[name].cast(pa.int64()) for name in ("first_ts_us", "last_ts_us")}
+        found = table.drop(list(spans)).append_column("first_ts_us", spans["first_ts_us"]).append_column(
+            "last_ts_us", spans["last_ts_us"]
+        ).to_pylist()  # fmt: skip
+    else:
+        found = []
+    names = ("file", "origin", "bytes", "sha256", "format", "read", "quarantined")
+    rows = [
+        {
+            "symbol": symbol,
+            **{name: file[name] for name in names},
+            "first": None if file["first_ts_us"] is None else iso(file["first_ts_us"]),
+            "last": None if file["last_ts_us"] is None else iso(file["last_ts_us"]),
+            "state": "replaced" if file["replaced_by"] else "refused" if file["refused"] else "read",
+            "why": file["refused"],
+        }
+        for file in found
+    ]
+    return sorted(rows, key=lambda row: (row["file"], row["origin"], row["sha256"]))
 
 
 def quarantine_rows(project: Project, symbols: Sequence[str], limit: int | None = None) -> list[dict[str, Any]]:

@@ -239,6 +239,12 @@ def test_a_damaged_file_blocks_whatever_else_is_ingested(place: TickProject, dam
     assert [(one["file"], one["bytes"], one["sha256"]) for one in row["refused"]] == [
         (bad.name, bad.stat().st_size, sha256)
     ]
+    files = json.loads(place.scalper("ticks", "files", "--json").out)
+    assert [(one["file"], one["state"], one["read"]) for one in files] == [
+        (bad.name, "refused", 0), ("BTCUSDT-2.csv", "read", 144)
+    ]  # fmt: skip
+    assert (files[0]["sha256"], files[0]["bytes"]) == (sha256, bad.stat().st_size)
+    assert str(bad) in place.scalper("ticks", "files").out
     with pytest.raises(ChecksFailedError, match=r"files_read: 1 of 2 files were refused"):
         place.open().warehouse.require("ticks", KEYS)
     bad.write_bytes(gzip.compress(rows))
@@ -249,6 +255,10 @@ def test_a_damaged_file_blocks_whatever_else_is_ingested(place: TickProject, dam
     assert whole.scalper("ingest", "in").code == 0
     assert place.days() == whole.days()
     assert place.scalper("ticks", "status").code == 0
+    files = json.loads(place.scalper("ticks", "files", "--json").out)
+    assert sorted((one["sha256"] == sha256, one["state"]) for one in files) == [
+        (False, "read"), (False, "read"), (True, "replaced")
+    ]  # fmt: skip
     manifest = place.open().warehouse.require("ticks", KEYS)
     seen = place.open().warehouse.read_table(manifest, "observations.parquet").to_pylist()
     assert [(one["sha256"], bool(one["refused"]), one["replaced_by"] is None) for one in seen if one["refused"]] == [
