@@ -141,7 +141,7 @@ class TickStore:
         for one in new:
             again |= self._taken(one, again)
             if time.monotonic() - saved > self._save_every_s and not again:
-                self.stage()
+                self._stage_midway()
                 saved = time.monotonic()
         self._state.files.sort(key=lambda file: (file.file, file.sha256))
         if again:
@@ -180,6 +180,15 @@ class TickStore:
     def stage(self) -> None:
         """Keep what has been read although it is not published: the next ingest of these files goes on from here."""
         atomic_write(self._staging, self._state.to_json())
+
+    def _stage_midway(self) -> None:
+        """As `stage`, with what was refused before: some of it may not have been looked at again yet."""
+        now = self._state.refused
+        looked_at = {(file.origin, file.file) for file in now}
+        before = [file for file in self._refused_before if (file.origin, file.file) not in looked_at]
+        self._state.refused = [*now, *before]
+        self.stage()
+        self._state.refused = now
 
     def _reach(self, there: dict[str, SourceHash], files: Sequence[Observation]) -> dict[str, SourceHash]:
         """`there`, and what else still lies where it was read."""

@@ -120,7 +120,8 @@ def build_ticks(
             elsewhere=lambda files: _unmoved(project, symbol, files),
             save_every_s=save_every_s,
         )
-        sources = [*sources, *refused_sources(project, symbol, sources)]
+        if settings.source.kind != "synthetic":
+            sources = [*sources, *refused_sources(project, symbol, sources)]
         state = store.ingest(sources, published_ticks(project, keys))
         inputs = tick_inputs_of(project, keys, (file.sha256 for file in state.files))
         manifest = _publish(project, keys, state, inputs)

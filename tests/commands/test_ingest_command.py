@@ -276,6 +276,41 @@ def test_a_damaged_file_that_is_taken_away_blocks_no_more(place: TickProject) ->
     assert place.scalper("ticks", "status").code == 0
 
 
+def test_a_killed_ingest_forgets_no_refused_file(place: TickProject) -> None:
+    """An ingest that ends before it has looked again at what the one before it refused leaves that on record."""
+    place.put("in/BTCUSDT-9.csv", "this,is,no,file,of\n1,2,3,4,5\n")
+    assert place.scalper("ingest", "in").code == 1
+    for day in range(3):
+        place.put(f"ticks/BTCUSDT-{day}.csv", tape(day))
+
+    def killed(progress: Progress) -> None:
+        if progress.file == "BTCUSDT-2.csv":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_ticks(place.open(), KEYS, progress=killed, save_every_s=0.0)
+    state = staged_state(place.open().warehouse, "BTCUSDT")
+    assert state is not None
+    assert [file.file for file in state.files] == ["BTCUSDT-0.csv", "BTCUSDT-1.csv"]
+    done = place.scalper("ingest", "ticks")
+    assert (done.code, "BTCUSDT-9.csv" in done.err) == (1, True)
+
+
+def test_a_good_file_replaced_by_a_damaged_one_stays_until_it_is_whole_again(place: TickProject) -> None:
+    """Bytes that cannot be read take nothing away: the last good ticks stay, and the old file back is as before."""
+    path = place.put("in/BTCUSDT-1.csv", tape(0))
+    place.put("in/BTCUSDT-2.csv", tape(1))
+    assert place.scalper("ingest", "in").code == 0
+    good = place.days()
+    path.write_bytes(b"\x00" * 300)
+    assert [place.scalper("ingest", "in").code for _ in range(2)] == [1, 1]
+    assert place.days() == good
+    path.write_text(tape(0))
+    assert place.scalper("ingest", "in").code == 0
+    assert place.days() == good
+    assert place.scalper("ticks", "status").code == 0
+
+
 def test_the_good_days_of_a_refused_file_are_in_no_day(place: TickProject) -> None:
     """A file that breaks off after whole days gives none of them: what was read of it before is taken back."""
     rows = "".join(tape(day, step_s=1)[len("ts,price,qty,side,id\n") if day else 0 :] for day in range(14))
