@@ -1,5 +1,6 @@
 """The tick store: any order, split or repetition of the files gives the same days, and every row is accounted for."""
 
+import gzip
 import itertools
 import os
 import random
@@ -146,6 +147,32 @@ def test_any_shuffle_split_and_repetition_gives_the_same_bytes(
     assert sorted(row[2:] for row in quarantined(folder / "split", state)) == sorted(
         row[2:] for row in quarantined(folder / "at_once", at_once)
     )
+
+
+@settings(max_examples=25)
+@given(rows=rows_of, packed=st.booleans(), cut=st.floats(0, 1), other=rows_of, seed=st.integers(0, 10**6))
+def test_a_file_cut_anywhere_and_repaired_gives_the_same_bytes(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Row], packed: bool, cut: float, other: list[Row], seed: int
+) -> None:
+    """A file cut at any byte, packed or plain, read beside others, then put back whole: as if it had never been cut."""
+    folder, chance = tmp_path_factory.mktemp("cut"), random.Random(seed)
+    whole = write(folder / "plain.csv", chance.sample(rows, len(rows))).read_bytes()
+    data = gzip.compress(whole, mtime=0) if packed else whole
+    path, beside = folder / ("X1.csv.gz" if packed else "X1.csv"), write(folder / "X2.csv", other)
+    path.write_bytes(data[: round(cut * len(data))])
+    first = ingest(folder / "w", [path, beside], publish=False)
+    refused = [file.file for file in first.refused]
+    assert refused in ([], [path.name])
+    assert refused or not packed or cut * len(data) >= len(data) - 0.5, "a cut archive must never pass for a whole one"
+    if not refused:
+        ingest(folder / "w", [path, beside])
+    path.write_bytes(data)
+    os.utime(path, ns=(1, 1))
+    state = ingest(folder / "w", [path, beside])
+    expected = ingest(folder / "e", [path, beside])
+    assert (hashes(state), state.refused) == (hashes(expected), [])
+    assert (state.read, state.rows, state.repeats) == (expected.read, expected.rows, expected.repeats)
+    assert quarantined(folder / "w", state) == quarantined(folder / "e", expected)
 
 
 @settings(max_examples=40)
