@@ -6,12 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, driver, features, ingest, labels, memory, planning, splits
+from bench import bars, dirty, driver, features, ingest, labels, memory, planning, splits
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
     "ingest": ingest.run,
     "planning": planning.run,
+    "dirty": dirty.run,
     "bars": bars.run,
     "features": features.run,
     "labels": labels.run,

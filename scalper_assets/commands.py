@@ -168,7 +168,7 @@ def _run_with_progress(console: Console, phases: list, workers: int, force: bool
 
         def report(outcome: Outcome) -> None:
             progress.update(task, advance=1, description=f"{outcome.step.layers[0]} .. {outcome.step.name}")
-            if outcome.error:
+            if outcome.error and not _waits(outcome):
                 progress.console.print(
                     f"[red]failed[/red] {outcome.step.name} ({', '.join(outcome.ran)}): {outcome.error}",
                     soft_wrap=True,
@@ -188,6 +188,14 @@ def _conclude(console: Console, project: Project, outcomes: list[Outcome], only:
         console.print(
             f"{built} of {total} partitions computed, {total - ran} fresh"
             + (f", [red]{failed} runs failed[/red]" if failed else "")
+        )
+    if waiting := [outcome for outcome in outcomes if _waits(outcome)]:
+        first = waiting[0]
+        console.print(
+            f"[yellow]waiting[/yellow] {len(waiting)} runs read what is not there, {first.step.name} first: "
+            f"{first.error}",
+            soft_wrap=True,
+            highlight=False,
         )
     for name, reason in _blocked(project):
         console.print(
@@ -210,6 +218,11 @@ def _conclude(console: Console, project: Project, outcomes: list[Outcome], only:
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _waits(outcome: Outcome) -> bool:
+    """Whether it failed for want of what is built before it: that is said once, where it began."""
+    return (outcome.error or "").startswith(("ChecksFailedError:", "WarehouseError:"))
 
 
 def _blocked(project: Project) -> list[tuple[str, str]]:

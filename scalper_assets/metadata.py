@@ -12,7 +12,7 @@ from scalper_ml.project import Project
 from scalper_ml.quality.coverage import coverage_plot, joined_coverage
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.reports import plots
-from scalper_ml.schema import CLASSES
+from scalper_ml.schema import CLASSES, COLUMNS
 from scalper_ml.warehouse import Manifest
 
 __all__ = ["describe", "plain"]
@@ -57,7 +57,7 @@ def describe(project: Project, manifest: Manifest) -> Metadata:
 
 def _schema(project: Project, manifest: Manifest, file: str) -> TableSchema:
     schema = project.warehouse.read_schema(manifest, file)
-    described = {}
+    described = dict(COLUMNS.get(manifest.layer, {}))
     if manifest.layer == "features":
         fs = FeatureSet.from_json(project.warehouse.read_bytes(manifest, "feature_set.json").decode())
         described = {s.name: f"{s.family}, {s.unit}: {s.definition} (from row {s.warmup} on)" for s in fs.specs}

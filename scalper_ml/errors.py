@@ -14,6 +14,7 @@
     ├── StoreError               an online store that does not answer, or holds nothing to decide on
     ├── ChecksFailedError        an upstream partition whose blocking checks failed
     └── WarehouseError           a partition that is missing, or that was not written completely
+        └── SupersededError      a partition of which another build was published while it was read
 
 A message says what, what was found, what was expected and what to do.
 """
@@ -30,6 +31,7 @@ __all__ = [
     "SettingsError",
     "SourceError",
     "StoreError",
+    "SupersededError",
     "WarehouseError",
 ]
 
@@ -80,3 +82,7 @@ class ChecksFailedError(ScalperError):
 
 class WarehouseError(ScalperError):
     """A warehouse partition is missing or was not written completely."""
+
+
+class SupersededError(WarehouseError):
+    """Another build of a partition was published while this one was read: what was read of it is out of date."""

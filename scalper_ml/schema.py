@@ -15,6 +15,7 @@ __all__ = [
     "BARS",
     "BOOK_BARS",
     "CLASSES",
+    "COLUMNS",
     "CONTEXT",
     "CONTEXT_BARS",
     "CONTEXT_GAPS",
@@ -40,6 +41,18 @@ __all__ = [
     "stamps",
     "us",
 ]
+
+COLUMNS: Final = {
+    "ticks": {
+        "ts_us": "moment of the trade as the venue stamped it, UTC",
+        "price": "quote units for a base unit",
+        "qty": "base units",
+        "side": "who crossed the spread: +1 the buyer, -1 the seller",
+        "trade_id": "the venue's id; null where the source has none",
+        "source": "venue, market and kind of the file it came from",
+    }
+}
+"""What columns mean, by layer and name, for those who look at a table from outside."""
 
 US: Final = pa.timestamp("us", tz="UTC")
 
@@ -187,6 +200,8 @@ OBSERVATIONS: Final = pa.schema(
         pa.field("first_ts_us", US),  # null where no row is a trade
         pa.field("last_ts_us", US),
         pa.field("replaced_by", pa.string()),  # sha256 of the file that stands in its place now; null where it counts
+        pa.field("refused", pa.string()),  # why it could not be read; null where it was
+        pa.field("seen_ts_us", US),  # when these bytes were first looked at, by this machine's clock
     ]
 )
 """Source files as they were read: what came, how much of it, and which time it spans."""

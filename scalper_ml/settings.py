@@ -458,7 +458,7 @@ def load_settings(
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_explain(error, origin, path)) from None
+        raise SettingsError(f"{_explain(error, origin, path)} (profile {chosen!r} of {path})") from None
 
 
 def _read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:

@@ -15,15 +15,15 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scalper_ml.errors import ChecksFailedError, WarehouseError
+from scalper_ml.errors import ChecksFailedError, SupersededError, WarehouseError
 
 __all__ = [
     "BundleStore",
@@ -33,10 +33,12 @@ __all__ = [
     "atomic_write",
     "canonical_json",
     "parquet_bytes",
+    "settled",
     "sha256_of",
 ]
 
 Keys = Mapping[str, str | int]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +94,31 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to disk and rename it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `data` beside `path`, flush it to disk and rename it into place.
+
+    Raises
+    ------
+    WarehouseError
+        If it cannot be written: the folder is read-only, or the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as sink:
-            sink.write(data)
-            sink.flush()
-            os.fsync(sink.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    descriptor = os.open(path.parent, os.O_RDONLY)
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -113,11 +127,70 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """One writer of a folder at a time, also between processes; a killed one lets go."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / name, "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """One writer of a folder at a time, also between processes; a killed one lets go.
+
+    Whoever is done takes the lock's file away; one that a killed writer left goes with the next that is done.
+    """
+    path = folder / name
+    while True:
+        with _writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = open(path, "w")  # noqa: SIM115 - closed below
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_at(handle, path):
+                continue  # taken away by the writer before: the next one would lock another file
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_at(handle: IO[str], path: Path) -> bool:
+    """Whether a path still leads to the open file."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say what cannot be written, and why."""
+    try:
         yield
+    except OSError as error:
+        raise WarehouseError(
+            f"{path}: cannot be written - {error.strerror}; expected a folder that may be written to, with space left"
+        ) from error
+
+
+def settled(read: Callable[[], T], tries: int = 3) -> T:
+    """What `read` gives, once no newer build is published under its hands.
+
+    `read` begins with the manifests, so that each try is about one state of every partition.
+
+    Parameters
+    ----------
+    read : callable
+        Free of effects that a second try would repeat.
+    tries : int
+        At most.
+
+    Raises
+    ------
+    SupersededError
+        If each try was overtaken.
+    """
+    for _ in range(tries - 1):
+        with contextlib.suppress(SupersededError):
+            return read()
+    try:
+        return read()
+    except SupersededError as error:
+        told = f"{error} - it was overtaken {tries} times; wait until the other ingest is done"
+        raise SupersededError(told) from error
 
 
 def _name(layer: str, keys: Keys) -> str:
@@ -165,6 +238,8 @@ class Warehouse:
             return Manifest(**json.loads(path.read_bytes()))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise WarehouseError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
         except (ValueError, TypeError) as error:
             raise WarehouseError(
                 f"{path}: not a manifest ({error}); delete the folder and materialise it again"
@@ -211,9 +286,7 @@ class Warehouse:
         try:
             data: bytes = path.read_bytes()
         except FileNotFoundError:
-            raise WarehouseError(
-                f"{path}: missing, although the manifest names it; materialise the partition again"
-            ) from None
+            raise self._missing(manifest, path) from None
         if sha256_of(data) != entry["sha256"]:
             raise WarehouseError(
                 f"{path}: content differs from the manifest's sha256 {entry['sha256'][:12]}; materialise it again"
@@ -227,9 +300,33 @@ class Warehouse:
         data = self.read_bytes(manifest, file)
         return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
 
+    def read_batches(self, manifest: Manifest, file: str, rows: int = 1 << 12) -> Iterator[pa.RecordBatch]:
+        """A Parquet file of a partition some rows at a time: for tables of any size, and not held against its hash."""
+        entry = manifest.files.get(file) or manifest.beside[file]
+        path = self.folder(manifest.layer, manifest.keys) / entry["path"]
+        try:
+            opened = pq.ParquetFile(path)
+        except FileNotFoundError:
+            raise self._missing(manifest, path) from None
+        with opened:
+            yield from opened.iter_batches(rows)
+
     def read_schema(self, manifest: Manifest, file: str = "data.parquet") -> pa.Schema:
         """The schema of one Parquet file of a partition."""
-        return pq.read_schema(self.folder(manifest.layer, manifest.keys) / manifest.files[file]["path"])
+        path = self.folder(manifest.layer, manifest.keys) / manifest.files[file]["path"]
+        try:
+            return pq.read_schema(path)
+        except FileNotFoundError:
+            raise self._missing(manifest, path) from None
+
+    def _missing(self, manifest: Manifest, path: Path) -> WarehouseError:
+        """Why a file that a manifest names is not there."""
+        if self.manifest(manifest.layer, manifest.keys) == manifest:
+            return WarehouseError(f"{path}: missing, although the manifest names it; materialise the partition again")
+        return SupersededError(
+            f"{path}: gone, for another build of {_name(manifest.layer, manifest.keys)} was published while this one "
+            "was read; read it again"
+        )
 
     def write(
         self,
@@ -242,6 +339,7 @@ class Warehouse:
         checks: Sequence[Check] = (),
         placed: Mapping[str, Mapping[str, Any]] | None = None,
         beside: Mapping[str, bytes] | None = None,
+        placed_beside: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Manifest:
         """Publish a partition, or block it if one of its blocking checks failed.
 
@@ -255,6 +353,8 @@ class Warehouse:
             Files that are there already: what `place` returned, or entries of an earlier manifest.
         beside : mapping of logical name to bytes
             Files that tell about the partition and are no part of its content.
+        placed_beside : mapping of logical name to entry
+            Such files that are there already.
 
         Returns
         -------
@@ -264,7 +364,8 @@ class Warehouse:
         folder = self.folder(layer, keys)
         entries = {name: dict(entry) for name, entry in (placed or {}).items()}
         entries |= {name: _entry(name, data) for name, data in files.items()}
-        notes = {name: _entry(name, data) for name, data in (beside or {}).items()}
+        notes = {name: dict(entry) for name, entry in (placed_beside or {}).items()}
+        notes |= {name: _entry(name, data) for name, data in (beside or {}).items()}
         content = sha256_of(canonical_json({name: entry["sha256"] for name, entry in entries.items()}))
         recorded = [{**asdict(check), "values": dict(check.values)} for check in checks]
         manifest = Manifest(
@@ -286,11 +387,12 @@ class Warehouse:
         with _locked(folder):
             for name, data in [*files.items(), *(beside or {}).items()]:
                 _put(folder / (entries | notes)[name]["path"], data)
-            if lost := [entry["path"] for entry in entries.values() if not (folder / entry["path"]).is_file()]:
+            named = [entry["path"] for entry in [*entries.values(), *notes.values()]]
+            if lost := [path for path in named if not (folder / path).is_file()]:
                 raise WarehouseError(f"{folder}: {lost[:3]} were placed and are gone; materialise it again")
             atomic_write(folder / "manifest.json", canonical_json(asdict(manifest), indent=1))
             (folder / "blocked.json").unlink(missing_ok=True)
-            self._sweep(folder, {entry["path"] for entry in [*entries.values(), *notes.values()]})
+            self._sweep(folder, set(named))
         return manifest
 
     def building(self, layer: str, keys: Keys) -> contextlib.AbstractContextManager[None]:
@@ -301,6 +403,27 @@ class Warehouse:
         """Put one file of a partition in place before it is published; give the entry to `write`."""
         entry = _entry(name, data)
         _put(self.folder(layer, keys) / entry["path"], data)
+        return entry
+
+    def scratch(self, layer: str, keys: Keys, name: str) -> Path:
+        """Where a file of a partition can be written before `place_file` takes it; swept if it is left behind."""
+        return self.folder(layer, keys) / f".{name}.{os.getpid()}.tmp"
+
+    def place_file(self, layer: str, keys: Keys, name: str, source: Path) -> dict[str, Any]:
+        """As `place`, of a file that was written piece by piece beside the partition: it is moved, not copied."""
+        with open(source, "rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        path = Path(name)
+        entry = {
+            "path": path.with_name(f"{path.stem}-{digest[:12]}{path.suffix}").as_posix(),
+            "sha256": digest,
+            "bytes": source.stat().st_size,
+        }
+        target = self.folder(layer, keys) / str(entry["path"])
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+        _sync(target.parent)
         return entry
 
     def block(self, layer: str, keys: Keys, reason: str) -> None:

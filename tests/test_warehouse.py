@@ -57,7 +57,7 @@ def test_replacing_leaves_no_old_file(warehouse: Warehouse) -> None:
     warehouse.write("ticks", KEYS, {"date=1/data.parquet": table(3), "date=2/data.parquet": table(2)}, inputs={})
     manifest = warehouse.write("ticks", KEYS, {"date=2/data.parquet": table(5)}, inputs={})
     found = sorted(p.name for p in warehouse.folder("ticks", KEYS).rglob("*") if p.is_file())
-    assert found == sorted([".lock", "manifest.json", Path(manifest.files["date=2/data.parquet"]["path"]).name])
+    assert found == sorted(["manifest.json", Path(manifest.files["date=2/data.parquet"]["path"]).name])
 
 
 @pytest.mark.parametrize("fatal_call", range(1, 8))
@@ -93,7 +93,7 @@ def test_death_at_any_rename_keeps_the_last_good_partition(
         for p in warehouse.folder("ticks", KEYS).rglob("*")
         if p.is_file()
     )
-    assert files == sorted([e["path"] for e in again.files.values()] + [".lock", "manifest.json"])
+    assert files == sorted([e["path"] for e in again.files.values()] + ["manifest.json"])
 
 
 def test_failed_check_blocks_and_keeps_the_last_good(warehouse: Warehouse) -> None:
@@ -175,7 +175,7 @@ def test_bundle_is_written_once_and_old_ones_are_pruned(tmp_path: Path) -> None:
         folder = store.put(name, {"model.ubj": name.encode(), "manifest.json": b"{}"})
         os.utime(folder, ns=(number, number))
     assert store.prune(pinned=["a"]) == ["b"]
-    assert sorted(p.name for p in (tmp_path / "bundles").iterdir()) == [".lock", "a", "c", "d"]
+    assert sorted(p.name for p in (tmp_path / "bundles").iterdir()) == ["a", "c", "d"]
 
 
 def test_partition_write_leaves_bundles_alone(warehouse: Warehouse) -> None:

@@ -29,6 +29,8 @@ CATALOGUE: dict[str, Entry] = {
         "a file a day. Rows that cannot be trusted stand in quarantine with file, line and reason.",
         {
             "schema": "The trades have the contract's columns and types, and there is at least one.",
+            "files_read": "Every file could be read: one that is damaged, or of another source, blocks until it is "
+            "repaired, replaced or removed.",
             "accounting": "Accepted + duplicate + quarantined rows equal the rows read.",
             "readable": "At most half of the rows were rejected.",
             "quarantine_empty": "No row had to be rejected (a warning, not a stop).",

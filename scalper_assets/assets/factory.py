@@ -26,7 +26,7 @@ from scalper_assets.metadata import describe, plain
 from scalper_assets.partitions import keys_of_run, partitions_of
 from scalper_assets.project import location_project
 from scalper_assets.resources import ProjectResource
-from scalper_ml.errors import ContractError, InputError, InsufficientDataError, ScalperError
+from scalper_ml.errors import ContractError, InputError, InsufficientDataError, ScalperError, SupersededError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer, code_digest
 
@@ -92,7 +92,7 @@ def make_asset(layer: Layer) -> AssetsDefinition:
         opened = project.open()
         keys = keys_of_run(context, layer.shape)
         try:
-            manifest = layer.build(opened, keys)
+            manifest = layer.run(opened, keys)
         except ScalperError as error:
             if isinstance(error, InsufficientDataError):  # the layer recorded which of its checks failed
                 records = (opened.warehouse.blocked(layer.name, keys) or {}).get("failed", [])
@@ -116,6 +116,8 @@ def make_asset(layer: Layer) -> AssetsDefinition:
         failure: Exception | None = None
         try:
             metadata = describe(opened, manifest)
+        except SupersededError as error:  # the next build is there already, and describes itself
+            metadata = {"superseded": str(error)}
         except Exception as error:  # the partition is published: Dagster must know it before the step fails
             metadata, failure = {"description_failed": f"{type(error).__name__}: {error}"}, error
         yield MaterializeResult(

@@ -1,10 +1,9 @@
-"""``scalper ticks status|gaps|quarantine``: what the warehouse knows about ticks."""
+"""``scalper ticks status|files|gaps|quarantine``: what the warehouse knows about ticks."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,13 +32,23 @@ def _opened(profile: str | None, overrides: list[str] | None, symbols: list[str]
 def status(
     symbols: Symbols = None, profile: Profile = None, overrides: Overrides = None, as_json: AsJson = False
 ) -> None:
-    """Files, rows, days, span and coverage of each symbol, and the checks that failed."""
+    """Files, rows, days, span and coverage of each symbol, and the checks that failed.
+
+    Exit code 1: a symbol is blocked, its newest build is not published.
+    """
     from scalper_ml.layers.tick_tables import status_row
 
     project, chosen = _opened(profile, overrides, symbols)
     rows = [status_row(project, symbol) for symbol in chosen]
     if as_json:
-        return print_json(rows)
+        print_json(rows)
+    else:
+        _show_status(rows)
+    if any(row["state"] == "blocked" for row in rows):
+        raise typer.Exit(1)
+
+
+def _show_status(rows: Sequence[Mapping[str, Any]]) -> None:
     columns = {"symbol": "left", "state": "left", "files": "right", "rows": "right", "days": "right"}
     columns |= {"first": "left", "last": "left", "coverage": "right", "checks that failed": "left"}
     cells = []
@@ -53,6 +62,35 @@ def status(
     for row in rows:
         for name, description in row["blocked"].items():
             out.print(f"{row['symbol']} is blocked by {name}: {description}", soft_wrap=True, markup=False)
+
+
+@ticks.command("files")
+def files(
+    symbols: Symbols = None,
+    limit: Limit = 20,
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Source files as they were read, replaced or refused: size, hash, rows and span."""
+    from scalper_ml.layers.tick_tables import file_rows
+
+    project, chosen = _opened(profile, overrides, symbols)
+    rows = file_rows(project, chosen)
+    shown = rows[: limit or None]
+    if as_json:
+        return print_json(shown)
+    columns = {"symbol": "left", "file": "left", "bytes": "right", "sha256": "left", "rows": "right", "first": "left"}
+    columns |= {"last": "left", "state": "left"}
+    plain = ("symbol", "file", "bytes", "sha256", "read", "first", "last", "state")
+    _print(
+        f"Files ({_of(len(shown), len(rows))})",
+        columns,
+        [tuple(row[name][:12] if name == "sha256" else row[name] for name in plain) for row in shown],
+    )
+    for row in shown:
+        if row["state"] == "refused":
+            console().print(row["why"], soft_wrap=True, highlight=False, markup=False)
     return None
 
 
@@ -76,7 +114,7 @@ def gaps(
     cells = [
         (row["symbol"], row["from"], row["to"], f"{row['seconds']:,.0f}", row["kind"], row["missing"]) for row in shown
     ]
-    _print(f"Gaps ({_of(shown, rows)})", columns, cells)
+    _print(f"Gaps ({_of(len(shown), len(rows))})", columns, cells)
     return None
 
 
@@ -89,23 +127,21 @@ def quarantine(
     as_json: AsJson = False,
 ) -> None:
     """Rows that were rejected, with file, line and reason; where the newest build is blocked, those of that build."""
-    from scalper_ml.layers.tick_tables import quarantine_rows
+    from scalper_ml.layers.tick_tables import quarantine_reasons, quarantine_rows
 
     project, chosen = _opened(profile, overrides, symbols)
-    rows = quarantine_rows(project, chosen)
-    shown = rows[: limit or None]
+    shown = quarantine_rows(project, chosen, limit or None)
     if as_json:
         return print_json(shown)
+    reasons = quarantine_reasons(project, chosen)
     columns = {"symbol": "left", "file": "left", "line": "right", "reason": "left", "raw": "left"}
     cells = [tuple(row[name] for name in columns) for row in shown]
-    _print(f"Quarantine ({_of(shown, rows)})", columns, cells)
-    for reason, count in Counter(row["reason"] for row in rows).most_common():
+    _print(f"Quarantine ({_of(len(shown), sum(reasons.values()))})", columns, cells)
+    for reason, count in reasons.items():
         console().print(f"{count:,} x {reason}", soft_wrap=True, highlight=False, markup=False)
     for symbol in chosen:
         if blocked := project.warehouse.blocked("ticks", {"symbol": symbol}):
-            _say_blocked(
-                symbol, blocked["failed"], any(row["build"] == "blocked" and row["symbol"] == symbol for row in rows)
-            )
+            _say_blocked(symbol, blocked["failed"], any(row["build"] == "blocked" for row in _first(project, symbol)))
     return None
 
 
@@ -116,8 +152,14 @@ def _say_blocked(symbol: str, failed: Sequence[Mapping[str, str]], built: bool) 
     console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _of(shown: Sequence[object], rows: Sequence[object]) -> str:
-    return f"{len(rows):,}" if len(shown) == len(rows) else f"{len(shown):,} of {len(rows):,}; --limit 0 shows all"
+def _first(project: Project, symbol: str) -> list[dict[str, Any]]:
+    from scalper_ml.layers.tick_tables import quarantine_rows
+
+    return quarantine_rows(project, [symbol], 1)
+
+
+def _of(shown: int, every: int) -> str:
+    return f"{every:,}" if shown == every else f"{shown:,} of {every:,}; --limit 0 shows all"
 
 
 def _print(title: str, columns: dict[str, str], cells: Sequence[Sequence[object]]) -> None:

@@ -1,5 +1,6 @@
 """Trades of a file in batches: memory does not grow with the file, and no row is lost on the way."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +21,12 @@ from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.parse import FAST_ROLES, LineParser
 from scalper_ml.ingest.plain import check_plain
 from scalper_ml.ingest.records import (
+    feather_parts,
+    is_feather,
     is_parquet,
     is_record_file,
+    is_table,
+    json_parts,
     parquet_parts,
     read_records,
     record_columns,
@@ -39,7 +44,7 @@ from scalper_ml.ingest.trades import (
     ticks_table,
     trade_text,
 )
-from scalper_ml.ingest.unpack import Unpacked
+from scalper_ml.ingest.unpack import Unpacked, UnpackedStream
 
 __all__ = ["Batch", "TradeFile", "read_ticks"]
 
@@ -121,27 +126,38 @@ class TradeFile:
             begin = len(_BOM) if buffer.startswith(_BOM) else 0
             if is_capture(bytes(buffer[begin : begin + 64])):
                 yield from self._messages(bytes(buffer[begin:size]), file)
-            elif is_parquet(bytes(buffer[:4])) and not file.packed:
-                yield from self._parquet(file)
             elif is_record_file(Payload(bytes(buffer[begin : begin + 64]), file.name, "")):
-                yield self._records(bytes(buffer[:size]) + file.read_all(), file)
+                yield from self._parts(self._tables(bytes(buffer[:size]), file), file)
             else:
                 yield from self._text(file, buffer, begin, size)
             self.sha256 = file.sha256() if self._hashed else ""
 
-    def _parquet(self, file: Unpacked) -> Iterator[Batch]:
+    def _tables(self, begin: bytes, file: Unpacked) -> Iterator[tuple[pa.Table, list[Fault]]]:
+        """The file in parts, each with its entries that are no records; packed tables can only be read whole."""
+        if is_parquet(begin) and not file.packed:
+            yield from ((table, []) for table in parquet_parts(self.path))
+        elif is_feather(begin) and not file.packed:
+            yield from ((table, []) for table in feather_parts(self.path))
+        elif is_table(begin):
+            yield read_records(Payload(begin + file.read_all(), file.name, ""), self.path)
+        else:
+            yield from json_parts(_Stream(begin, file).read, self.path)
+
+    def _parts(self, parts: Iterator[tuple[pa.Table, list[Fault]]], file: Unpacked) -> Iterator[Batch]:
         before = 0
-        for table in parquet_parts(self.path):
+        for table, faults in parts:
             if not self.format:
                 self._begin_table(table, Payload(b"", file.name, ""))
-            found = record_columns(table, self._layout.columns, [], self.path)
-            columns = base_columns(replace(found, lines=found.lines + before), self._layout)
+            found = record_columns(table, self._layout.columns, faults, self.path)
+            told = [replace(fault, line=fault.line + before) for fault in faults]
+            columns = base_columns(replace(found, lines=found.lines + before, faults=told), self._layout)
 
             def texts(rows: np.ndarray, table: pa.Table = table) -> Sequence[str]:
                 return record_texts(table, rows)
 
             yield self._batch(columns, texts)
-            before += table.num_rows
+            before += table.num_rows + len(faults)
+            self.bytes_read = file.position
         self.bytes_read = self.bytes_packed
 
     def _begin_table(self, table: pa.Table, payload: Payload) -> None:
@@ -149,14 +165,6 @@ class TradeFile:
             raise InputError(f"{self.path}: no rows, only columns {table.column_names}; expected at least one row")
         self._layout = self._told(record_head(table, payload, _HEAD_ROWS))
         self.format = self._layout.format
-
-    def _records(self, data: bytes, file: Unpacked) -> Batch:
-        payload = Payload(data, file.name, "")
-        table, faults = read_records(payload, self.path)
-        self._begin_table(table, payload)
-        self.bytes_read = file.position
-        columns = base_columns(record_columns(table, self._layout.columns, faults, self.path), self._layout)
-        return self._batch(columns, lambda rows: record_texts(table, rows))
 
     def _messages(self, data: bytes, file: Unpacked) -> Iterator[Batch]:
         layout = self._told(text_head(data, file.name))
@@ -274,6 +282,19 @@ class TradeFile:
         return Batch(
             trades.take(good), columns.lines[good], sorted([*faults, *columns.faults], key=lambda fault: fault.line)
         )
+
+
+class _Stream:
+    """Unpacked bytes of which the first were read already."""
+
+    def __init__(self, first: bytes, file: Unpacked) -> None:
+        self._first = first
+        self._rest = io.BufferedReader(UnpackedStream(file), _LEAST_BLOCK)
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most `size`; empty at the end."""
+        part, self._first = self._first[:size], self._first[size:]
+        return part or self._rest.read(size)
 
 
 def read_ticks(

@@ -27,6 +27,7 @@ class SourceHash:
     """A file and what it was when it was looked at; `origin` is where it came from, of a local file its folder.
 
     The stamp of the last change of the inode tells what a kept modification time hides (``cp -p``, ``tar``).
+    `fault` says why it could not be looked at; it has no hash then.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class SourceHash:
     changed_ns: int
     inode: int
     origin: str
+    fault: str = ""
 
     def unchanged(self) -> bool:
         """Whether the file on disk has the size, stamps and inode it had."""
@@ -60,7 +62,7 @@ class FileHashes:
         self._known: dict[str, list[int | str]] = {}
         try:
             found = json.loads(memory.read_bytes())
-        except (FileNotFoundError, ValueError, RecursionError):
+        except (OSError, ValueError, RecursionError):
             return
         if isinstance(found, dict):
             self._known = {name: entry for name, entry in found.items() if _is_entry(entry)}
@@ -70,6 +72,22 @@ class FileHashes:
     ) -> list[SourceHash]:
         """The hash of each file; only new and changed ones are read.
 
+        Raises
+        ------
+        InputError
+            If a file cannot be read.
+        """
+        found = self.look(paths, origins, remember=remember)
+        for one in found:
+            if one.fault:
+                raise InputError(one.fault)
+        return found
+
+    def look(
+        self, paths: Sequence[Path], origins: Mapping[Path, str] = _NONE, *, remember: bool = True
+    ) -> list[SourceHash]:
+        """As `of`, with the fault of a file that cannot be read in place of its hash.
+
         Parameters
         ----------
         paths : sequence of Path
@@ -77,11 +95,6 @@ class FileHashes:
             Where files came from; those that are not in it came from their folder.
         remember : bool
             Whether what was hashed is written down for the next time.
-
-        Raises
-        ------
-        InputError
-            If a file cannot be read.
         """
         resolved = {folder: folder.resolve() for folder in {path.parent for path in paths}}
         names = [os.path.join(resolved[path.parent], path.name) for path in paths]
@@ -89,7 +102,7 @@ class FileHashes:
         known: dict[str, list[int | str]] = {
             name: [one.size, one.modified_ns, one.changed_ns, one.inode, one.sha256]
             for name, one in zip(names, found, strict=True)
-            if _settled(one)
+            if _settled(one) and not one.fault
         }
         merged = {**self._known, **known}
         if remember and merged != self._known:
@@ -109,7 +122,8 @@ class FileHashes:
                 while chunk := file.read(_CHUNK):
                     digest.update(chunk)
         except OSError as error:
-            raise InputError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
+            fault = f"{path}: cannot be read - {error.strerror}; expected a readable file"
+            return SourceHash(path, "", 0, 0, 0, 0, origin, fault)
         return SourceHash(path, digest.hexdigest(), *_identity(state), origin)
 
 

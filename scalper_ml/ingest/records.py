@@ -1,8 +1,9 @@
 """Tables that are no text: Feather, Parquet, and JSON records or rows as an API returns them."""
 
 import io
+import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +15,16 @@ import pyarrow.parquet
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import Payload
 from scalper_ml.ingest.base import Head
+from scalper_ml.ingest.json_records import json_records
 from scalper_ml.ingest.lines import Columns, Fault
 
 __all__ = [
+    "feather_parts",
+    "is_feather",
     "is_parquet",
     "is_record_file",
+    "is_table",
+    "json_parts",
     "parquet_parts",
     "read_records",
     "record_columns",
@@ -29,6 +35,8 @@ __all__ = [
 _ARROW: Final = (b"ARROW1", b"FEA1")
 _PARQUET: Final = b"PAR1"
 _PART_ROWS: Final = 1 << 17
+_LEAST_ROWS: Final = 1 << 12
+_PART_RECORDS: Final = 1 << 14
 _PLAIN: Final = (
     pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_timestamp,
     pa.types.is_string, pa.types.is_large_string,
@@ -40,9 +48,19 @@ def is_record_file(payload: Payload) -> bool:
     return payload.data.startswith((*_ARROW, _PARQUET)) or payload.data[:64].lstrip().startswith((b"[", b"{"))
 
 
+def is_table(data: bytes) -> bool:
+    """Whether the bytes are the beginning of a Feather or Parquet file."""
+    return data.startswith((*_ARROW, _PARQUET))
+
+
 def is_parquet(data: bytes) -> bool:
     """Whether the bytes are the beginning of a Parquet file."""
     return data.startswith(_PARQUET)
+
+
+def is_feather(data: bytes) -> bool:
+    """Whether the bytes are the beginning of a Feather file that can be read in parts, as all of version 2 can."""
+    return data.startswith(_ARROW[0])
 
 
 def parquet_parts(path: Path) -> Iterator[pa.Table]:
@@ -63,6 +81,44 @@ def parquet_parts(path: Path) -> Iterator[pa.Table]:
         raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
 
 
+def feather_parts(path: Path) -> Iterator[pa.Table]:
+    """A Feather file in parts of some rows, in order; memory is bounded by its largest record batch.
+
+    Raises
+    ------
+    InputError
+        If the file is truncated or damaged.
+    """
+    try:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
+            held: list[pa.RecordBatch] = []
+            for place in range(file.num_record_batches):
+                held.append(file.get_batch(place))
+                if sum(batch.num_rows for batch in held) >= _LEAST_ROWS:
+                    yield pa.Table.from_batches(held)
+                    held = []
+            if held or file.num_record_batches == 0:
+                yield pa.Table.from_batches(held, file.schema)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
+
+
+def json_parts(read: Callable[[int], bytes], path: Path) -> Iterator[tuple[pa.Table, list[Fault]]]:
+    """A JSON file in parts of some records, each with its entries that are no records, by their place in the part.
+
+    Raises
+    ------
+    InputError
+        As `scalper_ml.ingest.json_records.json_records`, or if no entry is a record.
+    """
+    records = json_records(read, path)
+    part = list(itertools.islice(records, _PART_RECORDS))
+    first = _first_record(part, path)
+    while part:
+        yield _json_table(part, first, path)
+        part = list(itertools.islice(records, _PART_RECORDS))
+
+
 def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
     """The records as a table, and those that are no records.
 
@@ -79,18 +135,10 @@ def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
             return pa.parquet.read_table(io.BytesIO(payload.data)), []
         if payload.data.startswith(_ARROW):
             return pa.feather.read_table(io.BytesIO(payload.data)), []
-        return _json_table(_records(json.loads(payload.data), path), path)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{path}: no complete JSON array, broken at line {error.lineno} column {error.colno} ({error.msg}); "
-            "expected [{...}, ...] or [[...], ...] - download it again"
-        ) from error
-    except RecursionError as error:
-        raise InputError(
-            f"{path}: JSON nested too deeply to be read; expected [{{...}}, ...] or [[...], ...], one level of records"
-        ) from error
-    except (pa.ArrowException, OSError, ValueError) as error:  # also a number of thousands of digits, or half a letter
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
+    records = list(json_records(io.BytesIO(payload.data).read, path))
+    return _json_table(records, _first_record(records, path), path)
 
 
 def record_columns(table: pa.Table, positions: dict[str, int], faults: list[Fault], path: Path) -> Columns:
@@ -129,36 +177,18 @@ def record_head(table: pa.Table, payload: Payload, count: int) -> Head:
     return Head(table.column_names, typed=True, rows=rows, name=payload.name, whole=whole)
 
 
-def _records(answer: Any, path: Path) -> list[Any]:
-    """The array of records in what an API answered."""
-    if isinstance(answer, list):
-        return answer
-    found = _arrays(answer, depth=2)
-    if len(found) != 1:
-        raise InputError(
-            f"{path}: a JSON object with {len(found)} arrays of records {sorted(found)}; expected exactly one"
-        )
-    return next(iter(found.values()))
-
-
-def _arrays(answer: Any, depth: int) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for name, value in answer.items():
-        if isinstance(value, list) and any(isinstance(record, dict | list) for record in value):
-            found[name] = value
-        elif isinstance(value, dict) and depth > 0:
-            found |= {f"{name}.{inner}": array for inner, array in _arrays(value, depth - 1).items()}
-    return found
-
-
-def _json_table(records: list[Any], path: Path) -> tuple[pa.Table, list[Fault]]:
-    kind = next((type(record) for record in records if isinstance(record, dict | list) and record), None)
-    if kind is None:
+def _first_record(records: Sequence[Any], path: Path) -> Any:
+    """The first entry that has something in it: what it is, the others should be."""
+    first = next((record for record in records if isinstance(record, dict | list) and record), None)
+    if first is None:
         raise InputError(
             f"{path}: {len(records)} entries and no record in the JSON array; expected [{{...}}, ...] or [[...], ...]"
         )
-    first: Any = next(record for record in records if isinstance(record, kind) and record)
-    width = len(first)
+    return first
+
+
+def _json_table(records: Sequence[Any], first: Any, path: Path) -> tuple[pa.Table, list[Fault]]:
+    kind, width = (dict if isinstance(first, dict) else list), len(first)
     good: list[Any] = []
     faults: list[Fault] = []
     for place, record in enumerate(records, 1):
@@ -173,7 +203,10 @@ def _json_table(records: list[Any], path: Path) -> tuple[pa.Table, list[Fault]]:
     else:
         names = [name for name, value in first.items() if not isinstance(value, dict | list)]
         columns = {name: [record.get(name) for record in good] for name in names}
-    return pa.table({name: pa.array(map(_text, column), pa.string()) for name, column in columns.items()}), faults
+    try:
+        return pa.table({name: pa.array(map(_text, column), pa.string()) for name, column in columns.items()}), faults
+    except ValueError as error:  # half a letter, a number of thousands of digits
+        raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
 
 
 def _text(value: object) -> str:

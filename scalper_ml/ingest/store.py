@@ -6,12 +6,12 @@ file is joined with the days it touches and nothing else is read again. A day is
 where joining could not tell: a file was replaced, or rows of one id contradict each other.
 """
 
-import json
+import heapq
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -22,8 +22,10 @@ from scalper_ml.ingest.days import DAY_US, DayBuffer, day_bytes, day_name, day_t
 from scalper_ml.ingest.hashes import SourceHash
 from scalper_ml.ingest.merge import join_trades
 from scalper_ml.ingest.order import Trades, concatenate, sort_trades
+from scalper_ml.ingest.rejects import Rejected, Rejects, RejectWriter, rejected_rows
+from scalper_ml.ingest.state import Day, Observation, StoreState
 from scalper_ml.ingest.trades import CONFLICT, trade_text
-from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, canonical_json, sha256_of
+from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, sha256_of
 
 __all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore", "staged_state"]
 
@@ -31,134 +33,6 @@ _BUFFER_ROWS: Final = 1 << 20
 _STAGING: Final = ".staging.json"
 _LAYER: Final = "ticks"
 _STORED: Final = "(stored)"
-
-Rejected = tuple[str, int, str, str]
-"""File, line, reason and text of a row in quarantine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """A source file as it was read; fields as the columns of `scalper_ml.schema.OBSERVATIONS`.
-
-    `path` is where it lay, for days that must be made anew from their files; `named` says whether its trades have
-    ids, None where it has no trades. `rows_by_day` counts the trades it offers to each day.
-    """
-
-    file: str
-    origin: str
-    sha256: str
-    bytes: int
-    format: str
-    read: int
-    quarantined: int
-    first_ts_us: int | None
-    last_ts_us: int | None
-    replaced_by: str | None = None
-    path: str = ""
-    named: bool | None = None
-    rows_by_day: dict[str, int] = field(default_factory=dict)
-
-    def days(self) -> range:
-        """Days since the epoch that its trades reach into, or might."""
-        if self.first_ts_us is None or self.last_ts_us is None:
-            return range(0)
-        return range(self.first_ts_us // DAY_US, self.last_ts_us // DAY_US + 1)
-
-    def day_names(self) -> set[str]:
-        """Names of `days`."""
-        return {day_name(day * DAY_US) for day in self.days()}
-
-
-@dataclass(slots=True)
-class Day:
-    """One stored day: its file, and what became of the rows that were offered for it."""
-
-    entry: dict[str, Any]
-    rows: int
-    repeats: int
-    conflicts: list[Rejected] = field(default_factory=list)
-    facts: dict[str, Any] | None = None
-
-
-@dataclass(slots=True)
-class StoreState:
-    """Everything the store knows about a symbol.
-
-    Attributes
-    ----------
-    version : str
-        Of the code and the options that read the files.
-    days : dict
-        By name, such as ``2024-01-01``.
-    files : list of Observation
-        By sha256: the same bytes under two names are one file.
-    replaced : list of Observation
-        Files whose place holds other bytes now; what they gave is withdrawn.
-    rejected : dict
-        Rows that are no trades by the sha256 of their file; conflicts stand with their day.
-    unwithdrawn : list of str
-        Days and files that are gone, where another file of the day was replaced, or files are read in another way
-        now: rows of the day could not be taken back, or not be read again.
-    """
-
-    version: str = ""
-    days: dict[str, Day] = field(default_factory=dict)
-    files: list[Observation] = field(default_factory=list)
-    replaced: list[Observation] = field(default_factory=list)
-    rejected: dict[str, list[Rejected]] = field(default_factory=dict)
-    unwithdrawn: list[str] = field(default_factory=list)
-
-    def to_json(self) -> bytes:
-        """As canonical JSON."""
-        plain = {**_fields(self), "days": {name: _fields(day) for name, day in self.days.items()}}
-        plain |= {name: [_fields(file) for file in getattr(self, name)] for name in ("files", "replaced")}
-        return canonical_json(plain)
-
-    @classmethod
-    def from_json(cls, data: bytes) -> "StoreState":
-        """What `to_json` gave."""
-        found = json.loads(data)
-        return cls(
-            version=found["version"],
-            days={name: Day(**_rows(day)) for name, day in found["days"].items()},
-            files=[Observation(**file) for file in found["files"]],
-            replaced=[Observation(**file) for file in found["replaced"]],
-            rejected={sha: _rejected(rows) for sha, rows in found["rejected"].items()},
-            unwithdrawn=found["unwithdrawn"],
-        )
-
-    @property
-    def read(self) -> int:
-        """Rows read of all files."""
-        return sum(file.read for file in self.files)
-
-    @property
-    def rows(self) -> int:
-        """Trades stored."""
-        return sum(day.rows for day in self.days.values())
-
-    @property
-    def repeats(self) -> int:
-        """Rows that repeat a stored trade."""
-        return sum(day.repeats for day in self.days.values())
-
-    def quarantine(self) -> list[Rejected]:
-        """Every row that was rejected, by file and line."""
-        conflicts = [row for day in self.days.values() for row in day.conflicts]
-        return sorted([*(row for rows in self.rejected.values() for row in rows), *conflicts])
-
-
-def _fields(one: StoreState | Day | Observation) -> dict[str, Any]:
-    """As `dataclasses.asdict`, without a copy of all that is below."""
-    return {each.name: getattr(one, each.name) for each in fields(one)}
-
-
-def _rows(day: dict[str, Any]) -> dict[str, Any]:
-    return day | {"conflicts": _rejected(day["conflicts"])}
-
-
-def _rejected(rows: Sequence[Sequence[Any]]) -> list[Rejected]:
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,14 +104,19 @@ class TickStore:
         self._save_every_s = save_every_s
         self._elsewhere = elsewhere or (lambda _: ())
         self._staging = warehouse.folder(_LAYER, self._keys) / _STAGING
+        self._folder = warehouse.folder(_LAYER, self._keys)
         self._state = StoreState(version=version)
+        self._seen: dict[str, int] = {}
+        self._refused_before: list[Observation] = []
         self._total = self._before = self._rows = 0
 
     def ingest(self, sources: Sequence[SourceHash], published: Manifest | None) -> StoreState:
         """The state after reading what is new in `sources`; days are put in place, nothing is published.
 
         A file that is known by its hash is not read again. A file whose place now holds other bytes is replaced:
-        what it gave is withdrawn. A file that is gone stays what it gave.
+        what it gave is withdrawn. A file that is gone stays what it gave. A file that cannot be read as trades, is of
+        another source than the others, or changes while it is read gives nothing and stands in `StoreState.refused`;
+        it is read again each time it is offered.
 
         Parameters
         ----------
@@ -248,9 +127,10 @@ class TickStore:
         Raises
         ------
         InputError
-            If a file cannot be read as trades, is of another source than the others, or changes while it is read.
+            If a stored day is damaged, and a file it came from is gone.
         """
-        there = {one.sha256: one for one in sorted(sources, key=lambda one: (one.path.name, str(one.path)))[::-1]}
+        sources = sorted(sources, key=lambda one: (one.path.name, str(one.path)))
+        there = {one.sha256: one for one in reversed(sources) if not one.fault}
         withdrawn = self._load(published, there) | self._withdraw(sources)
         again = withdrawn | self._returned(there) | self._damaged()
         self._state.files = [_moved(file, there.get(file.sha256)) for file in self._state.files]
@@ -259,19 +139,56 @@ class TickStore:
         self._total = sum(one.size for one in new)
         saved = time.monotonic()
         for one in new:
-            again |= self._read(one, again)
+            again |= self._taken(one, again)
             if time.monotonic() - saved > self._save_every_s and not again:
-                self.stage()
+                self._stage_midway()
                 saved = time.monotonic()
         self._state.files.sort(key=lambda file: (file.file, file.sha256))
         if again:
             self._rebuild(sorted(again), self._reach(there, self._state.files), withdrawn)
         self._state.days = dict(sorted(self._state.days.items()))
+        self._state.refused += [self._refusal(one, one.fault) for one in sources if one.fault]
+        self._state.refused.sort(key=lambda file: (file.file, file.origin))
+        self._state.replaced += self._repaired(sources)
         return self._state
+
+    def _taken(self, one: SourceHash, again: set[str]) -> set[str]:
+        """Read a file as `_read` does, or refuse it and leave the days as they were."""
+        before, done = dict(self._state.days), self._before
+        try:
+            return self._read(one, again)
+        except InputError as error:
+            self._state.days = before
+            self._before = done + one.size
+            self._state.refused.append(self._refusal(one, str(error)))
+            return set()
+
+    def _repaired(self, sources: Sequence[SourceHash]) -> list[Observation]:
+        """Files refused before in whose place others were read now."""
+        read = {file.sha256 for file in self._state.files}
+        now = {(one.origin, one.path.name): one.sha256 for one in sources if one.sha256 in read}
+        found = [(file, now.get((file.origin, file.file))) for file in self._refused_before if file.sha256]
+        return [replace(file, replaced_by=sha) for file, sha in found if sha not in (None, file.sha256)]
+
+    def _refusal(self, one: SourceHash, reason: str) -> Observation:
+        seen = self._seen.setdefault(one.sha256, _now_us())
+        return Observation(
+            one.path.name, one.origin, one.sha256, one.size, "", 0, 0, None, None,
+            refused=reason, seen_ts_us=seen, path=str(one.path),
+        )  # fmt: skip
 
     def stage(self) -> None:
         """Keep what has been read although it is not published: the next ingest of these files goes on from here."""
         atomic_write(self._staging, self._state.to_json())
+
+    def _stage_midway(self) -> None:
+        """As `stage`, with what was refused before: some of it may not have been looked at again yet."""
+        now = self._state.refused
+        looked_at = {(file.origin, file.file) for file in now}
+        before = [file for file in self._refused_before if (file.origin, file.file) not in looked_at]
+        self._state.refused = [*now, *before]
+        self.stage()
+        self._state.refused = now
 
     def _reach(self, there: dict[str, SourceHash], files: Sequence[Observation]) -> dict[str, SourceHash]:
         """`there`, and what else still lies where it was read."""
@@ -286,10 +203,14 @@ class TickStore:
             stored = StoreState.from_json(self._warehouse.read_bytes(published, "state.json"))
         if self._staging.exists():
             staged = StoreState.from_json(self._staging.read_bytes())
+            self._remember(staged)
+            self._refused_before = staged.refused
             old, new = ({file.sha256 for file in state.files} for state in (stored, staged))
             if staged.version == self._version and old <= new and new - old <= set(there):
                 stored = staged
+        self._remember(stored)
         self._state = stored
+        stored.refused = []  # those that still lie there are offered, and looked at again
         if stored.version == self._version:
             return set()
         there.update(self._reach(there, stored.files))
@@ -300,10 +221,16 @@ class TickStore:
         self._forget([file for file in stored.files if file.sha256 in there])
         return set(stored.days)
 
+    def _remember(self, state: StoreState) -> None:
+        """When its files were first seen: a file is no younger for being read again."""
+        for file in [*state.files, *state.replaced, *state.refused]:
+            if file.seen_ts_us is not None:
+                self._seen[file.sha256] = min(file.seen_ts_us, self._seen.get(file.sha256, file.seen_ts_us))
+
     def _withdraw(self, sources: Sequence[SourceHash]) -> set[str]:
         """Forget files whose place holds other bytes now; return the days they reached into."""
-        here = {(one.origin, one.path.name): one.sha256 for one in sources}
-        names = {one.path.name: one.sha256 for one in sources}
+        here = {(one.origin, one.path.name): one.sha256 for one in sources if not one.fault}
+        names = {one.path.name: one.sha256 for one in sources if not one.fault}
         offered = set(here.values())
         gone: list[Observation] = []
         for file in self._state.files:
@@ -324,10 +251,16 @@ class TickStore:
         return {entry.split(" ", 1)[0] for entry in back}
 
     def _damaged(self) -> set[str]:
-        """Days whose stored file is missing or was cut."""
-        folder = self._warehouse.folder(_LAYER, self._keys)
-        paths = {name: (folder / day.entry["path"], day.entry["bytes"]) for name, day in self._state.days.items()}
-        return {name for name, (path, size) in paths.items() if not (path.is_file() and path.stat().st_size == size)}
+        """Days whose stored file, or one of rejected rows, is missing or cut; files without theirs are forgotten."""
+        lost = [file for file in self._state.files if not self._there(self._state.rejected.get(file.sha256))]
+        self._forget(lost)
+        paths = {name: (self._folder / day.entry["path"], day.entry["bytes"]) for name, day in self._state.days.items()}
+        cut = {name for name, (path, size) in paths.items() if not (path.is_file() and path.stat().st_size == size)}
+        torn = {name for name, day in self._state.days.items() if not self._there(day.conflicts)}
+        return cut | torn | ({day for file in lost for day in file.day_names()} & self._state.days.keys())
+
+    def _there(self, rejects: Rejects | None) -> bool:
+        return rejects is None or rejects.there(self._folder)
 
     def _forget(self, files: Sequence[Observation]) -> None:
         gone = {file.sha256 for file in files}
@@ -336,11 +269,22 @@ class TickStore:
 
     def _read(self, one: SourceHash, again: set[str]) -> set[str]:
         """Read a file into the days it reaches into; return the days that must be made anew."""
+        with RejectWriter(self._warehouse, self._symbol, one.sha256[:12]) as rejects:
+            observed, doubtful = self._read_rows(one, again, rejects)
+            self._unchanged(one)
+            if observed.named is not None:
+                self._ids_alike(observed.named, one.path)
+            self._state.files.append(observed)
+            if (found := rejects.finish()) is not None:
+                self._state.rejected[one.sha256] = found
+        return doubtful
+
+    def _read_rows(self, one: SourceHash, again: set[str], rejects: RejectWriter) -> tuple[Observation, set[str]]:
         file = TradeFile(one.path, symbol=self._symbol, told=lambda head: self._told(head, one.path), hashed=False)
         buffer = DayBuffer(_BUFFER_ROWS)
         doubtful: set[str] = set()
         offered: dict[str, int] = {}
-        read, faults, named = 0, list[Rejected](), False
+        read, named = 0, False
         first, last = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
         def store(everything: bool) -> None:
@@ -351,11 +295,10 @@ class TickStore:
                 offered[day] = offered.get(day, 0) + len(trades)
 
         for batch in file.batches():
+            read += batch.read
+            rejects.add((one.path.name, fault.line, fault.reason, fault.raw) for fault in batch.faults)
             if len(batch.trades):
                 self._one_source(file.format, one.path)
-            read += batch.read
-            faults += [(one.path.name, fault.line, fault.reason, fault.raw) for fault in batch.faults]
-            if len(batch.trades):
                 first = min(first, int(batch.trades.ts_us.min()))
                 last = max(last, int(batch.trades.ts_us.max()))
                 named = named or bool((batch.trades.trade_id >= 0).any())
@@ -366,20 +309,13 @@ class TickStore:
         store(everything=True)
         self._rows += read
         self._before += one.size
-        self._unchanged(one)
-        some = read > len(faults)
-        if some:
-            self._ids_alike(named, one.path)
-        self._state.files.append(
-            Observation(
-                one.path.name, one.origin, one.sha256, one.size, file.format, read, len(faults),
-                first if some else None, last if some else None, path=str(one.path), named=named if some else None,
-                rows_by_day=offered,
-            )
+        some = read > rejects.rows
+        observed = Observation(
+            one.path.name, one.origin, one.sha256, one.size, file.format, read, rejects.rows,
+            first if some else None, last if some else None, path=str(one.path), named=named if some else None,
+            rows_by_day=offered, seen_ts_us=self._seen.setdefault(one.sha256, _now_us()),
         )  # fmt: skip
-        if faults:
-            self._state.rejected[one.sha256] = faults
-        return doubtful
+        return observed, doubtful
 
     def _one_source(self, format: str, path: Path) -> None:
         others = sorted(set(self._formats()) - {format})
@@ -404,10 +340,12 @@ class TickStore:
     def _join(self, day: str, trades: Trades, lines: np.ndarray, name: str, format: str, late: bool) -> bool:
         """Join rows of one file with a stored day; False if the day must be made anew from its files."""
         once = sort_trades(trades, drop_unnamed=self._duplicates == "drop")
-        conflicts = [(name, int(lines[row]), CONFLICT, trade_text(trades, row)) for row in once.conflicts.tolist()]
+        conflicts = len(once.conflicts) > 0
         stored = self._state.days.get(day)
         if stored is None:
-            self._put(day, once.trades, once.repeats, conflicts, format)
+            rows = once.conflicts[np.argsort(lines[once.conflicts], kind="stable")].tolist()
+            texts = ((name, int(lines[row]), CONFLICT, trade_text(trades, row)) for row in rows)
+            self._put(day, once.trades, once.repeats, texts, format)
             return True
         unnamed = late and self._duplicates == "keep" and bool(np.any(trades.trade_id < 0))
         if conflicts or stored.conflicts or unnamed:
@@ -419,7 +357,7 @@ class TickStore:
         joined, repeats = join_trades(parts, self._duplicates)
         if len(joined.conflicts):
             return False
-        self._put(day, joined.trades, stored.repeats + once.repeats + repeats, [], format)
+        self._put(day, joined.trades, stored.repeats + once.repeats + repeats, (), format)
         return True
 
     def _rebuild(self, days: Sequence[str], there: dict[str, SourceHash], withdrawn: Collection[str]) -> None:
@@ -484,24 +422,31 @@ class TickStore:
         owner = np.repeat(np.arange(len(parts)), [len(part.trades) for part in parts])
         lines = np.concatenate([part.lines for part in parts])
         joined, repeats = join_trades([part.trades for part in parts], self._duplicates)
-        conflicts = [
-            (parts[owner[row]].file, int(lines[row]), CONFLICT, trade_text(every, row))
-            for row in joined.conflicts.tolist()
-        ]
+        names = np.unique([part.file for part in parts], return_inverse=True)[1][owner[joined.conflicts]]
+        rows = joined.conflicts[np.lexsort((lines[joined.conflicts], names))].tolist()
+        conflicts: Iterator[Rejected] = (
+            (parts[owner[row]].file, int(lines[row]), CONFLICT, trade_text(every, row)) for row in rows
+        )
         if stored and any(part.file == _STORED for part in parts):
             read = {part.file for part in parts}
-            conflicts += [row for row in stored.conflicts if row[0] not in read]
-            offered = sum(file.rows_by_day.get(day, 0) for file in self._state.files)
-            repeats = max(offered - len(joined.trades) - len(conflicts), 0)  # those of a file that is gone, too
+            older = rejected_rows(self._folder, [stored.conflicts] if stored.conflicts else [])
+            conflicts = heapq.merge(conflicts, (row for row in older if row[0] not in read))
         self._put(day, joined.trades, repeats, conflicts, self._formats()[0])
+        if stored and any(part.file == _STORED for part in parts):
+            offered = sum(file.rows_by_day.get(day, 0) for file in self._state.files)
+            made = self._state.days[day]
+            kept = made.rows + (made.conflicts.rows if made.conflicts else 0)
+            made.repeats = max(offered - kept, 0)  # those of a file that is gone, too
 
     def _unchanged(self, one: SourceHash) -> None:
         if not one.unchanged():
             raise InputError(f"{one.path}: changed while it was read; expected a file that is complete - run it again")
 
-    def _put(self, day: str, trades: Trades, repeats: int, conflicts: list[Rejected], format: str) -> None:
+    def _put(self, day: str, trades: Trades, repeats: int, conflicts: Iterable[Rejected], format: str) -> None:
         entry = self._warehouse.place(_LAYER, self._keys, f"date={day}/data.parquet", day_bytes(trades, format))
-        self._state.days[day] = Day(entry, len(trades), repeats, sorted(conflicts))
+        with RejectWriter(self._warehouse, self._symbol, day) as rejects:
+            rejects.add(conflicts)
+            self._state.days[day] = Day(entry, len(trades), repeats, rejects.finish())
 
     def _stored_trades(self, day: Day) -> Trades | None:
         """Trades of a stored day; None if its file is not what was stored."""
@@ -513,3 +458,7 @@ class TickStore:
 def _moved(file: Observation, now: SourceHash | None) -> Observation:
     """The observation with the place where its bytes lie now."""
     return file if now is None else replace(file, file=now.path.name, origin=now.origin, path=str(now.path))
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -28,6 +28,9 @@ _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = 31
 _RAW_WINDOW: Final = -15
 _STORED, _DEFLATED = 0, 8
+_FOREIGN: Final = {
+    "xz": b"\xfd7zX", "bzip2": b"BZh", "7z": b"7z\xbc\xaf", "lz4": b"\x04\x22\x4d\x18", "rar": b"Rar!",
+}  # fmt: skip
 
 
 class Unpacked:
@@ -91,6 +94,8 @@ class Unpacked:
         if self.packed_bytes == 0:
             raise InputError(f"{self.path}: empty file (0 bytes); expected rows")
         first = self.read_packed(4)
+        if foreign := next((name for name, magic in _FOREIGN.items() if first.startswith(magic)), None):
+            raise InputError(f"{self.path}: packed as {foreign}; expected plain text, .gz, .zip or .zst - unpack it")
         if first.startswith(_ZIP) or self.name.endswith(".zip"):
             self._begin_zip(first)
         elif first.startswith(_GZIP) or self.name.endswith(".gz"):
@@ -111,6 +116,8 @@ class Unpacked:
                 members = [item for item in archive.infolist() if not item.filename.endswith(("/", "CHECKSUM"))]
         except (zipfile.BadZipFile, EOFError, struct.error, NotImplementedError) as error:
             raise self._damaged("zip", error) from error
+        if not members:
+            raise InputError(f"{self.path}: a zip without a file in it; expected one data file - download it again")
         if len(members) != 1:
             raise InputError(
                 f"{self.path}: {len(members)} data files in the zip {[item.filename for item in members][:5]}; "

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from scalper_ml.errors import SettingsError
 from scalper_ml.project import Project
 from scalper_ml.settings import Settings
-from scalper_ml.warehouse import Manifest
+from scalper_ml.warehouse import Manifest, settled
 
 __all__ = ["Keys", "Layer", "Shape", "code_digest", "keys_of"]
 
@@ -34,6 +34,16 @@ class Layer:
     checks: tuple[str, ...]
     inputs: Callable[[Project, Keys], dict[str, Any]]
     build: Callable[[Project, Keys], Manifest]
+
+    def run(self, project: Project, keys: Keys) -> Manifest:
+        """Build the partition; once more, of the newer state, where something it reads was replaced meanwhile.
+
+        Raises
+        ------
+        SupersededError
+            If that happened three times.
+        """
+        return settled(lambda: self.build(project, keys))
 
     def fresh(self, project: Project, keys: Keys) -> bool:
         """Whether the partition is there and nothing it depends on has changed."""

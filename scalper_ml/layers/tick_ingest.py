@@ -15,7 +15,7 @@ from scalper_ml.remote.files import Published
 from scalper_ml.remote.landing import Landing
 from scalper_ml.remote.places import Located, Place
 from scalper_ml.remote.sources import list_location
-from scalper_ml.warehouse import Manifest
+from scalper_ml.warehouse import Manifest, settled
 
 if TYPE_CHECKING:
     from scalper_ml.ingest.store import Progress
@@ -226,8 +226,12 @@ def _other(path: Path, head: _Head, alike: set[tuple[str, bool]]) -> str:
 
 def _read_before(project: Project, keys: Keys) -> list[dict[str, Any]]:
     """Files that count: ``file``, ``origin``, ``sha256``, ``format`` and ``named``, as the store keeps them."""
-    manifest = project.warehouse.manifest("ticks", keys)
-    if manifest is None or "state.json" not in manifest.beside:
-        return []
-    found: list[dict[str, Any]] = json.loads(project.warehouse.read_bytes(manifest, "state.json"))["files"]
-    return found
+
+    def read() -> list[dict[str, Any]]:
+        manifest = project.warehouse.manifest("ticks", keys)
+        if manifest is None or "state.json" not in manifest.beside:
+            return []
+        found: list[dict[str, Any]] = json.loads(project.warehouse.read_bytes(manifest, "state.json"))["files"]
+        return found
+
+    return settled(read)

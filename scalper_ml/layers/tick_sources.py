@@ -5,7 +5,8 @@ fresh when every file that lies at the configured place was read, with the bytes
 as far as it was brought here: `bring_sources` asks it, at the beginning of a run and in every build.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ __all__ = [
     "file_hashes",
     "place_of",
     "published_ticks",
+    "refused_sources",
     "source_hashes",
     "synthetic_spec",
     "tick_inputs",
@@ -81,9 +83,9 @@ def file_hashes(project: Project, symbol: str) -> FileHashes:
 def source_hashes(
     project: Project, symbol: str, files: Iterable[Located], *, remember: bool = True
 ) -> list[SourceHash]:
-    """Files with their hashes; of files that did not change since the last time, as remembered."""
+    """Files with their hashes, or why they cannot be read; of files that did not change, as remembered."""
     origins = {file.path: file.origin for file in files}
-    return file_hashes(project, symbol).of(list(origins), origins, remember=remember)
+    return file_hashes(project, symbol).look(list(origins), origins, remember=remember)
 
 
 def tick_sources(project: Project, symbol: str) -> list[SourceHash]:
@@ -92,6 +94,20 @@ def tick_sources(project: Project, symbol: str) -> list[SourceHash]:
     if project.settings.source.kind == "synthetic":
         files = [file for file in files if file.path.name == f"{symbol}_synthetic.csv"]
     return source_hashes(project, symbol, files)
+
+
+def refused_sources(project: Project, symbol: str, offered: Sequence[SourceHash]) -> list[SourceHash]:
+    """Files that the build before refused, are not offered now, and still lie where they lay: as they are now."""
+    from scalper_ml.ingest.store import staged_state
+
+    staged = staged_state(project.warehouse, symbol)
+    places = {(one.origin, one.path.name) for one in offered}
+    still = [
+        Located(Path(file.path), file.origin)
+        for file in (staged.refused if staged else ())
+        if (file.origin, file.file) not in places and os.path.lexists(file.path)
+    ]
+    return source_hashes(project, symbol, still)
 
 
 def bring_sources(project: Project, symbol: str, watch: Watch | None = None) -> None:

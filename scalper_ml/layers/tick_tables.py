@@ -1,14 +1,22 @@
 """What the warehouse knows about ticks, as plain rows: for a look from outside, none of it is recomputed."""
 
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from scalper_ml.clock import iso
 from scalper_ml.project import Project
 from scalper_ml.schema import QUARANTINE, us
-from scalper_ml.warehouse import Manifest
+from scalper_ml.warehouse import Manifest, settled
 
-__all__ = ["gap_rows", "quarantine_rows", "status_row"]
+if TYPE_CHECKING:
+    from scalper_ml.ingest.state import StoreState
+
+__all__ = ["file_rows", "gap_rows", "quarantine_reasons", "quarantine_rows", "status_row"]
 
 
 def status_row(project: Project, symbol: str) -> dict[str, Any]:
@@ -18,8 +26,13 @@ def status_row(project: Project, symbol: str) -> dict[str, Any]:
     -------
     dict
         `state` is ``none`` (nothing was ingested), ``blocked`` (the newest build failed) or ``ok``; `coverage` is the
-        share of minutes with a trade over all days on which the symbol was listed, None where there are none.
+        share of minutes with a trade over all days on which the symbol was listed, None where there are none;
+        `refused` names the files that the newest build could not read, with size, sha256 and why.
     """
+    return settled(lambda: _status_row(project, symbol))
+
+
+def _status_row(project: Project, symbol: str) -> dict[str, Any]:
     keys = {"symbol": symbol}
     manifest, blocked = project.warehouse.manifest("ticks", keys), project.warehouse.blocked("ticks", keys)
     summary: dict[str, Any] = manifest.summary if manifest else {}
@@ -35,11 +48,16 @@ def status_row(project: Project, symbol: str) -> dict[str, Any]:
         "coverage": _coverage(project, manifest) if manifest else None,
         "failed": {check["name"]: check["description"] for check in failed},
         "blocked": {check["name"]: check["description"] for check in blocked["failed"]} if blocked else {},
+        "refused": [one for check in (blocked or {}).get("failed", ()) for one in check["values"].get("refused", ())],
     }
 
 
 def gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
     """Gaps of some symbols, the longest first: stamps as text, length in seconds."""
+    return settled(lambda: _gap_rows(project, symbols))
+
+
+def _gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for symbol in symbols:
         manifest = project.warehouse.manifest("ticks", {"symbol": symbol})
@@ -53,8 +71,50 @@ def gap_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (-row["seconds"], row["symbol"], row["from"]))
 
 
-def quarantine_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
-    """Rejected rows of some symbols, by symbol, file and line.
+def file_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, Any]]:
+    """Source files of some symbols as they were read, by name: stamps as text.
+
+    Returns
+    -------
+    list of dict
+        `state` is ``read``, ``replaced`` (its place holds other bytes now) or ``refused``, and `why` says of the latter
+        why it could not be read. Where the newest build is blocked, the files are those of that build.
+    """
+    return settled(lambda: [row for symbol in symbols for row in _file_rows(project, symbol)])
+
+
+def _file_rows(project: Project, symbol: str) -> list[dict[str, Any]]:
+    from scalper_ml.ingest.store import staged_state
+
+    keys = {"symbol": symbol}
+    staged = staged_state(project.warehouse, symbol) if project.warehouse.blocked("ticks", keys) else None
+    if staged is not None:
+        found = [asdict(file) for file in [*staged.files, *staged.replaced, *staged.refused]]
+    elif (manifest := project.warehouse.manifest("ticks", keys)) is not None:
+        table = project.warehouse.read_table(manifest, "observations.parquet")
+        spans = {name: table[name].cast(pa.int64()) for name in ("first_ts_us", "last_ts_us")}
+        found = table.drop(list(spans)).append_column("first_ts_us", spans["first_ts_us"]).append_column(
+            "last_ts_us", spans["last_ts_us"]
+        ).to_pylist()  # fmt: skip
+    else:
+        found = []
+    names = ("file", "origin", "bytes", "sha256", "format", "read", "quarantined")
+    rows = [
+        {
+            "symbol": symbol,
+            **{name: file[name] for name in names},
+            "first": None if file["first_ts_us"] is None else iso(file["first_ts_us"]),
+            "last": None if file["last_ts_us"] is None else iso(file["last_ts_us"]),
+            "state": "replaced" if file["replaced_by"] else "refused" if file["refused"] else "read",
+            "why": file["refused"],
+        }
+        for file in found
+    ]
+    return sorted(rows, key=lambda row: (row["file"], row["origin"], row["sha256"]))
+
+
+def quarantine_rows(project: Project, symbols: Sequence[str], limit: int | None = None) -> list[dict[str, Any]]:
+    """Rejected rows of some symbols, by symbol, file and line; at most `limit` are read.
 
     Returns
     -------
@@ -62,25 +122,43 @@ def quarantine_rows(project: Project, symbols: Sequence[str]) -> list[dict[str, 
         `build` is ``published``, or ``blocked`` where the newest build failed: the rows are then those that it
         rejected, as far as it came.
     """
-    rows = []
+
+    def read() -> list[dict[str, Any]]:
+        every = itertools.chain.from_iterable(_rejected_of(project, symbol) for symbol in symbols)
+        return list(itertools.islice(every, limit))
+
+    return settled(read)
+
+
+def quarantine_reasons(project: Project, symbols: Sequence[str]) -> dict[str, int]:
+    """How many rows of some symbols were rejected for each reason, the commonest first."""
+    found: Counter[str] = Counter()
     for symbol in symbols:
-        keys = {"symbol": symbol}
-        if project.warehouse.blocked("ticks", keys) and (found := _blocked_rows(project, symbol)) is not None:
-            rows += [{"symbol": symbol, **row, "build": "blocked"} for row in found]
-            continue
-        manifest = project.warehouse.manifest("ticks", keys)
-        if manifest is not None:
-            table = project.warehouse.read_table(manifest, "quarantine.parquet")
-            rows += [{"symbol": symbol, **row, "build": "published"} for row in table.to_pylist()]
-    return rows
+        if (state := _blocked_state(project, symbol)) is not None:
+            found.update(state.reasons())
+        elif (manifest := project.warehouse.manifest("ticks", {"symbol": symbol})) is not None:
+            found.update(next(check["values"] for check in manifest.checks if check["name"] == "quarantine_empty"))
+    return dict(found.most_common())
 
 
-def _blocked_rows(project: Project, symbol: str) -> list[dict[str, Any]] | None:
-    """Rows that the build that was blocked rejected; None where it left none, for a file was refused."""
+def _rejected_of(project: Project, symbol: str) -> Iterator[dict[str, Any]]:
+    keys = {"symbol": symbol}
+    if (state := _blocked_state(project, symbol)) is not None:
+        for row in state.quarantine(project.warehouse.folder("ticks", keys)):
+            yield {"symbol": symbol, **dict(zip(QUARANTINE.names, row, strict=True)), "build": "blocked"}
+    elif (manifest := project.warehouse.manifest("ticks", keys)) is not None:
+        for batch in project.warehouse.read_batches(manifest, "quarantine.parquet"):
+            yield from ({"symbol": symbol, **row, "build": "published"} for row in batch.to_pylist())
+
+
+def _blocked_state(project: Project, symbol: str) -> "StoreState | None":
+    """What the build that was blocked came to; None where it is not blocked, or read no file."""
     from scalper_ml.ingest.store import staged_state
 
+    if not project.warehouse.blocked("ticks", {"symbol": symbol}):
+        return None
     state = staged_state(project.warehouse, symbol)
-    return None if state is None else [dict(zip(QUARANTINE.names, row, strict=True)) for row in state.quarantine()]
+    return state if state is not None and state.files else None
 
 
 def _coverage(project: Project, manifest: Manifest) -> float | None:

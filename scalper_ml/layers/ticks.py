@@ -11,8 +11,10 @@ from scalper_ml.clock import iso
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.base import ColumnMapping, Contract, Head, Layout
 from scalper_ml.ingest.hashes import SourceHash
+from scalper_ml.ingest.rejects import write_quarantine
 from scalper_ml.ingest.sniff import tick_layout
-from scalper_ml.ingest.store import Observation, Progress, StoreState, TickStore
+from scalper_ml.ingest.state import Observation, StoreState
+from scalper_ml.ingest.store import Progress, TickStore
 from scalper_ml.ingest.synthetic import write_synthetic
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.rule_checks import finding_checks
@@ -21,6 +23,7 @@ from scalper_ml.layers.tick_sources import (
     file_hashes,
     place_of,
     published_ticks,
+    refused_sources,
     synthetic_spec,
     tick_inputs,
     tick_inputs_of,
@@ -32,7 +35,7 @@ from scalper_ml.quality import TRADE_RULES, DayFacts, day_facts, gaps_table, jud
 from scalper_ml.quality.coverage import coverage_table
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.remote.files import Watch
-from scalper_ml.schema import OBSERVATIONS, QUARANTINE, TICKS
+from scalper_ml.schema import OBSERVATIONS, TICKS
 from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes, sha256_of
 
 __all__ = [
@@ -46,7 +49,8 @@ __all__ = [
     "told_by",
 ]
 
-CHECKS = ("schema", "accounting", "readable", "quarantine_empty", "withdrawn", *TRADE_RULES)
+CHECKS = ("files_read", "schema", "accounting", "readable", "quarantine_empty", "withdrawn", *TRADE_RULES)
+_SHOWN = 5  # refused files named in the words of a check; all stand in its values
 
 
 def told_by(project: Project) -> Callable[[Head, Path], Layout]:
@@ -84,10 +88,13 @@ def build_ticks(
     save_every_s : float
         How often a long ingest writes down how far it has come.
 
+    A file that is refused fails the check `files_read`, in this build and in those that follow, whichever files they
+    are about, until it is repaired, replaced or removed.
+
     Raises
     ------
     InputError
-        If there is no file, or one cannot be read.
+        If there is no file.
     SourceError
         If the place cannot be asked now.
     """
@@ -113,9 +120,11 @@ def build_ticks(
             elsewhere=lambda files: _unmoved(project, symbol, files),
             save_every_s=save_every_s,
         )
+        if settings.source.kind != "synthetic":
+            sources = [*sources, *refused_sources(project, symbol, sources)]
         state = store.ingest(sources, published_ticks(project, keys))
         inputs = tick_inputs_of(project, keys, (file.sha256 for file in state.files))
-        manifest = _publish(project, keys, state, inputs, sources)
+        manifest = _publish(project, keys, state, inputs)
         if warehouse.blocked("ticks", keys):
             store.stage()
         return manifest
@@ -128,21 +137,13 @@ def _unmoved(project: Project, symbol: str, files: Sequence[Observation]) -> lis
     return [one for one in file_hashes(project, symbol).of(list(origins), origins) if one.sha256 in known]
 
 
-def _publish(
-    project: Project, keys: Keys, state: StoreState, inputs: dict[str, Any], sources: Sequence[SourceHash]
-) -> Manifest:
+def _publish(project: Project, keys: Keys, state: StoreState, inputs: dict[str, Any]) -> Manifest:
     symbol = str(keys["symbol"])
     facts = _facts(project, keys, state)
     observations = pa.Table.from_pylist(
-        [_observation(file) for file in [*state.files, *state.replaced]], schema=OBSERVATIONS
+        [_observation(file) for file in [*state.files, *state.replaced, *state.refused]], schema=OBSERVATIONS
     )
-    rejected = state.quarantine()
-    quarantine = pa.Table.from_pylist(
-        [dict(zip(QUARANTINE.names, row, strict=True)) for row in rejected], schema=QUARANTINE
-    )
-    reasons: dict[str, int] = {}
-    for _, _, reason, _ in rejected:
-        reasons[reason] = reasons.get(reason, 0) + 1
+    rejected, reasons = state.quarantined, state.reasons()
     listing = project.settings.quality.instruments.get(symbol)
     instrument = Instrument(symbol, listing.listed, listing.delisted) if listing else Instrument(symbol)
     findings = judge(
@@ -152,7 +153,6 @@ def _publish(
         project.settings.quality.severities,
         instrument=instrument,
         now_us=time.time_ns() // 1000,
-        written_us={one.path.name: one.modified_ns // 1000 for one in sources},
     )
     first = min((one.first_ts_us for one in facts.values()), default=None)
     last = max((one.last_ts_us for one in facts.values()), default=None)
@@ -163,14 +163,13 @@ def _publish(
         "format": state.files[0].format if state.files else None,
         "read": state.read,
         "duplicate": state.repeats,
-        "quarantined": len(rejected),
+        "quarantined": rejected,
         "first": None if first is None else iso(first),
         "last": None if last is None else iso(last),
         "listed": instrument.listed.isoformat() if instrument.listed else None,
         "delisted": instrument.delisted.isoformat() if instrument.delisted else None,
     }
     tables = {
-        "quarantine": quarantine,
         "observations": observations,
         "gaps": gaps_table(facts),
         "coverage": coverage_table({symbol: facts}, {symbol: instrument}),
@@ -184,9 +183,13 @@ def _publish(
             **{f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()},
             "state.json": state.to_json(),
         },
+        placed_beside={
+            "quarantine.parquet": write_quarantine(project.warehouse, symbol, state.rejects()),
+            **{one.entry["path"]: one.entry for one in state.rejects()},
+        },
         inputs=inputs,
         summary=summary,
-        checks=[*_own_checks(state, len(rejected), reasons), *finding_checks(findings, TRADE_RULES)],
+        checks=[*_own_checks(state, rejected, reasons), *finding_checks(findings, TRADE_RULES)],
     )
 
 
@@ -207,6 +210,7 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
     stored = sum(one["rows"] for one in (day.facts["facts"] for day in state.days.values() if day.facts))
     told = stored + state.repeats + rejected
     return [
+        _files_read(state),
         Check("schema", stored > 0, f"{stored} trades with the columns {TICKS.names}", values={"rows": stored}),
         Check(
             "accounting",
@@ -236,6 +240,19 @@ def _own_checks(state: StoreState, rejected: int, reasons: dict[str, int]) -> li
             values={"days": len(state.unwithdrawn)},
         ),
     ]
+
+
+def _files_read(state: StoreState) -> Check:
+    refused = [
+        {"file": file.file, "origin": file.origin, "bytes": file.bytes, "sha256": file.sha256, "why": file.refused}
+        for file in state.refused
+    ]
+    if not refused:
+        return Check("files_read", True, f"{len(state.files)} files were read")
+    shown = "; ".join(str(file.refused) for file in state.refused[:_SHOWN])
+    rest = f"; and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
+    text = f"{len(refused)} of {len(state.files) + len(refused)} files were refused - {shown}{rest}"
+    return Check("files_read", False, text, values={"refused": refused})
 
 
 def _observation(file: Any) -> dict[str, Any]:

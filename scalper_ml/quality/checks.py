@@ -1,17 +1,18 @@
 """What each rule counts: functions of the evidence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from scalper_ml.clock import iso
 from scalper_ml.quality.evidence import Evidence, Outcome
 from scalper_ml.quality.facts import DAY_US, FlowSums, Gap, GapKind, Print
 from scalper_ml.quality.prints import level_shift
-from scalper_ml.schema import us
 
 _EXAMPLES: Final = 5
 _CONFLICT: Final = "with other values"  # of a quarantine reason
@@ -153,21 +154,29 @@ def day_boundary(evidence: Evidence) -> Outcome:
 
 
 def clock(evidence: Evidence) -> Outcome:
-    """Days and files whose last stamp is ahead of its moment."""
+    """Days whose last stamp is ahead of now, and files whose last one is ahead of when they were first seen."""
     ahead: list[tuple[int, str]] = []
     if evidence.now_us is not None:
         ahead += [(f.last_ts_us - evidence.now_us, f"{f.day}: {iso(f.last_ts_us)}") for f in evidence.facts.values()]
-    table = evidence.observations
-    for name, last in zip(table.column("file").to_pylist(), us(table.column("last_ts_us").fill_null(0)), strict=True):
-        if name in evidence.written_us:
-            written = evidence.written_us[name]
-            ahead.append((int(last) - written, f"{name}: {iso(int(last))}, written {iso(written)}"))
+    for name, last, seen in _seen(evidence):
+        ahead.append((last - seen, f"{name}: {iso(last)}, first seen {iso(seen)}"))
     bad = [(by, place) for by, place in ahead if by > evidence.limits.clock_us]
     worst = max((by for by, _ in bad), default=0)
     if not ahead:
         return Outcome(0, "stamps were held against no moment", {"checked": 0})
     text = f"{len(bad)} of {len(ahead)} days and files end in the future, by at most {worst / 1e6:g} s"
     return Outcome(len(bad), text, {"checked": len(ahead), "worst_s": worst / 1e6}, _examples(p for _, p in bad))
+
+
+def _seen(evidence: Evidence) -> Iterator[tuple[str, int, int]]:
+    """Name, last stamp and first sight of each file that counts."""
+    table = evidence.observations
+    names = ("last_ts_us", "seen_ts_us")
+    last, seen = (pc.cast(table.column(name), pa.int64()).to_pylist() for name in names)
+    replaced = table.column("replaced_by").to_pylist()
+    for name, end, moment, by in zip(table.column("file").to_pylist(), last, seen, replaced, strict=True):
+        if end is not None and moment is not None and by is None:
+            yield name, end, moment
 
 
 def stuck_clock(evidence: Evidence) -> Outcome:

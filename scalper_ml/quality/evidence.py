@@ -55,7 +55,7 @@ class Evidence:
     reasons : mapping of str to int
         Rows in quarantine by reason.
     observations : pyarrow.Table
-        Schema `OBSERVATIONS`.
+        Schema `OBSERVATIONS`; a file is held against the moment it was first seen at, where that is known.
     instrument : Instrument
         When the symbol was listed.
     expected : tuple of date or None
@@ -66,8 +66,6 @@ class Evidence:
         The first places of each count.
     now_us : int or None
         The moment of judging, if stamps are to be held against it.
-    written_us : mapping of str to int
-        When a source file was last written, by its name.
     limits : Limits
     """
 
@@ -80,7 +78,6 @@ class Evidence:
     quotes: Mapping[str, int] = field(default_factory=dict)
     quote_examples: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     now_us: int | None = None
-    written_us: Mapping[str, int] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     def days(self) -> Iterator[str]:

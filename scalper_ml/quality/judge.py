@@ -90,7 +90,6 @@ def judge(
     instrument: Instrument | None = None,
     expected: tuple[date, date] | None = None,
     now_us: int | None = None,
-    written_us: Mapping[str, int] | None = None,
 ) -> list[Finding]:
     """A finding per rule about trades that is not ignored, passed or not, in the order of the registry.
 
@@ -111,8 +110,6 @@ def judge(
         First and last day that are wanted; by default the first and last that are there.
     now_us : int, optional
         Moment that no stamp may be ahead of.
-    written_us : mapping of str to int, optional
-        Modification times of source files by name; their stamps may not be ahead of it.
 
     Raises
     ------
@@ -128,7 +125,6 @@ def judge(
         instrument=instrument or Instrument(""),
         expected=expected,
         now_us=now_us,
-        written_us=written_us or {},
         limits=limits or Limits(),
     )
     return _judged(TRADE_RULES, evidence, given or {})

@@ -156,7 +156,7 @@ _RULES: Final = (
         "clock",
         "error",
         "days and files",
-        "Stamps ahead of the moment the file was written or of now.",
+        "Stamps ahead of the moment the file was first seen, or of now, by this machine's clock.",
         "METHOD 10, clock skew",
         checks.clock,
     ),

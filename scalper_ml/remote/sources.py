@@ -67,7 +67,7 @@ def list_location(
     place = location.replace("{symbol}", symbol)
     if not is_remote(place):
         return [
-            Published(path.name, str(path), str(path), Version(size=path.stat().st_size))
+            Published(path.name, str(path), str(path), Version(size=path.stat().st_size if path.is_file() else None))
             for path in _local_paths(place, symbol)
         ]
     with _opened(place, policy, pace or Pace(), options or {}) as origin:
@@ -139,17 +139,24 @@ def _local_paths(place: str, symbol: str) -> list[Path]:
     path = Path(unquote(urlsplit(place).path) if place.startswith("file://") else place).expanduser()
     if path.is_dir():
         found = list(path.iterdir())
-    elif path.is_file():
+    elif _is_offered(path):
         found = [path]
     elif glob.has_magic(str(path)):
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]
     else:
-        raise InputError(f"{redacted(str(path))}: no such folder; expected one with files such as {symbol}.csv")
-    kept = sorted((file for file in found if is_source(file.name, symbol) and file.is_file()), key=_by_name)
+        raise InputError(
+            f"{redacted(str(path))}: no such file or folder; expected one, with names such as {symbol}.csv"
+        )
+    kept = sorted((file for file in found if is_source(file.name, symbol) and _is_offered(file)), key=_by_name)
     for before, after in pairwise(kept):
         if before.name == after.name:
             raise InputError(f"{place}: {before} and {after} have the same name; expected one - narrow the glob")
     return kept
+
+
+def _is_offered(path: Path) -> bool:
+    """Whether it is a file, or a link that leads nowhere: that is refused by name, not left out in silence."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _by_name(path: Path) -> tuple[str, str]:

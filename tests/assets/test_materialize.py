@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
-from scalper_ml.errors import InputError
 from scalper_ml.layers.ticks import TICKS_LAYER
 from scalper_ml.project import Project
 from scalper_ml.settings import load_settings
@@ -108,15 +107,17 @@ BROKEN = [
 
 @pytest.mark.parametrize(("data", "name", "parts"), BROKEN)
 def test_broken_file_is_refused_by_name(tmp_path: Path, data: bytes, name: str, parts: list[str]) -> None:
-    """A file that cannot be read is refused with an error that names it, and nothing is written."""
+    """A file that cannot be read fails a blocking check that names it, and nothing is published."""
     (tmp_path / name).write_bytes(data)
     shipped = Path(__file__).resolve().parents[2] / "config" / "settings.yaml"
     overrides = ["source.kind=ticks", f"source.folder={tmp_path}", f"storage.root={tmp_path / 'warehouse'}"]
     project = Project(load_settings(shipped, overrides=overrides), tmp_path)
-    with pytest.raises(InputError) as caught:
-        TICKS_LAYER.build(project, {"symbol": "EDGEUSDT"})
+    manifest = TICKS_LAYER.build(project, {"symbol": "EDGEUSDT"})
+    (read,) = (check for check in manifest.checks if check["name"] == "files_read")
     for part in parts:
-        assert part in str(caught.value)
+        assert part in read["description"]
+    assert (read["passed"], read["blocking"]) == (False, True)
+    assert project.warehouse.blocked("ticks", {"symbol": "EDGEUSDT"}) is not None
     assert list(project.warehouse.partitions("")) == []
 
 
@@ -126,7 +127,7 @@ def test_broken_file_fails_the_run_and_keeps_the_last_good(tiny_copy: Any) -> No
     data, name, parts = BROKEN[4]
     done = tiny_copy.materialize("ticks", "EDGEUSDT", **ticks_place(tiny_copy, data, name))
     assert done.returncode != 0
-    for part in ("InputError", *parts):
+    for part in ("files_read", *parts):
         assert part in done.stderr
     assert tiny_copy.contents() == before
     refused = tiny_copy.materialize("bars", "EDGEUSDT")

@@ -82,9 +82,9 @@ def test_quarantine_of_a_blocked_build_is_shown_as_such(place: TickProject) -> N
 
 
 def test_quarantine_says_that_a_file_was_refused(place: TickProject) -> None:
-    """A refused file blocks before any row is read: the rows shown are those of the last good build, and it is said."""
+    """A refused file blocks what the others gave: the rows shown are those of the build that refused it, as is said."""
     place.put("in/BTCUSDT-0.csv", "this,is,no,file,of\n1,2,3,4,5\n")
     assert place.scalper("ingest", "in").code == 1
     text = place.scalper("ticks", "quarantine").out
     assert "BTCUSDT-0.csv: line 1 has no column" in text
-    assert "above are of the last good build" in text
+    assert "above are of that build" in text

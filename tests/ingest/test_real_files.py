@@ -79,6 +79,7 @@ def test_buyers_print_higher_than_the_trade_before(name: str, rows: int) -> None
     ("path", "format", "interval_us", "read", "accepted"),
     [
         ("ohlcv/binance_usdm_1m_12col/NEARUSDT-1m-2024-02.csv.gz", "klines-12", 60_000_000, 41_760, 41_760),
+        ("ohlcv/binance_usdm_1m_12col/FILUSDT-1m-2024-02.csv.gz", "klines-12", 60_000_000, 41_760, 41_760),
         ("ohlcv/binance_spot_1m_12col_noheader/ADABTC-1m-2021-11-27.csv.gz", "klines-12", 60_000_000, 1_440, 1_439),
         ("ohlcv/binance_spot_5m_2024H1/BCHUSDT.csv.gz", "klines", 300_000_000, 52_416, 52_415),
         ("ohlcv/bitfinex_1m_gappy/LTCUSD_2013.csv.gz", "klines", 60_000_000, 18_645, 18_645),
@@ -92,6 +93,48 @@ def test_real_klines(path: str, format: str, interval_us: int, read: int, accept
     assert all(reason.startswith("no trades in the interval") for reason in file.quarantine["reason"].to_pylist())
     steps = np.diff(us(file.bars["open_ts_us"])) // interval_us - 1
     assert file.bars["gap"].to_pylist() == [0, *steps.tolist()]
+
+
+COINS = (
+    "AAVE", "APT", "ARB", "ATOM", "AVAX", "BCH", "BTC", "CRV", "DOGE", "ETC", "ETH",
+    "FTM", "GALA", "HBAR", "ICP", "INJ", "LDO", "LINK", "LTC", "MATIC", "NEAR", "OP",
+    "PEPE", "RUNE", "SEI", "SHIB", "SOL", "SUI", "TIA", "TRX", "UNI", "XRP",
+)  # fmt: skip
+QUICK = ("BTC", "PEPE")
+
+
+@pytest.mark.parametrize("coin", [pytest.param(c, marks=[] if c in QUICK else pytest.mark.verify) for c in COINS])
+def test_half_a_year_of_32_coins_has_no_gap(coin: str) -> None:
+    """52,416 five-minute bars of each coin from 2024-01-01 to 2024-06-30; one of BCH had no trade and is no bar."""
+    file = read_klines(real_data(f"ohlcv/binance_spot_5m_2024H1/{coin}USDT.csv.gz"))
+    empty = int(coin == "BCH")
+    assert (file.counts.read, file.counts.accepted, file.counts.quarantined) == (52_416, 52_416 - empty, empty)
+    assert (sum(file.bars["gap"].to_pylist()), file.interval_us) == (empty, 300_000_000)
+    first, last = us(file.bars["open_ts_us"])[0], us(file.bars["ts_us"])[-1]
+    assert (first, last) == (1_704_067_200_000_000, 1_704_067_200_000_000 + 52_416 * 300_000_000)
+
+
+@pytest.mark.parametrize(
+    ("coin", "rows"),
+    [
+        ("ADA", 28_166), ("BNB", 28_166), ("BTC", 28_167), ("DOGE", 28_165), ("DOT", 28_164), ("ETH", 28_167),
+        ("LTC", 28_164), ("SOL", 28_165), ("XRP", 28_165),
+    ],
+)  # fmt: skip
+def test_twenty_days_of_nine_perpetuals_are_whole(coin: str, rows: int) -> None:
+    """Every minute of each perpetual, from its first to its last, is a bar: none missing, none rejected."""
+    file = read_klines(real_data(f"ohlcv/binance_usdm_1m_2025-05-25_06-13/{coin}USDT.csv.gz"))
+    assert (file.counts.read, file.counts.accepted, file.interval_us) == (rows, rows, 60_000_000)
+    assert np.unique(np.diff(us(file.bars["open_ts_us"]))).tolist() == [60_000_000]
+
+
+@pytest.mark.parametrize("name", ["log", "orders.csv"])
+def test_order_events_are_not_taken_for_trades(name: str) -> None:
+    """Bitstamp's orders come packed as xz, which is said by name, whatever the first bytes look like as text."""
+    separator = "." if name == "log" else "_"
+    path = real_data(f"l3/bitstamp_BTCUSD_2015-05-01{separator}{name}.xz")
+    with pytest.raises(InputError, match="packed as xz; expected plain text"):
+        read_ticks(path, symbol="BTCUSD")
 
 
 def test_minutes_since_midnight_begin_with_the_day_in_the_name() -> None:

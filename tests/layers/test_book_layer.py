@@ -194,7 +194,7 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, name: str, data: bytes
     with pytest.raises(InputError, match=rf"{name}.*{part}"):
         build(project)
     folder = project.warehouse.folder("book", KEYS)
-    assert [path.name for path in folder.iterdir()] == [".building"]
+    assert [path.name for path in folder.iterdir()] == []
 
 
 def test_quotes_of_two_formats_are_refused(tmp_path: Path) -> None:

@@ -52,12 +52,12 @@ def changed(table: pa.Table, name: str, rows: Any, values: Any) -> pa.Table:
     return column(table, name, array.astype(np.int8) if name == "side" else array)
 
 
-def observed(*rows: tuple[str, str, int]) -> pa.Table:
-    """Observations of (file, sha256, last stamp)."""
+def observed(*rows: tuple[str, str, int], seen: dict[str, int] | None = None) -> pa.Table:
+    """Observations of (file, sha256, last stamp), some of them with the moment they were first seen at."""
     return pa.Table.from_pylist(
         [
             {"file": name, "sha256": digest, "bytes": 1, "format": "csv", "read": 1, "accepted": 1, "duplicate": 0,
-             "quarantined": 0, "first_ts_us": last, "last_ts_us": last}
+             "quarantined": 0, "first_ts_us": last, "last_ts_us": last, "seen_ts_us": (seen or {}).get(name)}
             for name, digest, last in rows
         ],
         schema=OBSERVATIONS,
@@ -160,11 +160,9 @@ def misfiled(tape: Tape) -> dict[str, Any]:
 
 def ahead(tape: Tape) -> dict[str, Any]:
     facts = by_day(tape(ids=range(2_000)))
-    files = observed(("a.zip", "1", DAY), ("b.zip", "2", DAY + 9 * SECOND))
-    return {
-        "facts": facts, "now_us": DAY + 1_000 * SECOND, "observations": files,
-        "written_us": {"a.zip": DAY + SECOND, "b.zip": DAY},
-    }  # fmt: skip
+    seen = {"a.zip": DAY + SECOND, "b.zip": DAY}
+    files = observed(("a.zip", "1", DAY), ("b.zip", "2", DAY + 9 * SECOND), seen=seen)
+    return {"facts": facts, "now_us": DAY + 1_000 * SECOND, "observations": files}
 
 
 def stopped(tape: Tape) -> dict[str, Any]:
@@ -413,10 +411,11 @@ def test_no_ticks_at_all_are_judged() -> None:
     assert found["missing_days"].count == 3
 
 
-def test_a_time_of_writing_is_held_against_each_file() -> None:
-    """Of files only those whose modification time is given are held against it, with two seconds to spare."""
-    files = observed(("a", "1", DAY + 2 * SECOND), ("b", "2", DAY + 2 * SECOND + 1), ("c", "3", DAY + DAY_US))
-    found = findings({}, observations=files, written_us={"a": DAY, "b": DAY})["clock"]
+def test_the_moment_of_first_sight_is_held_against_each_file() -> None:
+    """Of files only those that it is known when they were first seen are held against it, with two seconds to spare."""
+    rows = (("a", "1", DAY + 2 * SECOND), ("b", "2", DAY + 2 * SECOND + 1), ("c", "3", DAY + DAY_US))
+    files = observed(*rows, seen={"a": DAY, "b": DAY})
+    found = findings({}, observations=files)["clock"]
     assert (found.count, found.values["checked"]) == (1, 2)
-    assert found.examples == ("b: 2024-01-01T00:00:02.000001Z, written 2024-01-01T00:00:00Z",)
+    assert found.examples == ("b: 2024-01-01T00:00:02.000001Z, first seen 2024-01-01T00:00:00Z",)
     assert stamps(np.array([DAY])).type == files.column("last_ts_us").type

@@ -55,7 +55,7 @@ def test_one_local_file(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """A missing folder is an error; a glob or folder without files of the symbol gives none."""
-    with pytest.raises(InputError, match=r"no such folder; expected one with files such as BTCUSDT\.csv"):
+    with pytest.raises(InputError, match=r"no such file or folder; expected one, with names such as BTCUSDT\.csv"):
         fetch(str(tmp_path / "nowhere"), tmp_path, symbol="BTCUSDT")
     assert fetch(str(tmp_path / "*.csv"), tmp_path, symbol="BTCUSDT") == []
     assert fetch(str(tmp_path), tmp_path, symbol="BTCUSDT") == []
