@@ -53,7 +53,10 @@ def hidden_market(
     decoy = _chain(rng.random(n), 1.0 / params.decoy_dwell_s)
     count = rng.poisson(params.rate, n)
     p_buy = 0.5 * (1 + params.flow_tilt * state + params.decoy_tilt * decoy)
-    buys = rng.binomial(count, p_buy)
+    trades = int(count.sum())
+    bought = rng.random(trades) < np.repeat(p_buy, count)
+    bought_so_far = np.concatenate(([0], np.cumsum(bought)))
+    buys = np.diff(bought_so_far[np.concatenate(([0], np.cumsum(count)))])
     surprise = (buys - count * p_buy) / np.sqrt(params.rate * p_buy * (1 - p_buy))
     steps = params.sigma * (params.drift * state + rng.standard_normal(n) + params.impact * surprise)
     log_mid = np.log(params.start) + np.concatenate(([0.0], np.cumsum(steps)))
@@ -62,10 +65,9 @@ def hidden_market(
         count, buys, steps / params.sigma, params.drift, params.flow_tilt, params.decoy_tilt, params.impact,
         params.rate, 1.0 / params.dwell_s, 1.0 / params.decoy_dwell_s, seconds, p_plus, p_minus,
     )  # fmt: skip
-    trades = int(count.sum())
     printed = Printed(np.empty(trades, np.int64), np.empty(trades), np.empty(trades), np.empty(trades, np.int8))
     _print_seconds(
-        count, buys, log_mid, rng.random(trades), rng.random(trades),
+        count, bought, log_mid, rng.random(trades),
         (1 + rng.pareto(_TAIL, trades)) * ((_TAIL - 1) / _TAIL * quotation.lots),
         start_us, quotation.price_scale, quotation.qty_scale, quotation.half_spread,
         printed.ts_us, printed.price, printed.qty, printed.side,
@@ -102,8 +104,12 @@ def _forward_filter(
     law = np.full((3, 3), 1.0 / 9.0)
     score = np.empty((3, 3))
     rows, columns = np.empty(3), np.empty(3)
+    stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
+    both_stay, to_row, to_column = stay * decoy_stay, stay * 0.5 * decoy_leave, decoy_stay * 0.5 * leave
+    both_leave = 0.25 * leave * decoy_leave
+    in_bar, bar = 0, 0
     for k in range(count.shape[0]):
-        n, b = count[k], buys[k]
+        n, b = float(count[k]), float(buys[k])
         best = -np.inf
         for s in range(3):
             for q in range(3):
@@ -116,31 +122,28 @@ def _forward_filter(
                 law[s, q] *= np.exp(score[s, q] - best)
                 total += law[s, q]
         # one step on: with rate `leave` a state goes to either other, in s and in q independently
+        share = 1.0 / total
         for s in range(3):
-            rows[s] = (law[s, 0] + law[s, 1] + law[s, 2]) / total
+            rows[s] = to_row * share * (law[s, 0] + law[s, 1] + law[s, 2])
         for q in range(3):
-            columns[q] = (law[0, q] + law[1, q] + law[2, q]) / total
-        stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
+            columns[q] = to_column * share * (law[0, q] + law[1, q] + law[2, q])
         for s in range(3):
             for q in range(3):
-                law[s, q] = (
-                    stay * decoy_stay * law[s, q] / total
-                    + stay * 0.5 * decoy_leave * rows[s]
-                    + decoy_stay * 0.5 * leave * columns[q]
-                    + 0.25 * leave * decoy_leave
-                )
-        if (k + 1) % seconds == 0:
-            p_plus[k // seconds] = law[2, 0] + law[2, 1] + law[2, 2]
-            p_minus[k // seconds] = law[0, 0] + law[0, 1] + law[0, 2]
+                law[s, q] = both_stay * share * law[s, q] + rows[s] + columns[q] + both_leave
+        in_bar += 1
+        if in_bar == seconds:
+            p_plus[bar] = law[2, 0] + law[2, 1] + law[2, 2]
+            p_minus[bar] = law[0, 0] + law[0, 1] + law[0, 2]
+            in_bar, bar = 0, bar + 1
 
 
 @kernel
 def _print_seconds(
-    count: Any, buys: Any, log_mid: Any, spread_in_second: Any, uniform: Any, size: Any,
+    count: Any, bought: Any, log_mid: Any, spread_in_second: Any, size: Any,
     start: int, price_scale: float, qty_scale: float, half_spread: float,
     ts_us: Any, price: Any, qty: Any, side: Any,
 ) -> None:  # fmt: skip
-    """Fill the tape: stamps uniform in their second, sides in random order, the mid moving evenly through it."""
+    """Fill the tape: stamps uniform in their second, the mid moving evenly through it."""
     begin = 0
     for k in range(count.shape[0]):
         end = begin + count[k]
@@ -152,10 +155,8 @@ def _print_seconds(
                 ts_us[j + 1] = ts_us[j]
                 j -= 1
             ts_us[j + 1] = stamp
-        left = buys[k]
         for i in range(begin, end):
-            side[i] = 1 if uniform[i] * (end - i) < left else -1
-            left -= side[i] == 1
+            side[i] = 1 if bought[i] else -1
             at = (ts_us[i] - start - k * _SECOND_US) / _SECOND_US
             quoted = np.exp(log_mid[k] + (log_mid[k + 1] - log_mid[k]) * at) * (1.0 + side[i] * half_spread)
             price[i] = max(np.rint(quoted * price_scale), 1.0) / price_scale
