@@ -12,9 +12,11 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from scalper_ml.commands.console import console
+from scalper_ml.commands.dataset import dataset
 from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
 from scalper_ml.commands.ticks import ticks
+from scalper_ml.commands.verify import verify
 from scalper_ml.errors import ScalperError
 from scalper_ml.project import open_project
 from scalper_ml.remote.redaction import redacted
@@ -84,8 +86,10 @@ def show_profile(
 
 
 app.command("ingest")(ingest)
+app.command("verify")(verify)
 app.add_typer(ticks, name="ticks")
 app.add_typer(features, name="features")
+app.add_typer(dataset, name="dataset")
 
 
 def main() -> None:

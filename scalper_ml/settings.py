@@ -62,15 +62,30 @@ def _as_value_error(check: Callable[[], Any]) -> None:
 
 
 class PlantedMarket(_Section):
-    """A synthetic market of METHOD 7: what is planted in it is known."""
+    """A synthetic market of METHOD 7: what is planted in it is known. Its level and figures, or a named scenario."""
 
-    level: Literal["A", "B", "null"]
-    sigma_bps: Positive  # 1-bar standard deviation of log returns
+    scenario: str | None = None  # of `scalper verify --list`; its figures are those of the scenario
+    part: str | None = None  # which market of the scenario, where it has several
+    level: Literal["A", "B", "null"] | None = None
+    sigma_bps: Positive | None = None  # 1-bar standard deviation of log returns
     rho: Annotated[float, Field(ge=0, lt=1)] = 0.0  # correlation of the signal with the next bar's return
     phi: Annotated[float, Field(ge=0, lt=1)] = 0.9  # persistence of the signal, per bar
     spread_bps: NotNegative = 1.0
     start_price: Positive = 100.0
-    seed: int = 7
+    seed: int = 7  # of a scenario the number of a replicate
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.scenario is None:
+            if self.level is None or self.sigma_bps is None:
+                raise ValueError("a market needs level and sigma_bps, or scenario")
+            return self
+        if own := sorted(self.model_fields_set - {"scenario", "part", "seed"}):
+            raise ValueError(f"scenario {self.scenario!r} has figures of its own; leave out {own}")
+        from scalper_ml.scenarios.registry import scenario
+
+        _as_value_error(lambda: scenario(str(self.scenario)).spec(self.part, self.seed))
+        return self
 
 
 class ContractSize(_Section):

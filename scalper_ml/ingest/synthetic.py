@@ -20,6 +20,7 @@ import pyarrow.csv
 
 from scalper_ml.ingest.optimum import Optimum, level_a_optimum
 from scalper_ml.ingest.order import Trades
+from scalper_ml.ingest.stylised import stylised_facts
 from scalper_ml.ingest.synthetic_hidden import HiddenParams, hidden_market
 from scalper_ml.ingest.synthetic_printing import Printed, Quotation
 from scalper_ml.ingest.synthetic_spec import GENERATOR_VERSION, SyntheticSpec, Texture
@@ -44,7 +45,8 @@ class SyntheticMarket:
         One row a bar: ``ts_us`` (close), ``signal`` (level A and null: a_t, which moves the next bar, or would, of the
         sign it moves it by; level B: P(state up) - P(state down) in the next second given all trades up to the
         close), ``mid`` (at the close); level B also ``p_plus`` and ``p_minus``. Of a market that follows another,
-        ``signal`` is the leader's newest return and ``flow`` the a_t that its own flow tells.
+        ``signal`` is the leader's newest return and ``flow`` the a_t that its own flow tells; with a texture, ``sigma``
+        is the volatility of the bar.
     optimum : dict
         Horizon (as text) to the best attainable figures.
     recovery_bound : float or None
@@ -79,9 +81,10 @@ def simulate(spec: SyntheticSpec) -> SyntheticMarket:
         optimum = {str(h): _realised(signal, mid, h) for h in spec.horizons if h < spec.bars}
         bound = None
     else:
-        market, signal = _transparent(rng, spec, quotation)
+        market, signal, sigma = _transparent(rng, spec, quotation)
         printed, mid, bound = market.printed, market.mid, market.recovery_bound
-        extra = {} if spec.lead_seed is None else {"flow": market.flow}
+        extra = {"sigma": sigma} if not spec.texture.plain else {}
+        extra |= {} if spec.lead_seed is None else {"flow": market.flow}
         optimum = {str(h): asdict(_closed_form(spec, h)) for h in spec.horizons}
     truth = pa.table({"ts_us": stamps(closes), "signal": signal, "mid": mid, **extra})
     return SyntheticMarket(_ticks(printed), truth, optimum, bound)
@@ -89,14 +92,14 @@ def simulate(spec: SyntheticSpec) -> SyntheticMarket:
 
 def _transparent(
     rng: np.random.Generator, spec: SyntheticSpec, quotation: Quotation
-) -> "tuple[TransparentMarket, np.ndarray]":
-    """The market, and what moves the bar after each bar."""
+) -> "tuple[TransparentMarket, np.ndarray, np.ndarray]":
+    """The market, what moves the bar after each bar, and the volatility of each bar."""
     from scalper_ml.ingest.synthetic_texture import motion_of  # scipy.signal takes two seconds
     from scalper_ml.ingest.synthetic_transparent import transparent_market
 
     signal = None
     if spec.leader is not None:
-        leader, _ = _transparent(np.random.Generator(np.random.PCG64(spec.leader.seed)), spec.leader, quotation)
+        leader, _, _ = _transparent(np.random.Generator(np.random.PCG64(spec.leader.seed)), spec.leader, quotation)
         signal = leader.unit
     cause = None if signal is None else np.concatenate(([0.0], signal[:-1]))
     motion = motion_of(spec, cause)
@@ -104,7 +107,8 @@ def _transparent(
         rng, quotation, motion, interval_us=spec.interval_us, start_us=spec.start_us,
         trades_per_bar=spec.trades_per_bar, rho=spec.edge, phi=spec.phi, start=spec.start_price,
     )  # fmt: skip
-    return market, (market.flow if signal is None else signal) * np.append(motion.sign[1:], motion.sign[-1])
+    moves = (market.flow if signal is None else signal) * np.append(motion.sign[1:], motion.sign[-1])
+    return market, moves, motion.sigma
 
 
 def _closed_form(spec: SyntheticSpec, horizon: int) -> Optimum:
@@ -125,6 +129,7 @@ def write_synthetic(folder: Path, spec: SyntheticSpec) -> Path:
     market = simulate(spec)
     folder.mkdir(parents=True, exist_ok=True)
     data = _csv(market.ticks)
+    facts = stylised_facts(market.ticks, market.truth["mid"].to_numpy(), spec.interval_us, spec.start_us)
     truth: dict[str, Any] = {
         "spec": asdict(spec),
         "spec_hash": spec.hash,
@@ -134,6 +139,7 @@ def write_synthetic(folder: Path, spec: SyntheticSpec) -> Path:
         "bars": spec.bars,
         "optimum": market.optimum,
         "optimum_kind": _OPTIMUM_KIND[spec.level],
+        "facts": {fact.name: fact.to_dict() for fact in facts},
         "recovery_bound": market.recovery_bound,
         "recovery": None if market.recovery_bound is None else "a = log(buy_volume / sell_volume) of the bar",
     }
