@@ -124,3 +124,21 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, monkeypatch: pytest.M
         done = place.scalper("ticks", "status", "--set", option)
         assert done.code == 2
         assert option.partition("=")[0] in done.err
+
+
+def test_the_version_before_is_kept(place: TickProject, tmp_path: Path) -> None:
+    """A changed dataset is told against the one it replaced; a build that changes nothing keeps that; HTML has it."""
+    first = DATASETS_LAYER.build(place.open("labels.k_vol=0.30"), ROW)
+    changed = DATASETS_LAYER.build(place.open("labels.k_vol=0.45"), ROW)
+    again = DATASETS_LAYER.build(place.open("labels.k_vol=0.45"), ROW)
+    assert again.content == changed.content != first.content
+    page = tmp_path / "profile.html"
+    done = place.scalper("profile", "--symbol", "BTCUSDT", "--horizon", "1", "--json", "--html", str(page))
+    assert done.code == 0, done.err
+    drift = json.loads(done.out)["drift"]
+    assert drift["before"] == first.content
+    assert drift["rows_before"] == first.summary["label_rows"]
+    assert drift["prior_drift"] > 0.01  # another deadband
+    assert drift["moved"] == []  # the same features
+    assert first.content[:12] in page.read_text()
+    assert "against the version before" in place.scalper("profile", "--symbol", "BTCUSDT", "--horizon", "1").out
