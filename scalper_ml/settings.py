@@ -269,6 +269,8 @@ class Labels(_Section):
     attribution: NotNegative = 0.0  # power of a move's size in its weight
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # weight of the oldest label against the newest
     class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0  # 1 makes classes count alike
+    trend: NotNegative = 0.0  # power of the |t| of the straightest line within the horizon in a row's weight
+    meta: str | None = None  # model kind whose out-of-fold sides get meta-labels: was taking them worth it?
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -276,6 +278,12 @@ class Labels(_Section):
             raise ValueError("a triple_barrier cannot stand on side_mid; set labels.price to trade or open")
         if self.targets and (self.kind == "triple_barrier" or self.price != "open"):
             raise ValueError("targets are of a fixed horizon on opens; set labels.kind to fixed and price to open")
+        if self.trend and (self.kind == "triple_barrier" or self.price != "open"):
+            raise ValueError(
+                "trend weights are of opens within a fixed horizon; set labels.price to open, or trend to 0"
+            )
+        if self.meta is not None and self.kind == "triple_barrier":
+            raise ValueError("meta-labels of a triple_barrier need barriers of each side; set labels.kind to fixed")
         return self
 
 
@@ -391,6 +399,10 @@ class Settings(_Section):
                 raise ValueError(f"{name} has duplicates: {values}")
         from scalper_ml.models.registry import model_kind
 
+        if self.labels.trend and min(self.horizons) < 2:
+            raise ValueError(f"labels.trend needs horizons of at least 2 bars; horizons are {self.horizons}")
+        if self.labels.meta is not None:
+            _as_value_error(lambda: model_kind(str(self.labels.meta)))
         for kind, params in self.training.items():
             _as_value_error(lambda kind=kind, params=params: model_kind(kind).params.parse(params))  # type: ignore[misc]
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):

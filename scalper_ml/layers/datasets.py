@@ -67,6 +67,7 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
         attribution=settings.labels.attribution,
         decay=settings.labels.decay,
         class_balance=settings.labels.class_balance,
+        trend=settings.labels.trend,
     )
 
 

@@ -32,18 +32,21 @@ def measure_transparent(case: Case) -> Mapping[str, Found]:
 
 
 def measure_hidden(case: Case) -> Mapping[str, Found]:
-    """Level B: the same with the exact filter among the features; the market's own features alone beside it."""
+    """Level B: the same with the exact filter as the only feature beside volatility, and beside all features."""
     (symbol,) = case.scenario.markets
-    horizons = case.open((symbol,)).settings.horizons
-    rows: dict[int, list[tuple[float, float, float]]] = {horizon: [] for horizon in horizons}
-    for seed in case.seeds:
-        project = case.open((symbol,), seed)
-        truth = truth_of(project, symbol)
-        play(project, after={"features": partial(_plant_filter, truth)})
-        for horizon in horizons:
-            one = scored(project, symbol, horizon)
-            rows[horizon].append(edge_ratio(one, truth.at(one.ts_us)))
-    return {f"edge_{horizon}": _mean(of) for horizon, of in rows.items()}
+    found: dict[str, Found] = {}
+    sets: dict[str, dict[str, object]] = {"alone": {"features": {"families": []}}, "beside": {}}
+    for name, changes in sets.items():
+        rows: dict[int, list[tuple[float, float, float]]] = {}
+        for seed in case.seeds:
+            project = case.open((symbol,), seed, **changes)
+            truth = truth_of(project, symbol)
+            play(project, after={"features": partial(_plant_filter, truth)})
+            for horizon in project.settings.horizons:
+                one = scored(project, symbol, horizon)
+                rows.setdefault(horizon, []).append(edge_ratio(one, truth.at(one.ts_us)))
+        found |= {f"{name}_{horizon}": _mean(of) for horizon, of in rows.items()}
+    return found
 
 
 def _plant_filter(truth: Truth, project: Project, keys: Keys) -> None:
