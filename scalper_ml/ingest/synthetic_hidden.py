@@ -12,6 +12,11 @@ __all__ = ["HiddenMarket", "HiddenParams", "hidden_market"]
 
 _TAIL: Final = 2.5
 _SECOND_US: Final = 1_000_000
+_LOG2_E: Final = 1.4426950408889634
+_LN2_HIGH: Final = 0.693147180369123816490  # ln 2 in two parts, the first with zeros at its end
+_LN2_LOW: Final = 1.90821492927058770002e-10
+_INVERSE: Final = 1.0 / np.arange(13.0, 0.0, -1.0)
+_POWERS: Final = 2.0 ** -np.arange(1012.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +94,38 @@ def _chain(uniform: Any, leave: float) -> Any:
 
 
 @kernel
+def _exponentials(x: Any, best: float, power: Any, rest: Any) -> None:
+    """``exp(x - best)`` of nine numbers in place, to the last bit or two: without a branch, all at once.
+
+    ``exp(y) = 2^k exp(r)``, ``|r| <= ln(2) / 2``, by Taylor's series to the 13th power; below -700 it is exp(-700).
+    """
+    for j in range(9):
+        y = max(x[j] - best, -700.0)
+        power[j] = np.floor(y * _LOG2_E + 0.5)
+        rest[j] = (y - power[j] * _LN2_HIGH) - power[j] * _LN2_LOW
+        x[j] = 1.0
+    for i in range(13):
+        for j in range(9):
+            x[j] = 1.0 + x[j] * rest[j] * _INVERSE[i]
+    for j in range(9):
+        x[j] *= _POWERS[int(-power[j])]
+
+
+@kernel
 def _forward_filter(
     count: Any, buys: Any, step: Any, drift: float, tilt: float, decoy_tilt: float, impact: float, rate: float,
     leave: float, decoy_leave: float, seconds: int, p_plus: Any, p_minus: Any,
 ) -> None:  # fmt: skip
     """Exact law of (s, q) given all seconds so far; at each close, of the next second's s."""
-    p, mean, slope, log_buy, log_sell = np.empty((5, 3, 3))
-    for s in range(3):
-        for q in range(3):
-            p[s, q] = 0.5 * (1.0 + tilt * (s - 1) + decoy_tilt * (q - 1))
-            mean[s, q] = drift * (s - 1)
-            slope[s, q] = impact / np.sqrt(rate * p[s, q] * (1.0 - p[s, q]))
-            log_buy[s, q], log_sell[s, q] = np.log(p[s, q]), np.log(1.0 - p[s, q])
-    law = np.full((3, 3), 1.0 / 9.0)
-    score = np.empty((3, 3))
-    rows, columns = np.empty(3), np.empty(3)
+    p, mean, slope, log_buy, log_sell = np.empty((5, 9))  # state 3 s + q
+    for j in range(9):
+        s, q = j // 3 - 1, j % 3 - 1
+        p[j] = 0.5 * (1.0 + tilt * s + decoy_tilt * q)
+        mean[j] = drift * s
+        slope[j] = impact / np.sqrt(rate * p[j] * (1.0 - p[j]))
+        log_buy[j], log_sell[j] = np.log(p[j]), np.log(1.0 - p[j])
+    law, score = np.full(9, 1.0 / 9.0), np.empty(9)
+    rows, columns, power, rest = np.empty(3), np.empty(3), np.empty(9), np.empty(9)
     stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
     both_stay, to_row, to_column = stay * decoy_stay, stay * 0.5 * decoy_leave, decoy_stay * 0.5 * leave
     both_leave = 0.25 * leave * decoy_leave
@@ -111,29 +133,26 @@ def _forward_filter(
     for k in range(count.shape[0]):
         n, b = float(count[k]), float(buys[k])
         best = -np.inf
-        for s in range(3):
-            for q in range(3):
-                residual = step[k] - mean[s, q] - slope[s, q] * (b - n * p[s, q])
-                score[s, q] = b * log_buy[s, q] + (n - b) * log_sell[s, q] - 0.5 * residual * residual
-                best = max(best, score[s, q])
+        for j in range(9):
+            residual = step[k] - mean[j] - slope[j] * (b - n * p[j])
+            score[j] = b * log_buy[j] + (n - b) * log_sell[j] - 0.5 * residual * residual
+            best = max(best, score[j])
+        _exponentials(score, best, power, rest)
         total = 0.0
-        for s in range(3):
-            for q in range(3):
-                law[s, q] *= np.exp(score[s, q] - best)
-                total += law[s, q]
+        for j in range(9):
+            law[j] *= score[j]
+            total += law[j]
         # one step on: with rate `leave` a state goes to either other, in s and in q independently
         share = 1.0 / total
         for s in range(3):
-            rows[s] = to_row * share * (law[s, 0] + law[s, 1] + law[s, 2])
-        for q in range(3):
-            columns[q] = to_column * share * (law[0, q] + law[1, q] + law[2, q])
-        for s in range(3):
-            for q in range(3):
-                law[s, q] = both_stay * share * law[s, q] + rows[s] + columns[q] + both_leave
+            rows[s] = to_row * share * (law[3 * s] + law[3 * s + 1] + law[3 * s + 2])
+            columns[s] = to_column * share * (law[s] + law[s + 3] + law[s + 6])
+        for j in range(9):
+            law[j] = both_stay * share * law[j] + rows[j // 3] + columns[j % 3] + both_leave
         in_bar += 1
         if in_bar == seconds:
-            p_plus[bar] = law[2, 0] + law[2, 1] + law[2, 2]
-            p_minus[bar] = law[0, 0] + law[0, 1] + law[0, 2]
+            p_plus[bar] = law[6] + law[7] + law[8]
+            p_minus[bar] = law[0] + law[1] + law[2]
             in_bar, bar = 0, bar + 1
 
 
