@@ -15,7 +15,12 @@ from scalper_ml.scenarios.scenario import Case, Found, Must
 from scalper_ml.scenarios.skill import measure_transparent
 from scalper_ml.scenarios.verify import findings_of, verify
 
-PLAYED = [one.name for one in SCENARIOS.values() if one.measure is not None]
+LONG = ("level_b", "leadlag")  # many trades: played by `make verify`, in miniature and in full
+PLAYED = [
+    pytest.param(one.name, marks=pytest.mark.verify if one.name in LONG else ())
+    for one in SCENARIOS.values()
+    if one.measure is not None
+]
 
 
 @pytest.mark.parametrize("name", PLAYED)
