@@ -18,6 +18,7 @@ test: $(VENV)/.dev
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify
+	$(BIN)/scalper verify
 
 ui: $(VENV)/.runtime
 	@$(BIN)/scalper init

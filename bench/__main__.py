@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, dirty, driver, features, ingest, labels, memory, planning, splits
+from bench import bars, dirty, driver, features, ingest, labels, memory, planning, splits, synthetic
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "labels": labels.run,
     "memory": memory.run,
     "splits": splits.run,
+    "synthetic": synthetic.run,
     "driver": driver.run,
 }
 

@@ -292,6 +292,10 @@ def _candidates(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _meta_labels(project: Project, manifest: Manifest) -> Metadata:
+    return plain({name: value for name, value in manifest.summary.items() if name != "rows"})
+
+
 def _backtests(project: Project, manifest: Manifest) -> Metadata:
     report = json.loads(project.warehouse.read_bytes(manifest, "report.json"))
     trades = project.warehouse.read_table(manifest, "trades.parquet")
@@ -362,6 +366,7 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "features": _features,
     "datasets": _datasets,
     "models": _models,
+    "meta_labels": _meta_labels,
     "candidates": _candidates,
     "backtests": _backtests,
     "thresholds": _thresholds,

@@ -12,9 +12,11 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from scalper_ml.commands.console import console
+from scalper_ml.commands.dataset import dataset
 from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
 from scalper_ml.commands.ticks import ticks
+from scalper_ml.commands.verify import verify
 from scalper_ml.errors import ScalperError
 from scalper_ml.project import open_project
 from scalper_ml.remote.redaction import redacted
@@ -67,14 +69,20 @@ def show_profile(
     horizon: Annotated[int, typer.Option(help="A configured horizon, in bars.")],
     profile: Profile = None,
     top: Annotated[int, typer.Option(help="Features to list, the most suspicious first.")] = 20,
+    html: Annotated[Path | None, typer.Option(help="Write everything as a page of its own, too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
 ) -> None:
-    """Class balance, per-feature statistics and NaN counts of a dataset."""
+    """Class balance by role and fold, statistics, NaN counts, leakage and drift of a dataset."""
     from scalper_ml.layers.base import keys_of
     from scalper_ml.layers.datasets import profile_of
 
     project = open_project(os.environ, Path.cwd(), profile=profile)
     result = profile_of(project, keys_of(project.settings, symbol=symbol, horizon=horizon))
+    if html is not None:
+        from scalper_ml.reports.profile_page import profile_page
+        from scalper_ml.warehouse import atomic_write
+
+        atomic_write(html, profile_page(result, f"{symbol}, horizon {horizon}").encode())
     if as_json:
         print(json.dumps(result.to_dict(), indent=2))
         return
@@ -84,8 +92,10 @@ def show_profile(
 
 
 app.command("ingest")(ingest)
+app.command("verify")(verify)
 app.add_typer(ticks, name="ticks")
 app.add_typer(features, name="features")
+app.add_typer(dataset, name="dataset")
 
 
 def main() -> None:

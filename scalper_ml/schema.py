@@ -24,6 +24,7 @@ __all__ = [
     "INPUT_GROUPS",
     "LONG",
     "MARKET",
+    "META_LABELS",
     "NEUTRAL",
     "OBSERVATIONS",
     "PREDICTIONS",
@@ -148,6 +149,21 @@ TARGETS: Final = pa.schema(
     ]
 )
 """What the specialists learn, a row a label: of the path from entry to exit alone."""
+
+META_LABELS: Final = pa.schema(
+    [
+        pa.field("ts_us", US, nullable=False),  # close of the signal bar
+        pa.field("t0_us", US, nullable=False),
+        pa.field("t1_us", US, nullable=False),
+        pa.field("fold", pa.int32(), nullable=False),  # of the primary's prediction, >= 0
+        pa.field("side", pa.int8(), nullable=False),  # the primary's: +1 LONG, -1 SHORT
+        pa.field("confidence", pa.float64(), nullable=False),  # the primary's, raw
+        pa.field("net", pa.float64(), nullable=False),  # of the side, less the round trip, a fraction of the entry
+        pa.field("y", pa.int8(), nullable=False),  # 1 if net > 0
+        pa.field("weight", pa.float64(), nullable=False),  # uniqueness among these rows, mean 1
+    ]
+)
+"""Was the side a primary model took worth taking: rows of train, predicted out of fold."""
 
 PREDICTIONS: Final = pa.schema(
     [

@@ -62,15 +62,30 @@ def _as_value_error(check: Callable[[], Any]) -> None:
 
 
 class PlantedMarket(_Section):
-    """A synthetic market of METHOD 7: what is planted in it is known."""
+    """A synthetic market of METHOD 7: what is planted in it is known. Its level and figures, or a named scenario."""
 
-    level: Literal["A", "B", "null"]
-    sigma_bps: Positive  # 1-bar standard deviation of log returns
+    scenario: str | None = None  # of `scalper verify --list`; its figures are those of the scenario
+    part: str | None = None  # which market of the scenario, where it has several
+    level: Literal["A", "B", "null"] | None = None
+    sigma_bps: Positive | None = None  # 1-bar standard deviation of log returns
     rho: Annotated[float, Field(ge=0, lt=1)] = 0.0  # correlation of the signal with the next bar's return
     phi: Annotated[float, Field(ge=0, lt=1)] = 0.9  # persistence of the signal, per bar
     spread_bps: NotNegative = 1.0
     start_price: Positive = 100.0
-    seed: int = 7
+    seed: int = 7  # of a scenario the number of a replicate
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.scenario is None:
+            if self.level is None or self.sigma_bps is None:
+                raise ValueError("a market needs level and sigma_bps, or scenario")
+            return self
+        if own := sorted(self.model_fields_set - {"scenario", "part", "seed"}):
+            raise ValueError(f"scenario {self.scenario!r} has figures of its own; leave out {own}")
+        from scalper_ml.scenarios.registry import scenario
+
+        _as_value_error(lambda: scenario(str(self.scenario)).spec(self.part, self.seed))
+        return self
 
 
 class ContractSize(_Section):
@@ -254,6 +269,8 @@ class Labels(_Section):
     attribution: NotNegative = 0.0  # power of a move's size in its weight
     decay: Annotated[float, Field(gt=0, le=1)] = 1.0  # weight of the oldest label against the newest
     class_balance: Annotated[float, Field(ge=0, le=1)] = 0.0  # 1 makes classes count alike
+    trend: NotNegative = 0.0  # power of the |t| of the straightest line within the horizon in a row's weight
+    meta: str | None = None  # model kind whose out-of-fold sides get meta-labels: was taking them worth it?
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -261,6 +278,12 @@ class Labels(_Section):
             raise ValueError("a triple_barrier cannot stand on side_mid; set labels.price to trade or open")
         if self.targets and (self.kind == "triple_barrier" or self.price != "open"):
             raise ValueError("targets are of a fixed horizon on opens; set labels.kind to fixed and price to open")
+        if self.trend and (self.kind == "triple_barrier" or self.price != "open"):
+            raise ValueError(
+                "trend weights are of opens within a fixed horizon; set labels.price to open, or trend to 0"
+            )
+        if self.meta is not None and self.kind == "triple_barrier":
+            raise ValueError("meta-labels of a triple_barrier need barriers of each side; set labels.kind to fixed")
         return self
 
 
@@ -376,6 +399,10 @@ class Settings(_Section):
                 raise ValueError(f"{name} has duplicates: {values}")
         from scalper_ml.models.registry import model_kind
 
+        if self.labels.trend and min(self.horizons) < 2:
+            raise ValueError(f"labels.trend needs horizons of at least 2 bars; horizons are {self.horizons}")
+        if self.labels.meta is not None:
+            _as_value_error(lambda: model_kind(str(self.labels.meta)))
         for kind, params in self.training.items():
             _as_value_error(lambda kind=kind, params=params: model_kind(kind).params.parse(params))  # type: ignore[misc]
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):

@@ -157,6 +157,17 @@ CATALOGUE: dict[str, Entry] = {
         },
         ("models", "selection", "validation", "schema", "layers/models"),
     ),
+    "meta_labels": Entry(
+        "learning",
+        ("parquet",),
+        "Every side that one model took out of fold, with what it earned net of costs and whether it was worth taking: "
+        "what a second model learns confidence from.",
+        {
+            "out_of_fold": "No side was taken on rows its model was fitted on.",
+            "both_outcomes": "Some sides paid and some did not (a warning).",
+        },
+        ("labels", "schema", "layers/meta_labels"),
+    ),
     "candidates": Entry(
         "learning",
         ("json",),
@@ -205,6 +216,7 @@ _WARNS: dict[str, frozenset[str]] = {
     "context_bars": frozenset({"filled"}),
     "book": frozenset({"files_found", "rejected"}),
     "models": frozenset({"skill", "calibrated"}),
+    "meta_labels": frozenset({"both_outcomes"}),
     "backtests": frozenset({"gates"}),
     "thresholds": frozenset({"all_scored"}),
     "champions": frozenset({"has_champion"}),

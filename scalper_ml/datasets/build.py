@@ -16,12 +16,14 @@ from scalper_ml.datasets.splits import assign_roles, role_counts
 from scalper_ml.datasets.summary import summarise
 from scalper_ml.errors import ContractError, FeatureSetError, InsufficientDataError, SettingsError
 from scalper_ml.labels.horizon import Barriers, LabelKind, LabelParams, Labels, PriceRule, label_version
+from scalper_ml.labels.trend import trend_labels
 from scalper_ml.labels.weights import class_weights, effective_size, sample_weights, uniqueness
 from scalper_ml.schema import CLASSES, DATASET, ROLES, conform, stamps, us
 
 __all__ = ["SIGMA_COLUMN", "Dataset", "DatasetParams", "build_dataset"]
 
 F64 = NDArray[np.float64]
+_SHORTEST_TREND: Final = 5
 SIGMA_COLUMN: Final = "ewma_vol_97"
 """Feature that measures volatility for deadbands and risk units; a plain fraction, in every feature set."""
 
@@ -63,6 +65,9 @@ class DatasetParams:
         As in `sample_weights`; of the train rows.
     class_balance : float
         Beta of `class_weights`, measured on train; 0 leaves the weights as they are.
+    trend : float
+        Power, >= 0, of the ``|t|`` of the straightest line of `trend_labels` that ends with the label, in the weight of
+        train rows; 0 leaves the weights as they are. Labels on opens alone.
     """
 
     horizon: int
@@ -88,12 +93,19 @@ class DatasetParams:
     attribution: float = 0.0
     decay: float = 1.0
     class_balance: float = 0.0
+    trend: float = 0.0
 
     def __post_init__(self) -> None:
         if self.scaler not in SCALERS:
             raise SettingsError(f"dataset: unknown scaler {self.scaler!r}; expected one of {', '.join(SCALERS)}")
         if not (np.isfinite(self.cost) and self.cost >= 0):
             raise SettingsError(f"dataset: cost is {self.cost!r}; expected a finite fraction >= 0")
+        straight = self.kind != "triple_barrier" and self.price == "open" and self.horizon >= 2
+        if not (np.isfinite(self.trend) and self.trend >= 0) or (self.trend and not straight):
+            raise SettingsError(
+                f"dataset: trend is {self.trend!r} with {self.kind} on {self.price}, horizon {self.horizon}; expected "
+                "0, or a power above it for a fixed horizon of 2 bars or more on opens"
+            )
 
     @property
     def labels(self) -> LabelParams:
@@ -119,7 +131,7 @@ class DatasetParams:
             unused |= {"barriers"}
         if self.price == "open":
             unused |= {"latency_us"}
-        plain = ("kind", "price", "attribution", "decay", "class_balance")
+        plain = ("kind", "price", "attribution", "decay", "class_balance", "trend")
         unused |= {one.name for one in fields(self) if one.name in plain and getattr(self, one.name) == one.default}
         values = {**asdict(self), "cost_schedule": dict(self.cost_schedule)}
         return {name: value for name, value in values.items() if name not in unused}
@@ -218,7 +230,7 @@ def build_dataset(
     _refuse_one_class(labels.y[train])
     until = in_flight_until(labels, params.price)
     own = _uniqueness_by_role(labels.t0, until, roles, us(bars.column("ts_us")))
-    weight, weights = _weights(labels, own, roles, params)
+    weight, weights = _weights(labels, own, roles, params, _straightness(bars, labels, params))
     table = _table(labels, weight, roles)
     scaler = Scaler(params.scaler, winsor=params.winsor).fit(values, names, rows=labels.row[train])
     summary: dict[str, Any] = {
@@ -295,7 +307,30 @@ def _uniqueness_by_role(
     return own
 
 
-def _weights(labels: Labels, own: F64, roles: NDArray[np.str_], params: DatasetParams) -> tuple[F64, dict[str, Any]]:
+def _straightness(bars: pa.Table, labels: Labels, params: DatasetParams) -> F64 | None:
+    """``|t|`` of the straightest line from the entry to the exit of every label, 0 across a hole; None if not used.
+
+    It ends with the label: a longer line would carry the weight of train rows beyond the outcome they are purged by.
+    """
+    if not params.trend:
+        return None
+    found = trend_labels(
+        bars.column("open").to_numpy(),
+        us(bars.column("open_ts_us")),
+        us(bars.column("ts_us")),
+        interval_us=params.interval_us,
+        shortest=min(_SHORTEST_TREND, params.horizon),
+        longest=params.horizon,
+        max_gap_bars=params.max_gap_bars,
+    )
+    straight = np.zeros(bars.num_rows)
+    straight[found.row] = found.weight
+    return straight[labels.row]
+
+
+def _weights(
+    labels: Labels, own: F64, roles: NDArray[np.str_], params: DatasetParams, straight: F64 | None
+) -> tuple[F64, dict[str, Any]]:
     """Weight of every row, mean 1 over train, and what the summary says of it."""
     train = np.flatnonzero(roles == "train")
     weight = own / own[train].mean()
@@ -303,9 +338,16 @@ def _weights(labels: Labels, own: F64, roles: NDArray[np.str_], params: DatasetP
         weight[train] = sample_weights(
             own[train], labels.ret[train], attribution=params.attribution, decay=params.decay
         )
+    told: dict[str, Any] = {}
+    if straight is not None:
+        told["without_line"] = int(np.count_nonzero(straight[train] == 0))
+        weight[train] *= straight[train] ** params.trend
+        if not weight[train].sum() > 0:
+            raise InsufficientDataError("dataset: no train label has a line without a hole; set labels.trend to 0")
+        weight[train] /= weight[train].mean()
     y = labels.y[train]
     factors = class_weights(y, weight[train], params.class_balance)
-    told = {
+    told |= {
         "classes": factors,
         "balanced": class_weights(y, weight[train], 1.0),
         "half_balanced": class_weights(y, weight[train], 0.5),

@@ -1,6 +1,6 @@
-"""What is in a dataset: class balance, statistics of every feature, and features too good to be true."""
+"""What is in a dataset: class balance, statistics of every feature, features too good to be true, what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scalper_ml.clock import iso
+from scalper_ml.datasets.drift import DatasetDrift, dataset_drift
+from scalper_ml.datasets.splits import walk_forward
 from scalper_ml.datasets.summary import class_balance
 from scalper_ml.errors import ContractError
 from scalper_ml.labels.weights import uniqueness
@@ -30,7 +32,7 @@ _QUANTILES: Final = (0.01, 0.5, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class RoleProfile:
-    """Rows and class balance of one role; stamps are ISO 8601, None for a role without rows."""
+    """Rows and class balance of one role or fold; stamps are ISO 8601, None for a role without rows."""
 
     role: str
     rows: int
@@ -66,12 +68,17 @@ class FeatureProfile:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Profile of a dataset; `features` has the most suspicious first."""
+    """Profile of a dataset; `features` has the most suspicious first.
+
+    `folds` are the blocks of train that walk-forward tests, `drift` is None for a first version.
+    """
 
     rows: int
     roles: tuple[RoleProfile, ...]
     features: tuple[FeatureProfile, ...]
     auc_limit: float
+    folds: tuple[RoleProfile, ...] = ()
+    drift: DatasetDrift | None = None
 
     @property
     def suspicious(self) -> tuple[str, ...]:
@@ -86,15 +93,17 @@ class Profile:
             "suspicious": list(self.suspicious),
             "nan": sum(feature.nan for feature in self.features),
             "roles": [asdict(role) for role in self.roles],
+            "folds": [asdict(fold) for fold in self.folds],
+            "drift": None if self.drift is None else self.drift.to_dict(),
             "features": [asdict(feature) for feature in self.features],
         }
 
     def tables(self, top: int | None = None) -> "list[Table]":
-        """The profile for the terminal: one table of roles, one of the first `top` features (all by default)."""
+        """The profile for the terminal: roles and folds, the first `top` features (all by default), what moved."""
         from rich.table import Table
 
         roles = Table("role", "rows", *CLASSES, "first t0", "last t1", title=f"{self.rows:,} label rows")
-        for role in self.roles:
+        for role in (*self.roles, *self.folds):
             shares = [f"{role.shares[name]:.1%}" for name in CLASSES]
             roles.add_row(role.role, f"{role.rows:,}", *shares, role.first_t0 or "-", role.last_t1 or "-")
         heads = ("feature", "n", "NaN", "mean", "sd", "min", "1%", "median", "99%", "max", "AUC", "")
@@ -105,7 +114,22 @@ class Profile:
             cells = [_cell(number) for number in numbers]
             auc_cell = "-" if feature.auc is None else f"{feature.auc:.3f}"
             features.add_row(feature.name, f"{feature.n:,}", f"{feature.nan:,}", *cells, auc_cell, note)
-        return [roles, features]
+        return [roles, features, *([] if self.drift is None else [_drift_table(self.drift, top)])]
+
+
+def _drift_table(drift: DatasetDrift, top: int | None) -> "Table":
+    from rich.table import Table
+
+    shares = ", ".join(f"{name} {drift.shares_before[name]:.1%}" for name in CLASSES)
+    title = (
+        f"against the version before, {drift.before[:12]}: {drift.rows_before:,} rows, {shares}; class shares moved by "
+        f"{drift.prior_drift:.1%}; {len(drift.added)} features added, {len(drift.removed)} removed"
+    )
+    table = Table("feature", "PSI", "limit", "mean before", "mean now", "", title=title)
+    for one in drift.features[:top]:
+        note = "moved" if one.moved else ""
+        table.add_row(one.name, f"{one.psi:.4f}", f"{one.limit:.4f}", _cell(one.mean_before), _cell(one.mean), note)
+    return table
 
 
 def auc(up: F64, down: F64) -> float:
@@ -127,7 +151,15 @@ def auc(up: F64, down: F64) -> float:
     return wins / (2 * up.size * down.size)
 
 
-def profile_dataset(table: pa.Table, X: F64, names: Sequence[str], *, auc_limit: float = AUC_LIMIT) -> Profile:
+def profile_dataset(
+    table: pa.Table,
+    X: F64,
+    names: Sequence[str],
+    *,
+    auc_limit: float = AUC_LIMIT,
+    n_folds: int | None = None,
+    before: tuple[Mapping[str, Any], pa.Table] | None = None,
+) -> Profile:
     """Profile the rows of a dataset.
 
     Parameters
@@ -140,6 +172,10 @@ def profile_dataset(table: pa.Table, X: F64, names: Sequence[str], *, auc_limit:
         Feature names, in the order of the columns.
     auc_limit : float
         Distance of the AUC from 0.5 beyond which a feature is suspicious.
+    n_folds : int, optional
+        Walk-forward folds inside train whose class balance is given.
+    before : (mapping, pyarrow.Table), optional
+        What is told of the version before, and its histograms; see `dataset_drift`.
 
     Returns
     -------
@@ -163,11 +199,20 @@ def profile_dataset(table: pa.Table, X: F64, names: Sequence[str], *, auc_limit:
     overlap = _overlap(table, roles)
     profiles = [_feature(name, X[:, j], up, down, overlap, auc_limit) for j, name in enumerate(names)]
     profiles.sort(key=lambda p: (-abs(p.auc - 0.5) if p.auc is not None else 1.0, p.name))
-    by_role = tuple(_role(role, table, roles == role) for role in (*ROLES, "purged"))
-    return Profile(table.num_rows, by_role, tuple(profiles), auc_limit)
+    by_role = tuple(_role(role, table, np.flatnonzero(roles == role)) for role in (*ROLES, "purged"))
+    folds = _folds(table, np.flatnonzero(roles == "train"), n_folds) if n_folds else ()
+    shares = class_balance(table.column("y").to_numpy())[1]
+    drift = None if before is None else dataset_drift(*before, X, names, shares, overlap)
+    return Profile(table.num_rows, by_role, tuple(profiles), auc_limit, folds, drift)
 
 
-def _role(role: str, table: pa.Table, mine: NDArray[np.bool_]) -> RoleProfile:
+def _folds(table: pa.Table, train: NDArray[np.int64], n_folds: int) -> tuple[RoleProfile, ...]:
+    t0, t1 = (us(table[name])[train] for name in ("t0_us", "t1_us"))
+    tested = [test for _, test in walk_forward(t0, t1, n_folds=n_folds)]
+    return tuple(_role(f"fold {number}", table, train[test]) for number, test in enumerate(tested))
+
+
+def _role(role: str, table: pa.Table, mine: NDArray[np.int64]) -> RoleProfile:
     counts, shares = class_balance(table.column("y").to_numpy()[mine])
     known = us(table.column("t1_us"))[mine]
     decided = us(table.column("t0_us"))[mine]

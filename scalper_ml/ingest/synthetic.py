@@ -12,134 +12,25 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from scalper_ml.errors import SettingsError
-from scalper_ml.ingest.optimum import level_a_optimum
+from scalper_ml.ingest.optimum import Optimum, level_a_optimum
 from scalper_ml.ingest.order import Trades
+from scalper_ml.ingest.stylised import stylised_facts
 from scalper_ml.ingest.synthetic_hidden import HiddenParams, hidden_market
 from scalper_ml.ingest.synthetic_printing import Printed, Quotation
+from scalper_ml.ingest.synthetic_spec import GENERATOR_VERSION, SyntheticSpec, Texture
 from scalper_ml.ingest.trades import ticks_table
 from scalper_ml.schema import stamps, us
 
-__all__ = ["SyntheticMarket", "SyntheticSpec", "simulate", "write_synthetic"]
+if TYPE_CHECKING:
+    from scalper_ml.ingest.synthetic_transparent import TransparentMarket
 
-_VERSION: Final = 1  # of the generator: a change in what it draws is a new version
-_DAY_US: Final = 86_400_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class SyntheticSpec:
-    """Everything a synthetic market is made from; the same spec gives the same bytes.
-
-    Attributes
-    ----------
-    level : {"A", "B", "null"}
-    symbol : str
-    days : float
-    interval_us : int
-        Bar length; level B needs whole seconds.
-    trades_per_bar : float
-        Mean count, at least 4.
-    sigma : float
-        Standard deviation of 1-bar log returns of the mid, a fraction.
-    rho, phi : float
-        Level A: correlation of the signal with the next return, and autocorrelation of the signal. A null market
-        keeps `phi` and ignores `rho`.
-    spread_bps : float
-        Full quoted spread.
-    start_price : float
-    start_us : int
-        First microsecond, a multiple of the interval.
-    seed : int
-    trade_notional : float
-        Mean size of a trade in quote currency.
-    drift, flow_tilt, decoy_tilt, impact : float
-        Level B (METHOD 7.3): rho, kappa, kappa_q and eta.
-    dwell_s, decoy_dwell_s : float
-        Level B: mean dwell of the hidden states, seconds.
-    horizons : tuple of int
-        Bars, for the stated optimum.
-    deadband_k : float
-        Half-width of the neutral class in standard deviations of the h-bar return, for the stated optimum.
-    """
-
-    level: Literal["A", "B", "null"] = "A"
-    symbol: str = "SYNUSDT"
-    days: float = 10
-    interval_us: int = 60_000_000
-    trades_per_bar: float = 60
-    sigma: float = 6e-4
-    rho: float = 0.10
-    phi: float = 0.90
-    spread_bps: float = 1.0
-    start_price: float = 100.0
-    start_us: int = 1_704_067_200_000_000
-    seed: int = 7
-    trade_notional: float = 5_000.0
-    drift: float = 0.06
-    flow_tilt: float = 0.30
-    decoy_tilt: float = 0.35
-    impact: float = 0.6
-    dwell_s: float = 240.0
-    decoy_dwell_s: float = 90.0
-    horizons: tuple[int, ...] = (1, 3, 5, 15)
-    deadband_k: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Refuse values that make no market.
-
-        Raises
-        ------
-        SettingsError
-            Names the field, the value and the range.
-        """
-        limits = {
-            "level": (self.level in ("A", "B", "null"), "'A', 'B' or 'null'"),
-            "interval_us": (
-                self.interval_us > 0 and not (self.level == "B" and self.interval_us % 1_000_000),
-                "positive microseconds, and whole seconds in level B",
-            ),
-            "days": (
-                self.interval_us > 0 and 0 < self.days < 1e5 and self.bars >= 2,
-                "at least two bars, below 1e5 days",
-            ),
-            "trades_per_bar": (self.trades_per_bar >= 4, "at least 4"),
-            "sigma": (0 < self.sigma < 0.2, "a fraction between 0 and 0.2"),
-            "rho": (-1 < self.rho < 1, "between -1 and 1"),
-            "phi": (-1 < self.phi < 1, "between -1 and 1"),
-            "spread_bps": (0 <= self.spread_bps < 1000, "between 0 and 1000"),
-            "start_price": (0 < self.start_price < 1e9, "positive, below 1e9"),
-            "start_us": (self.interval_us > 0 and self.start_us % self.interval_us == 0, "a multiple of interval_us"),
-            "trade_notional": (self.trade_notional > 0, "positive"),
-            "flow_tilt": (abs(self.flow_tilt) + abs(self.decoy_tilt) < 1, "below 1 together with decoy_tilt"),
-            "dwell_s": (self.dwell_s > 1 and self.decoy_dwell_s > 1, "above 1 second, both"),
-            "horizons": (bool(self.horizons) and min(self.horizons) >= 1, "at least one, each at least 1 bar"),
-        }
-        for name, (good, expected) in limits.items():
-            if not good:
-                found = getattr(self, name)
-                raise SettingsError(f"synthetic market {self.symbol}: {name} is {found!r}; expected {expected}")
-
-    @property
-    def bars(self) -> int:
-        """Bars in the market."""
-        return int(self.days * _DAY_US) // self.interval_us
-
-    @property
-    def edge(self) -> float:
-        """`rho`, or 0 in a null market."""
-        return 0.0 if self.level == "null" else self.rho
-
-    @property
-    def hash(self) -> str:
-        """First 16 hex digits of the sha256 over every field and the generator's version."""
-        text = json.dumps({"version": _VERSION, **asdict(self)}, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+__all__ = ["SyntheticMarket", "SyntheticSpec", "Texture", "simulate", "write_synthetic"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +42,11 @@ class SyntheticMarket:
     ticks : pyarrow.Table
         Schema `TICKS`, source ``"synthetic"``, no ids.
     truth : pyarrow.Table
-        One row a bar: ``ts_us`` (close), ``signal`` (level A and null: a_t, which moves the next bar, or would; level
-        B: P(state up) - P(state down) in the next second given all trades up to the close), ``mid`` (at the close);
-        level B also ``p_plus`` and ``p_minus``.
+        One row a bar: ``ts_us`` (close), ``signal`` (level A and null: a_t, which moves the next bar, or would, of the
+        sign it moves it by; level B: P(state up) - P(state down) in the next second given all trades up to the
+        close), ``mid`` (at the close); level B also ``p_plus`` and ``p_minus``. Of a market that follows another,
+        ``signal`` is the leader's newest return and ``flow`` the a_t that its own flow tells; with a texture, ``sigma``
+        is the volatility of the bar.
     optimum : dict
         Horizon (as text) to the best attainable figures.
     recovery_bound : float or None
@@ -188,18 +81,39 @@ def simulate(spec: SyntheticSpec) -> SyntheticMarket:
         optimum = {str(h): _realised(signal, mid, h) for h in spec.horizons if h < spec.bars}
         bound = None
     else:
-        from scalper_ml.ingest.synthetic_transparent import transparent_market  # scipy.signal takes two seconds
-
-        market = transparent_market(
-            rng, quotation, bars=spec.bars, interval_us=spec.interval_us, start_us=spec.start_us,
-            trades_per_bar=spec.trades_per_bar, sigma=spec.sigma, rho=spec.edge, phi=spec.phi, start=spec.start_price,
-        )  # fmt: skip
-        printed, mid, signal, bound, extra = market.printed, market.mid, market.signal, market.recovery_bound, {}
-        optimum = {
-            str(h): asdict(level_a_optimum(spec.edge, spec.phi, h, deadband_k=spec.deadband_k)) for h in spec.horizons
-        }
+        market, signal, sigma = _transparent(rng, spec, quotation)
+        printed, mid, bound = market.printed, market.mid, market.recovery_bound
+        extra = {"sigma": sigma} if not spec.texture.plain else {}
+        extra |= {} if spec.lead_seed is None else {"flow": market.flow}
+        optimum = {str(h): asdict(_closed_form(spec, h)) for h in spec.horizons}
     truth = pa.table({"ts_us": stamps(closes), "signal": signal, "mid": mid, **extra})
     return SyntheticMarket(_ticks(printed), truth, optimum, bound)
+
+
+def _transparent(
+    rng: np.random.Generator, spec: SyntheticSpec, quotation: Quotation
+) -> "tuple[TransparentMarket, np.ndarray, np.ndarray]":
+    """The market, what moves the bar after each bar, and the volatility of each bar."""
+    from scalper_ml.ingest.synthetic_texture import motion_of  # scipy.signal takes two seconds
+    from scalper_ml.ingest.synthetic_transparent import transparent_market
+
+    signal = None
+    if spec.leader is not None:
+        leader, _, _ = _transparent(np.random.Generator(np.random.PCG64(spec.leader.seed)), spec.leader, quotation)
+        signal = leader.unit
+    cause = None if signal is None else np.concatenate(([0.0], signal[:-1]))
+    motion = motion_of(spec, cause)
+    market = transparent_market(
+        rng, quotation, motion, interval_us=spec.interval_us, start_us=spec.start_us,
+        trades_per_bar=spec.trades_per_bar, rho=spec.edge, phi=spec.phi, start=spec.start_price,
+    )  # fmt: skip
+    moves = (market.flow if signal is None else signal) * np.append(motion.sign[1:], motion.sign[-1])
+    return market, moves, motion.sigma
+
+
+def _closed_form(spec: SyntheticSpec, horizon: int) -> Optimum:
+    phi = spec.phi if spec.lead_seed is None else 0.0  # returns of a leader follow one another without memory
+    return level_a_optimum(spec.edge, phi, horizon, deadband_k=spec.deadband_k)
 
 
 def write_synthetic(folder: Path, spec: SyntheticSpec) -> Path:
@@ -215,15 +129,17 @@ def write_synthetic(folder: Path, spec: SyntheticSpec) -> Path:
     market = simulate(spec)
     folder.mkdir(parents=True, exist_ok=True)
     data = _csv(market.ticks)
+    facts = stylised_facts(market.ticks, market.truth["mid"].to_numpy(), spec.interval_us, spec.start_us)
     truth: dict[str, Any] = {
         "spec": asdict(spec),
         "spec_hash": spec.hash,
-        "generator_version": _VERSION,
+        "generator_version": GENERATOR_VERSION,
         "csv_sha256": hashlib.sha256(data).hexdigest(),
         "trades": market.ticks.num_rows,
         "bars": spec.bars,
         "optimum": market.optimum,
         "optimum_kind": _OPTIMUM_KIND[spec.level],
+        "facts": {fact.name: fact.to_dict() for fact in facts},
         "recovery_bound": market.recovery_bound,
         "recovery": None if market.recovery_bound is None else "a = log(buy_volume / sell_volume) of the bar",
     }

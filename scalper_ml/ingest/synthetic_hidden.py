@@ -12,6 +12,11 @@ __all__ = ["HiddenMarket", "HiddenParams", "hidden_market"]
 
 _TAIL: Final = 2.5
 _SECOND_US: Final = 1_000_000
+_LOG2_E: Final = 1.4426950408889634
+_LN2_HIGH: Final = 0.693147180369123816490  # ln 2 in two parts, the first with zeros at its end
+_LN2_LOW: Final = 1.90821492927058770002e-10
+_INVERSE: Final = 1.0 / np.arange(13.0, 0.0, -1.0)
+_POWERS: Final = 2.0 ** -np.arange(1012.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,10 @@ def hidden_market(
     decoy = _chain(rng.random(n), 1.0 / params.decoy_dwell_s)
     count = rng.poisson(params.rate, n)
     p_buy = 0.5 * (1 + params.flow_tilt * state + params.decoy_tilt * decoy)
-    buys = rng.binomial(count, p_buy)
+    trades = int(count.sum())
+    bought = rng.random(trades) < np.repeat(p_buy, count)
+    bought_so_far = np.concatenate(([0], np.cumsum(bought)))
+    buys = np.diff(bought_so_far[np.concatenate(([0], np.cumsum(count)))])
     surprise = (buys - count * p_buy) / np.sqrt(params.rate * p_buy * (1 - p_buy))
     steps = params.sigma * (params.drift * state + rng.standard_normal(n) + params.impact * surprise)
     log_mid = np.log(params.start) + np.concatenate(([0.0], np.cumsum(steps)))
@@ -62,10 +70,9 @@ def hidden_market(
         count, buys, steps / params.sigma, params.drift, params.flow_tilt, params.decoy_tilt, params.impact,
         params.rate, 1.0 / params.dwell_s, 1.0 / params.decoy_dwell_s, seconds, p_plus, p_minus,
     )  # fmt: skip
-    trades = int(count.sum())
     printed = Printed(np.empty(trades, np.int64), np.empty(trades), np.empty(trades), np.empty(trades, np.int8))
     _print_seconds(
-        count, buys, log_mid, rng.random(trades), rng.random(trades),
+        count, bought, log_mid, rng.random(trades),
         (1 + rng.pareto(_TAIL, trades)) * ((_TAIL - 1) / _TAIL * quotation.lots),
         start_us, quotation.price_scale, quotation.qty_scale, quotation.half_spread,
         printed.ts_us, printed.price, printed.qty, printed.side,
@@ -87,60 +94,75 @@ def _chain(uniform: Any, leave: float) -> Any:
 
 
 @kernel
+def _exponentials(x: Any, best: float, power: Any, rest: Any) -> None:
+    """``exp(x - best)`` of nine numbers in place, to the last bit or two: without a branch, all at once.
+
+    ``exp(y) = 2^k exp(r)``, ``|r| <= ln(2) / 2``, by Taylor's series to the 13th power; below -700 it is exp(-700).
+    """
+    for j in range(9):
+        y = max(x[j] - best, -700.0)
+        power[j] = np.floor(y * _LOG2_E + 0.5)
+        rest[j] = (y - power[j] * _LN2_HIGH) - power[j] * _LN2_LOW
+        x[j] = 1.0
+    for i in range(13):
+        for j in range(9):
+            x[j] = 1.0 + x[j] * rest[j] * _INVERSE[i]
+    for j in range(9):
+        x[j] *= _POWERS[int(-power[j])]
+
+
+@kernel
 def _forward_filter(
     count: Any, buys: Any, step: Any, drift: float, tilt: float, decoy_tilt: float, impact: float, rate: float,
     leave: float, decoy_leave: float, seconds: int, p_plus: Any, p_minus: Any,
 ) -> None:  # fmt: skip
     """Exact law of (s, q) given all seconds so far; at each close, of the next second's s."""
-    p, mean, slope, log_buy, log_sell = np.empty((5, 3, 3))
-    for s in range(3):
-        for q in range(3):
-            p[s, q] = 0.5 * (1.0 + tilt * (s - 1) + decoy_tilt * (q - 1))
-            mean[s, q] = drift * (s - 1)
-            slope[s, q] = impact / np.sqrt(rate * p[s, q] * (1.0 - p[s, q]))
-            log_buy[s, q], log_sell[s, q] = np.log(p[s, q]), np.log(1.0 - p[s, q])
-    law = np.full((3, 3), 1.0 / 9.0)
-    score = np.empty((3, 3))
-    rows, columns = np.empty(3), np.empty(3)
+    p, mean, slope, log_buy, log_sell = np.empty((5, 9))  # state 3 s + q
+    for j in range(9):
+        s, q = j // 3 - 1, j % 3 - 1
+        p[j] = 0.5 * (1.0 + tilt * s + decoy_tilt * q)
+        mean[j] = drift * s
+        slope[j] = impact / np.sqrt(rate * p[j] * (1.0 - p[j]))
+        log_buy[j], log_sell[j] = np.log(p[j]), np.log(1.0 - p[j])
+    law, score = np.full(9, 1.0 / 9.0), np.empty(9)
+    rows, columns, power, rest = np.empty(3), np.empty(3), np.empty(9), np.empty(9)
+    stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
+    both_stay, to_row, to_column = stay * decoy_stay, stay * 0.5 * decoy_leave, decoy_stay * 0.5 * leave
+    both_leave = 0.25 * leave * decoy_leave
+    in_bar, bar = 0, 0
     for k in range(count.shape[0]):
-        n, b = count[k], buys[k]
+        n, b = float(count[k]), float(buys[k])
         best = -np.inf
-        for s in range(3):
-            for q in range(3):
-                residual = step[k] - mean[s, q] - slope[s, q] * (b - n * p[s, q])
-                score[s, q] = b * log_buy[s, q] + (n - b) * log_sell[s, q] - 0.5 * residual * residual
-                best = max(best, score[s, q])
+        for j in range(9):
+            residual = step[k] - mean[j] - slope[j] * (b - n * p[j])
+            score[j] = b * log_buy[j] + (n - b) * log_sell[j] - 0.5 * residual * residual
+            best = max(best, score[j])
+        _exponentials(score, best, power, rest)
         total = 0.0
-        for s in range(3):
-            for q in range(3):
-                law[s, q] *= np.exp(score[s, q] - best)
-                total += law[s, q]
+        for j in range(9):
+            law[j] *= score[j]
+            total += law[j]
         # one step on: with rate `leave` a state goes to either other, in s and in q independently
+        share = 1.0 / total
         for s in range(3):
-            rows[s] = (law[s, 0] + law[s, 1] + law[s, 2]) / total
-        for q in range(3):
-            columns[q] = (law[0, q] + law[1, q] + law[2, q]) / total
-        stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
-        for s in range(3):
-            for q in range(3):
-                law[s, q] = (
-                    stay * decoy_stay * law[s, q] / total
-                    + stay * 0.5 * decoy_leave * rows[s]
-                    + decoy_stay * 0.5 * leave * columns[q]
-                    + 0.25 * leave * decoy_leave
-                )
-        if (k + 1) % seconds == 0:
-            p_plus[k // seconds] = law[2, 0] + law[2, 1] + law[2, 2]
-            p_minus[k // seconds] = law[0, 0] + law[0, 1] + law[0, 2]
+            rows[s] = to_row * share * (law[3 * s] + law[3 * s + 1] + law[3 * s + 2])
+            columns[s] = to_column * share * (law[s] + law[s + 3] + law[s + 6])
+        for j in range(9):
+            law[j] = both_stay * share * law[j] + rows[j // 3] + columns[j % 3] + both_leave
+        in_bar += 1
+        if in_bar == seconds:
+            p_plus[bar] = law[6] + law[7] + law[8]
+            p_minus[bar] = law[0] + law[1] + law[2]
+            in_bar, bar = 0, bar + 1
 
 
 @kernel
 def _print_seconds(
-    count: Any, buys: Any, log_mid: Any, spread_in_second: Any, uniform: Any, size: Any,
+    count: Any, bought: Any, log_mid: Any, spread_in_second: Any, size: Any,
     start: int, price_scale: float, qty_scale: float, half_spread: float,
     ts_us: Any, price: Any, qty: Any, side: Any,
 ) -> None:  # fmt: skip
-    """Fill the tape: stamps uniform in their second, sides in random order, the mid moving evenly through it."""
+    """Fill the tape: stamps uniform in their second, the mid moving evenly through it."""
     begin = 0
     for k in range(count.shape[0]):
         end = begin + count[k]
@@ -152,10 +174,8 @@ def _print_seconds(
                 ts_us[j + 1] = ts_us[j]
                 j -= 1
             ts_us[j + 1] = stamp
-        left = buys[k]
         for i in range(begin, end):
-            side[i] = 1 if uniform[i] * (end - i) < left else -1
-            left -= side[i] == 1
+            side[i] = 1 if bought[i] else -1
             at = (ts_us[i] - start - k * _SECOND_US) / _SECOND_US
             quoted = np.exp(log_mid[k] + (log_mid[k + 1] - log_mid[k]) * at) * (1.0 + side[i] * half_spread)
             price[i] = max(np.rint(quoted * price_scale), 1.0) / price_scale

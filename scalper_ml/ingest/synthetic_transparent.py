@@ -9,7 +9,7 @@ from scipy.signal import lfilter
 from scalper_ml.ingest.synthetic_printing import Printed, Quotation
 from scalper_ml.kernel import kernel
 
-__all__ = ["TransparentMarket", "transparent_market"]
+__all__ = ["Motion", "TransparentMarket", "student", "transparent_market"]
 
 _TAIL: Final = 2.5  # exponent of the power tail of trade sizes
 _FIRST: Final = 0.002  # the first trade comes within this share of the bar: entry at the open still has the edge
@@ -17,57 +17,98 @@ _FIRST: Final = 0.002  # the first trade comes within this share of the bar: ent
 
 @dataclass(frozen=True, slots=True)
 class TransparentMarket:
-    """Trades, the mid at each close (n,), the signal of each bar (n,), and how well the flow tells it."""
+    """Trades; by bar (n,) the mid at its close, the flow's signal, the return in units of sigma less the trend.
+
+    ``recovery_bound`` says how well the flow of the tape tells the signal.
+    """
 
     printed: Printed
     mid: np.ndarray
-    signal: np.ndarray
+    flow: np.ndarray
+    unit: np.ndarray
     recovery_bound: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """What moves prices beside the planted signal, a value a bar (n,); see `motion_of`.
+
+    Attributes
+    ----------
+    sigma : ndarray
+        Standard deviation of the bar's return.
+    activity : ndarray
+        Share of the mean number of trades.
+    trend : ndarray
+        Mean return, in units of `sigma`.
+    sign : ndarray
+        +1, or -1 where the signal moves prices the other way.
+    cause : ndarray or None
+        What foretells the bar's return instead of the flow's signal of the bar before, unit variance.
+    shock_df : float
+        Of Student's t, 0 for normal shocks.
+    """
+
+    sigma: np.ndarray
+    activity: np.ndarray
+    trend: np.ndarray
+    sign: np.ndarray
+    cause: np.ndarray | None = None
+    shock_df: float = 0.0
 
 
 def transparent_market(
     rng: np.random.Generator,
     quotation: Quotation,
+    motion: Motion,
     *,
-    bars: int,
     interval_us: int,
     start_us: int,
     trades_per_bar: float,
-    sigma: float,
     rho: float,
     phi: float,
     start: float,
 ) -> TransparentMarket:
-    """Draw the market: ``r[t+1] = sigma (rho a[t] + sqrt(1 - rho^2) eps)``, `a` an AR(1) of unit variance.
+    """Draw the market: ``r[t+1] = sigma[t+1] (trend + rho a[t] + sqrt(1 - rho^2) eps)``, `a` an AR(1) of unit variance.
 
     In bar t buyers take a share of the volume such that ``(Vb - Vs) / (Vb + Vs) = tanh(a[t] / 2)``, that is
     ``a[t] = log(Vb / Vs)``, but for the rounding to lots. Inside a bar the mid is a Brownian bridge between closes.
+    Where something else than the flow is the cause, it takes the place of ``a[t]`` in the return.
     """
+    bars = len(motion.sigma)
     shocks = rng.standard_normal(bars + 1)
     shocks[1:] *= np.sqrt(1 - phi**2)
-    signal = lfilter([1.0], [1.0, -phi], shocks)  # one bar before the first, so that the first return has a cause too
-    returns = sigma * (rho * signal[:-1] + np.sqrt(1 - rho**2) * rng.standard_normal(bars))
-    log_mid = np.log(start) + np.concatenate(([0.0], np.cumsum(returns)))
-    counts = np.maximum(rng.poisson(trades_per_bar, bars), 4)
+    flow = lfilter([1.0], [1.0, -phi], shocks)  # one bar before the first, so that the first return has a cause too
+    cause = flow[:-1] if motion.cause is None else motion.cause
+    eps = rng.standard_normal(bars) if motion.shock_df == 0 else student(rng, motion.shock_df, bars)
+    unit = rho * motion.sign * cause + np.sqrt(1 - rho**2) * eps
+    log_mid = np.log(start) + np.concatenate(([0.0], np.cumsum(motion.sigma * (motion.trend + unit))))
+    counts = np.maximum(rng.poisson(trades_per_bar * motion.activity, bars), 4)
     first = np.concatenate(([0], np.cumsum(counts)))
     n = int(first[-1])
     printed = Printed(np.empty(n, np.int64), np.empty(n), np.empty(n), np.empty(n, np.int8))
     bound = _print_bars(
-        first, log_mid, np.ascontiguousarray(signal[1:]),
+        first, log_mid, np.ascontiguousarray(flow[1:]),
         rng.random(bars), rng.standard_exponential(n), rng.standard_normal(n), rng.random(n),
         (1 + rng.pareto(_TAIL, n)) * ((_TAIL - 1) / _TAIL * quotation.lots),
-        interval_us, start_us, sigma * np.sqrt(1 - rho**2),
+        interval_us, start_us, motion.sigma * np.sqrt(1 - rho**2),
         quotation.price_scale, quotation.qty_scale, quotation.half_spread,
         printed.ts_us, printed.price, printed.qty, printed.side,
     )  # fmt: skip
     # sums of decimal quantities differ from sums of lots in the last bits
-    return TransparentMarket(printed, np.exp(log_mid[1:]), signal[1:], float(bound) * (1 + 1e-9) + 1e-9)
+    return TransparentMarket(printed, np.exp(log_mid[1:]), flow[1:], unit, float(bound) * (1 + 1e-9) + 1e-9)
+
+
+def student(rng: np.random.Generator, df: float, n: int) -> np.ndarray:
+    """Student's t of unit variance."""
+    draws: np.ndarray = rng.standard_t(df, n) * np.sqrt((df - 2) / df)
+    return draws
 
 
 @kernel
 def _print_bars(
     first: Any, log_mid: Any, signal: Any, early: Any, spacing: Any, normal: Any, uniform: Any, size: Any,
-    interval: int, start: int, sigma: float, price_scale: float, qty_scale: float, half_spread: float,
+    interval: int, start: int, sigma: Any, price_scale: float, qty_scale: float, half_spread: float,
     ts_us: Any, price: Any, qty: Any, side: Any,
 ) -> Any:  # fmt: skip
     """Fill the tape bar by bar; return the largest error of ``log(Vb / Vs)`` against the signal."""
@@ -82,7 +123,7 @@ def _print_bars(
         for i in range(begin, end):
             at = (ts_us[i] - start - t * interval) / interval
             step, left = at - u, 1.0 - u
-            x += (goal - x) * step / left + sigma * np.sqrt(step * (1.0 - at) / left) * normal[i]
+            x += (goal - x) * step / left + sigma[t] * np.sqrt(step * (1.0 - at) / left) * normal[i]
             u = at
             quoted = np.exp(x) * (1.0 + side[i] * half_spread)
             price[i] = max(np.rint(quoted * price_scale), 1.0) / price_scale

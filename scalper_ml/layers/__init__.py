@@ -18,6 +18,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.datasets import DATASETS_LAYER
     from scalper_ml.layers.features import FEATURES_LAYER
     from scalper_ml.layers.market import MARKET_LAYER
+    from scalper_ml.layers.meta_labels import meta_labels_layer
     from scalper_ml.layers.models import MODEL_LAYERS
     from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
     from scalper_ml.layers.ticks import TICKS_LAYER
@@ -35,6 +36,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
         DATASETS_LAYER,
         *MODEL_LAYERS,
+        *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
         CANDIDATES_LAYER,
         BACKTESTS_LAYER,
         THRESHOLDS_LAYER,

@@ -1,6 +1,7 @@
 """datasets: labels, roles, weights and the train-only scaler of a symbol x horizon."""
 
 import json
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,9 @@ from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.labelling import Tape
 from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.datasets.summary import class_balance
 from scalper_ml.errors import InsufficientDataError, WarehouseError
+from scalper_ml.features.histograms import reference_histograms
 from scalper_ml.labels.horizon import Barriers
 from scalper_ml.labels.targets import specialist_targets
 from scalper_ml.layers.base import Keys, Layer, code_digest
@@ -22,10 +25,12 @@ from scalper_ml.layers.features import read_features
 from scalper_ml.layers.ticks import read_all_ticks
 from scalper_ml.project import Project
 from scalper_ml.schema import TARGETS, conform, stamps, us
-from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes, sha256_of
 
 __all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_normaliser", "read_scaler"]
 
+_REFERENCE = "dataset_reference.parquet"
+_BEFORE = ("dataset_before.parquet", "before.json")
 CHECKS = ("min_rows", "class_balance", "no_nan", "roles_disjoint")
 
 
@@ -62,6 +67,7 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
         attribution=settings.labels.attribution,
         decay=settings.labels.decay,
         class_balance=settings.labels.class_balance,
+        trend=settings.labels.trend,
     )
 
 
@@ -148,7 +154,33 @@ def _build(project: Project, keys: Keys) -> Manifest:
         files["normaliser.json"] = canonical_json(dataset.normaliser.to_dict())
     if project.settings.labels.targets:
         files["targets.parquet"] = parquet_bytes(_targets(bars, dataset, params.interval_us))
-    return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks)
+    reference = reference_histograms(values[dataset.rows], np.ones(table.num_rows, np.bool_), names)
+    beside = {_REFERENCE: parquet_bytes(reference), **_version_before(project, keys, files)}
+    return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks, beside=beside)
+
+
+def _version_before(project: Project, keys: Keys, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What is kept of the version that these files replace: histograms, and what it was.
+
+    A build that changes nothing keeps what the published one kept.
+    """
+    warehouse = project.warehouse
+    published = warehouse.manifest("datasets", keys)
+    if published is None or _REFERENCE not in published.beside or not warehouse.fresh_files(published):
+        return {}
+    if {name: entry["sha256"] for name, entry in published.files.items()} == {
+        name: sha256_of(data) for name, data in files.items()
+    }:
+        return {name: warehouse.read_bytes(published, name) for name in _BEFORE if name in published.beside}
+    y = warehouse.read_table(published, columns=["y"])["y"].to_numpy()
+    told = {
+        "content": published.content,
+        "rows": published.summary["label_rows"],
+        "class_shares": class_balance(y)[1],
+        "label_version": published.summary["label_version"],
+        "feature_set_id": published.summary["feature_set_id"],
+    }
+    return dict(zip(_BEFORE, (warehouse.read_bytes(published, _REFERENCE), canonical_json(told)), strict=True))
 
 
 def read_scaler(project: Project, manifest: Manifest) -> Scaler:
@@ -164,11 +196,15 @@ def read_normaliser(project: Project, manifest: Manifest) -> EwmaNormaliser | No
 
 
 def profile_of(project: Project, keys: Keys) -> Profile:
-    """The profile of a dataset partition: class balance by role and statistics of every feature."""
-    dataset = project.warehouse.require("datasets", keys)
-    table = project.warehouse.read_table(dataset)
+    """The profile of a dataset partition: class balance by role and fold, every feature, and what changed."""
+    warehouse = project.warehouse
+    dataset = warehouse.require("datasets", keys)
+    table = warehouse.read_table(dataset)
     X, names = dataset_matrix(project, keys, us(table["ts_us"]))
-    return profile_dataset(table, X, names)
+    before = None
+    if all(name in dataset.beside for name in _BEFORE):
+        before = json.loads(warehouse.read_bytes(dataset, _BEFORE[1])), warehouse.read_table(dataset, _BEFORE[0])
+    return profile_dataset(table, X, names, n_folds=project.settings.splits.folds, before=before)
 
 
 def dataset_matrix(

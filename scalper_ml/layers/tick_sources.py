@@ -7,6 +7,7 @@ as far as it was brought here: `bring_sources` asks it, at the beginning of a ru
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,25 +41,32 @@ __all__ = [
 
 
 def synthetic_spec(project: Project, symbol: str) -> "SyntheticSpec":
-    """The planted market of a symbol, from the settings."""
+    """The planted market of a symbol, from the settings: of figures given there, or of a named scenario."""
     from scalper_ml.ingest.synthetic import SyntheticSpec
 
     settings = project.settings
     market = settings.source.markets[symbol]
-    start_us = int(np.datetime64(settings.source.start.removesuffix("Z"), "us").astype(np.int64))
-    return SyntheticSpec(
+    if market.scenario is not None:
+        from scalper_ml.scenarios.registry import scenario
+
+        planted = scenario(market.scenario).spec(market.part, market.seed)
+    else:
+        planted = SyntheticSpec(
+            level=market.level or "null",
+            sigma=(market.sigma_bps or 0.0) * 1e-4,
+            rho=market.rho,
+            phi=market.phi,
+            spread_bps=market.spread_bps,
+            start_price=market.start_price,
+            seed=market.seed,
+        )
+    return replace(
+        planted,
         symbol=symbol,
-        level=market.level,
         days=settings.source.days,
         interval_us=settings.interval_us,
         trades_per_bar=settings.source.trades_per_bar,
-        sigma=market.sigma_bps * 1e-4,
-        rho=market.rho,
-        phi=market.phi,
-        spread_bps=market.spread_bps,
-        start_price=market.start_price,
-        start_us=start_us,
-        seed=market.seed,
+        start_us=int(np.datetime64(settings.source.start.removesuffix("Z"), "us").astype(np.int64)),
         horizons=tuple(settings.horizons),
         deadband_k=settings.labels.k_vol,
     )

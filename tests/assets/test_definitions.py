@@ -69,6 +69,7 @@ def test_partition_dimensions() -> None:
 def test_catalogue_matches_layers() -> None:
     """The catalogue describes every layer that any project can have, each of its checks, and sources that exist."""
     options = ["bars.events=[{kind: tick, size: 100}]", "context.folder=feeds", "book.folder=feeds"]
+    options += ["labels.meta=xgb_classifier"]
     folder = location_project().folder
     projects = [open_project({}, folder, overrides=options), open_project({}, folder, profile="majors32")]
     checks: dict[str, set[str]] = {}

@@ -2,20 +2,27 @@
 
 import io
 import json
+import re
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from rich.console import Console
+from scipy.stats import entropy
 from sklearn.metrics import roc_auc_score
 
 from scalper_ml.datasets.build import DatasetParams, build_dataset
+from scalper_ml.datasets.drift import psi
 from scalper_ml.datasets.profile import auc, profile_dataset
+from scalper_ml.datasets.splits import walk_forward
 from scalper_ml.errors import ContractError
+from scalper_ml.features.histograms import reference_histograms
+from scalper_ml.reports.profile_page import profile_page
 from scalper_ml.schema import ROLES
 
 PARAMS = DatasetParams(horizon=3, interval_us=60_000_000, cost=0.0005, min_rows=500)
@@ -143,3 +150,67 @@ def test_a_matrix_of_other_rows_is_refused(labelled: Any) -> None:
     table, X, names = labelled
     with pytest.raises(ContractError, match="take the rows of the dataset"):
         profile_dataset(table, X[1:], names)
+
+
+def test_the_class_balance_is_given_by_fold(labelled: Any) -> None:
+    """Each fold is a block that walk-forward tests inside train, with its own counts."""
+    table, X, names = labelled
+    train = np.flatnonzero(np.asarray(table.column("role").to_pylist()) == "train")
+    t0, t1 = (table[name].cast(pa.int64()).to_numpy()[train] for name in ("t0_us", "t1_us"))
+    folds = profile_dataset(table, X, names, n_folds=3).folds
+    tested = [test for _, test in walk_forward(t0, t1, n_folds=3)]
+    y = table.column("y").to_numpy()[train]
+    assert [fold.role for fold in folds] == ["fold 0", "fold 1", "fold 2"]
+    for fold, rows in zip(folds, tested, strict=True):
+        assert list(fold.counts.values()) == np.bincount(y[rows], minlength=3).tolist()
+
+
+def test_drift_is_told_against_the_version_before(labelled: Any) -> None:
+    """A shifted feature moved, an equal one did not; added and removed ones are named; class shares are compared."""
+    table, X, names = labelled
+    reference = reference_histograms(X, np.ones(len(X), bool), names)
+    told = {"content": "c" * 64, "rows": len(X), "class_shares": {"SHORT": 0.5, "NEUTRAL": 0.25, "LONG": 0.25}}
+    now = X.copy()
+    now[:, 1] += 2 * now[:, 1].std()
+    drift = profile_dataset(table, now[:, 1:], names[1:], before=(told, reference)).drift
+    assert drift is not None
+    assert drift.moved == (names[1],)
+    assert drift.features[0].name == names[1]
+    assert (drift.added, drift.removed) == ((), (names[0],))
+    share = np.bincount(table["y"].to_numpy(), minlength=3) / table.num_rows
+    assert drift.prior_drift == pytest.approx(np.abs(share - [0.5, 0.25, 0.25]).sum() / 2)
+    same = {one.name: one for one in drift.features if one.name != names[1]}
+    assert all(one.psi == pytest.approx(0, abs=1e-12) for one in same.values())
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=8), st.data())
+def test_psi_is_a_distance_of_shares(before: list[int], data: st.DataObject) -> None:
+    """PSI is not negative, 0 for multiples, the same in both directions, and that of scipy's two entropies."""
+    now = data.draw(st.lists(st.integers(0, 50), min_size=len(before), max_size=len(before)))
+    assume(sum(before) and sum(now))
+    value = psi(before, now)
+    assert value >= 0
+    assert value == pytest.approx(psi(now, before))
+    assert psi(before, [7 * count for count in before]) == pytest.approx(0)
+    if min(*before, *now) > 0:
+        assert value == pytest.approx(entropy(now, before) + entropy(before, now))
+
+
+def test_the_page_is_whole_and_needs_nothing(labelled: Any) -> None:
+    """Well-formed HTML that names every feature, marks the leak, escapes names, and refers to nothing outside."""
+    table, X, names = labelled
+    leak = table.column("ret").to_numpy()
+    reference = reference_histograms(X, np.ones(len(X), bool), names)
+    told = {"content": "c" * 64, "rows": 5, "class_shares": {"SHORT": 0.5, "NEUTRAL": 0.25, "LONG": 0.25}}
+    wide = np.column_stack([X, leak])
+    profile = profile_dataset(table, wide, (*names, "<leak>"), n_folds=2, before=(told, reference))
+    page = profile_page(profile, "A & B")
+    assert page == profile_page(profile, "A & B")
+    body = ElementTree.fromstring(re.sub(r"^<!doctype html>|<meta[^>]*>| class=bad", "", page))
+    cells = ["".join(cell.itertext()) for cell in body.iter("td")]
+    assert {*names, "<leak>", "fold 1", "purged"} <= set(cells)
+    assert "beyond plausibility" in cells
+    assert next(body.iter("h1")).text == "A & B"
+    assert not re.search(r"https?://|src=|<script|@import|url\(", page)
+    first = profile_page(profile_dataset(table, X, names), "first")
+    assert "this is the first" in first

@@ -14,7 +14,7 @@ import pytest
 from scalper_ml.bars.builder import BarBuilder, build_bars
 from scalper_ml.errors import SettingsError
 from scalper_ml.ingest import find_sources, read_ticks
-from scalper_ml.ingest.synthetic import SyntheticMarket, SyntheticSpec, simulate, write_synthetic
+from scalper_ml.ingest.synthetic import SyntheticMarket, SyntheticSpec, Texture, simulate, write_synthetic
 from scalper_ml.schema import TICKS, us
 
 LARGE = SyntheticSpec(level="A", days=25, trades_per_bar=12, rho=0.15, phi=0.8, seed=11)
@@ -197,12 +197,67 @@ def test_written_again_only_when_something_changed(tmp_path: Path) -> None:
 def test_the_hash_covers_every_field() -> None:
     """Changing any one field of a spec changes its hash."""
     changed = {"level": "null", "symbol": "X", "horizons": (2,), "interval_us": 30_000_000, "start_us": 60_000_000}
+    changed |= {"trend": 0.01, "flip_at": 0.5, "texture": Texture(vol_sd=0.1)}
     hashes = {SMALL.hash}
-    for field in dataclasses.fields(SMALL):
+    led = dataclasses.replace(SMALL, level="null", lead_seed=5, lead_share=0.3)
+    hashes |= {led.hash, dataclasses.replace(led, lead_seed=6).hash, dataclasses.replace(led, lead_share=0.2).hash}
+    others = [field for field in dataclasses.fields(SMALL) if not field.name.startswith("lead_")]
+    for field in others:
         value = getattr(SMALL, field.name)
         other = changed.get(field.name) or (value * 0.9 if isinstance(value, float) else value + 1)
         hashes.add(dataclasses.replace(SMALL, **{field.name: other}).hash)
-    assert len(hashes) == 1 + len(dataclasses.fields(SMALL))
+    assert len(hashes) == 1 + 3 + len(others)
+
+
+def test_texture_changes_no_direction() -> None:
+    """With fat tails, volatility in clusters, jumps and a busy hour the sign of the signal foretells as before."""
+    texture = Texture(vol_sd=0.35, shock_df=5, jumps_per_day=4, season=0.4, burst=0.5)
+    spec = dataclasses.replace(LARGE, texture=texture)
+    signal, mid = columns(market(spec).truth, "signal", "mid")
+    assert np.array_equal(signal, market(LARGE).truth["signal"].to_numpy())
+    move = np.diff(np.log(mid))
+    share, error = hits(signal, mid, 5)
+    assert share == pytest.approx(market(spec).optimum["5"]["da"], abs=0.01 + 3 * error)
+    assert np.mean((move - move.mean()) ** 4) / move.var() ** 2 > 6
+    assert np.corrcoef(np.abs(move[1:]), np.abs(move[:-1]))[0, 1] > 0.15
+    assert move.std() == pytest.approx(spec.sigma, rel=0.35)
+    count = columns(bars_of(market(spec).ticks, spec.interval_us), "trades")[0]
+    assert count.var() / count.mean() > 3
+
+
+def test_a_trend_is_a_drift_of_the_mid() -> None:
+    """The mean return is the stated share of a standard deviation; nothing else changes."""
+    spec = dataclasses.replace(LARGE, level="null", trend=0.05)
+    still, moving = (np.diff(np.log(market(one).truth["mid"].to_numpy())) for one in (
+        dataclasses.replace(spec, trend=0.0), spec))  # fmt: skip
+    assert moving - still == pytest.approx(np.full(len(still), 0.05 * spec.sigma), abs=1e-12)
+
+
+def test_a_flipped_signal_moves_prices_the_other_way() -> None:
+    """After the stated share of the market the flow foretells the opposite; the truth's signal stays right."""
+    spec = dataclasses.replace(LARGE, flip_at=0.5)
+    signal, mid = columns(market(spec).truth, "signal", "mid")
+    flow = market(LARGE).truth["signal"].to_numpy()
+    half = spec.bars // 2
+    assert np.array_equal(signal[: half - 1], flow[: half - 1])
+    assert np.array_equal(signal[half:], -flow[half:])
+    share, error = hits(flow[half:], mid[half:], 1)
+    assert share == pytest.approx(1 - market(spec).optimum["1"]["da"], abs=4 * error)
+    assert hits(signal, mid, 1)[0] > 0.5 + 4 * hits(signal, mid, 1)[1]
+
+
+def test_a_follower_does_what_its_leader_did() -> None:
+    """A bar's return follows the leader's a bar before with the stated correlation; the own flow tells nothing."""
+    spec = dataclasses.replace(LARGE, level="null", lead_seed=5, lead_share=0.4)
+    assert spec.leader is not None
+    leader = np.diff(np.log(market(spec.leader).truth["mid"].to_numpy()))
+    signal, mid, flow = columns(market(spec).truth, "signal", "mid", "flow")
+    move = np.diff(np.log(mid))
+    assert np.corrcoef(leader[:-1], move[1:])[0, 1] == pytest.approx(0.4, abs=4 / np.sqrt(len(move)))
+    assert np.corrcoef(signal[1:], leader)[0, 1] == pytest.approx(1.0, abs=1e-9)
+    assert np.corrcoef(flow[:-1], move)[0, 1] == pytest.approx(0.0, abs=4 / np.sqrt(len(move)))
+    share, error = hits(signal, mid, 1)
+    assert share == pytest.approx(market(spec).optimum["1"]["da"], abs=4 * error)
 
 
 @pytest.mark.parametrize(
@@ -212,9 +267,18 @@ def test_the_hash_covers_every_field() -> None:
         {"rho": 1.0}, {"phi": -1.0},
         {"trades_per_bar": 3}, {"start_price": 0}, {"start_us": 1}, {"horizons": ()}, {"flow_tilt": 0.7},
         {"interval_us": 0}, {"interval_us": 1_500_000, "level": "B"},
+        {"trend": 1.0}, {"trend": 0.1, "level": "B"}, {"flip_at": 1.0}, {"flip_at": 0.5, "level": "null"},
+        {"lead_share": 0.3}, {"lead_seed": 3, "lead_share": 0.3}, {"texture": Texture(vol_sd=0.1), "level": "B"},
     ],
 )  # fmt: skip
 def test_a_spec_that_makes_no_market_is_refused(change: dict[str, Any]) -> None:
     """A value outside its range is a SettingsError with the symbol, the field, the value and the range."""
     with pytest.raises(SettingsError, match=f"synthetic market SYNUSDT: {next(iter(change))} is"):
         dataclasses.replace(SMALL, **change)
+
+
+@pytest.mark.parametrize("change", [{"shock_df": 2.0}, {"vol_sd": -0.1}, {"season": 1.0}, {"fast_half_life": 0.0}])
+def test_a_texture_out_of_range_is_refused(change: dict[str, float]) -> None:
+    """A value outside its range is a SettingsError with the field, the value and the range."""
+    with pytest.raises(SettingsError, match=f"synthetic market: {next(iter(change))} is"):
+        Texture(**change)

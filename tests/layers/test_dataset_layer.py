@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from featureproject import KEYS, build_features, make_feature_project
+from scipy.stats import linregress
 from tickproject import TickProject
 
 from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.layers import layers_of
 from scalper_ml.layers.datasets import DATASETS_LAYER, dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.layers.features import read_features
 from scalper_ml.layers.models import MODEL_LAYERS, bundle_of
@@ -124,3 +126,116 @@ def test_settings_out_of_range_are_refused(tmp_path: Path, monkeypatch: pytest.M
         done = place.scalper("ticks", "status", "--set", option)
         assert done.code == 2
         assert option.partition("=")[0] in done.err
+
+
+def test_the_version_before_is_kept(place: TickProject, tmp_path: Path) -> None:
+    """A changed dataset is told against the one it replaced; a build that changes nothing keeps that; HTML has it."""
+    first = DATASETS_LAYER.build(place.open("labels.k_vol=0.30"), ROW)
+    changed = DATASETS_LAYER.build(place.open("labels.k_vol=0.45"), ROW)
+    again = DATASETS_LAYER.build(place.open("labels.k_vol=0.45"), ROW)
+    assert again.content == changed.content != first.content
+    page = tmp_path / "profile.html"
+    done = place.scalper("profile", "--symbol", "BTCUSDT", "--horizon", "1", "--json", "--html", str(page))
+    assert done.code == 0, done.err
+    drift = json.loads(done.out)["drift"]
+    assert drift["before"] == first.content
+    assert drift["rows_before"] == first.summary["label_rows"]
+    assert drift["prior_drift"] > 0.01  # another deadband
+    assert drift["moved"] == []  # the same features
+    assert first.content[:12] in page.read_text()
+    assert "against the version before" in place.scalper("profile", "--symbol", "BTCUSDT", "--horizon", "1").out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("labels.price=side_mid",),
+        ("labels.price=trade", "labels.latency_ms=500"),
+        ("labels.kind=triple_barrier", "labels.price=trade"),
+    ],
+)
+def test_every_price_runs_to_the_backtest(place: TickProject, options: tuple[str, ...]) -> None:
+    """Labels on executable prices go through dataset, model, candidate and backtest, which fills where they do."""
+    project = place.open(*options, *QUICK)
+    for layer in layers_of(project.settings):
+        if layer.shape == "symbol_horizon" and layer.name != "champions":
+            manifest = layer.build(project, ROW)
+            assert not project.warehouse.blocked(layer.name, ROW), layer.name
+    table = project.warehouse.read_table(project.warehouse.require("datasets", ROW))
+    trades = project.warehouse.read_table(project.warehouse.require("backtests", ROW), "trades.parquet")
+    assert manifest.layer == "backtests"
+    rows = dict(zip(us(table["t0_us"]).tolist(), table["entry_price"].to_pylist(), strict=True))
+    assert [rows[at] for at in us(trades["signal_ts_us"]).tolist()] == trades["entry_price"].to_pylist()
+
+
+def test_targets_lie_beside_the_labels(place: TickProject) -> None:
+    """With labels.targets a row a label: the labels' own return, and a variance that a loop over opens gives."""
+    project = place.open("labels.targets=true", "horizons=[5]")
+    keys = KEYS | {"horizon": 5}
+    manifest = DATASETS_LAYER.build(project, keys)
+    table, targets = (project.warehouse.read_table(manifest, name) for name in ("data.parquet", "targets.parquet"))
+    assert targets["t0_us"].equals(table["t0_us"])
+    assert targets["t1_us"].equals(table["t1_us"])
+    assert targets["ret"].to_pylist() == table["ret"].to_pylist()
+    bars = project.warehouse.read_table(project.warehouse.require("bars", KEYS))
+    close, opened = us(bars["ts_us"]), np.log(bars["open"].to_numpy())
+    for place_of_row in (0, 500, targets.num_rows - 1):
+        entry = int(np.searchsorted(close, us(table["t0_us"])[place_of_row])) + 1
+        leave = int(np.searchsorted(close, us(table["t1_us"])[place_of_row]))
+        square = sum((opened[i + 1] - opened[i]) ** 2 for i in range(entry, leave))
+        assert targets["log_rv"][place_of_row].as_py() == pytest.approx(np.log(square))
+
+
+def test_straight_moves_count_more(place: TickProject) -> None:
+    """With labels.trend the weight of a train row is uniqueness times |t| of a loop's best line, mean 1."""
+    options = ("horizons=[6]", "splits.min_rows=500")
+    keys = KEYS | {"horizon": 6}
+    plain, bent = (
+        place.open(*options, f"labels.trend={power}").warehouse.read_table(
+            DATASETS_LAYER.build(place.open(*options, f"labels.trend={power}"), keys)
+        )
+        for power in (0, 1)
+    )
+    train = plain["role"].to_numpy(zero_copy_only=False) == "train"
+    before, after = (table["weight"].to_numpy() for table in (plain, bent))
+    assert np.array_equal(before[~train], after[~train])
+    assert after[train].mean() == pytest.approx(1)
+    bars = place.open().warehouse.read_table(place.open().warehouse.require("bars", KEYS))
+    close, opened = us(bars["ts_us"]), np.log(bars["open"].to_numpy())
+    rows = np.flatnonzero(train)[[3, 400, 900]]
+    lines = []
+    for row in rows:
+        entry = int(np.searchsorted(close, us(plain["t0_us"])[row])) + 1
+        fits = [linregress(np.arange(n + 1), opened[entry : entry + n + 1]) for n in (5, 6)]
+        lines.append(max(abs(fit.slope / fit.stderr) for fit in fits))
+    ratio = after[rows] / before[rows] / np.array(lines)
+    assert ratio == pytest.approx(np.full(3, ratio[0]), rel=1e-6)
+    done = place.scalper("settings", "--set", "labels.trend=1")
+    assert done.code == 2
+    assert "horizons of at least 2 bars" in done.err
+
+
+def test_meta_labels_of_a_model(place: TickProject) -> None:
+    """With labels.meta a layer says of each out-of-fold side what it earned after costs and whether it paid."""
+    project = place.open(*QUICK, "labels.meta=xgb_classifier", "labels.kappa=0.02", "labels.k_vol=0.1")
+    layers = {layer.name: layer for layer in layers_of(project.settings)}
+    for name in ("datasets", "models/xgb_classifier", "meta_labels"):
+        manifest = layers[name].build(project, ROW)
+    assert layers["meta_labels"].fresh(project, ROW)
+    meta = project.warehouse.read_table(manifest).to_pandas()
+    model = project.warehouse.require("models/xgb_classifier", ROW)
+    predicted = project.warehouse.read_table(model, "predictions.parquet").to_pandas()
+    predicted = predicted[predicted["fold"] >= 0]
+    sides = predicted[predicted[["p_short", "p_long"]].max(axis=1) > predicted["p_neutral"]]
+    assert len(meta) == len(sides) > 100
+    data = project.warehouse.read_table(project.warehouse.require("datasets", ROW)).to_pandas()
+    joined = meta.merge(data, on="ts_us", suffixes=("", "_label"))
+    assert set(joined["role"]) == {"train"}
+    net = joined["side"] * (joined["exit_price"] / joined["entry_price"] - 1) - joined["cost"]
+    assert meta["net"].to_numpy() == pytest.approx(net.to_numpy())
+    assert (meta["y"] == (meta["net"] > 0)).all()
+    assert meta["weight"].mean() == pytest.approx(1)
+    assert "meta_labels" not in {layer.name for layer in layers_of(place.open().settings)}
+    refused = place.scalper("settings", "--set", "labels.meta=oracle")
+    assert refused.code == 2
+    assert "model kind 'oracle' is unknown" in refused.err

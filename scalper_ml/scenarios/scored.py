@@ -1,0 +1,111 @@
+"""What the pipeline said on the score role of a partition, and what there was to be said."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from scalper_ml.ingest.synthetic import simulate
+from scalper_ml.layers.base import Keys
+from scalper_ml.layers.tick_sources import synthetic_spec
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+from scalper_ml.validation.metrics import base_rates, classification_metrics
+
+__all__ = ["Scored", "Truth", "edge_ratio", "partition", "scored", "truth_of"]
+
+
+def partition(symbol: str, horizon: int) -> Keys:
+    """Keys of a symbol and horizon."""
+    return {"symbol": symbol, "horizon": horizon}
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """By close (n,): stamps and what moves the next bar, as `SyntheticMarket.truth` has it."""
+
+    ts_us: np.ndarray
+    signal: np.ndarray
+    columns: dict[str, np.ndarray]
+
+    def at(self, ts_us: np.ndarray, name: str = "signal") -> np.ndarray:
+        """A column at these closes."""
+        rows = np.searchsorted(self.ts_us, ts_us)
+        return np.asarray(self.columns[name][rows])
+
+
+def truth_of(project: Project, symbol: str) -> Truth:
+    """Simulate a project's market once more for what is behind it."""
+    truth = simulate(synthetic_spec(project, symbol)).truth
+    columns = {name: truth[name].to_numpy() for name in truth.column_names if name != "ts_us"}
+    return Truth(us(truth["ts_us"]), columns["signal"], columns)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The candidate on the score role: rows (n,), and the report of its backtest."""
+
+    keys: Keys
+    ts_us: np.ndarray
+    ret: np.ndarray
+    y: np.ndarray
+    P: np.ndarray
+    base: np.ndarray
+    horizon: int
+    report: dict[str, Any]
+
+    @property
+    def side(self) -> np.ndarray:
+        """The likelier side: +1 or -1."""
+        return np.where(self.P[:, 2] >= self.P[:, 0], 1.0, -1.0)
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """Of the argmax and the probabilities; the interval of balanced accuracy covers 99 %."""
+        return classification_metrics(
+            self.y, self.P, self.base, ret=self.ret, horizon=self.horizon, seed=7, alpha=0.0099
+        )
+
+    @property
+    def action(self) -> str:
+        """Of the gate."""
+        return str(self.report["decision"]["action"])
+
+    @property
+    def reasons(self) -> list[str]:
+        """Codes of the gate."""
+        return list(self.report["decision"]["reasons"])
+
+
+def scored(project: Project, symbol: str, horizon: int) -> Scored:
+    """Read the candidate's predictions, the dataset's labels and the report of a played partition."""
+    warehouse, keys = project.warehouse, partition(symbol, horizon)
+    kind = warehouse.require("candidates", keys).summary["kind"]
+    predictions = warehouse.read_table(warehouse.require(f"models/{kind}", keys), "predictions.parquet")
+    dataset = warehouse.read_table(warehouse.require("datasets", keys))
+    known, role = us(dataset["ts_us"]), dataset["role"].to_numpy(zero_copy_only=False)
+    mine = predictions["role"].to_numpy(zero_copy_only=False) == "score"
+    ts = us(predictions["ts_us"])[mine]
+    rows = np.searchsorted(known, ts)
+    y = dataset["y"].to_numpy().astype(np.int64)
+    P = np.column_stack([predictions[name].to_numpy()[mine] for name in ("p_short", "p_neutral", "p_long")])
+    report = json.loads(warehouse.read_bytes(warehouse.require("backtests", keys), "report.json"))
+    ret = dataset["ret"].to_numpy()[rows]
+    return Scored(keys, ts, ret, y[rows], P, base_rates(y[role == "train"]), horizon, report)
+
+
+def edge_ratio(found: Scored, signal: np.ndarray) -> tuple[float, float, float]:
+    """Edge of the forecast over that of the oracle on the same rows, and both accuracies.
+
+    The edge is the share of right sides, less a half; rows whose price did not move count for neither. The ratio is
+    NaN where the oracle's own edge is less than two standard errors: there is nothing to take a share of.
+    """
+    moved = found.ret != 0
+    way = np.sign(found.ret[moved])
+    accuracy = float(np.mean(way == found.side[moved]))
+    oracle = float(np.mean(way == np.sign(signal[moved])))
+    error = 0.5 / np.sqrt(np.count_nonzero(moved) / found.horizon)
+    ratio = (accuracy - 0.5) / (oracle - 0.5) if oracle - 0.5 > 2 * error else float("nan")
+    return ratio, accuracy, oracle
