@@ -36,6 +36,7 @@ __all__ = [
     "Source",
     "Splits",
     "Storage",
+    "Training",
     "load_settings",
 ]
 
@@ -306,6 +307,36 @@ class Selection(_Section):
         return self
 
 
+class Training(BaseModel):
+    """Which kinds of models are trained; every other key is a kind, its value parameters that kind validates."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kinds: Annotated[list[str], Field(min_length=1)] = ["xgb_classifier"]
+
+    def params_of(self, kind: str) -> dict[str, Any]:
+        """Parameters of a kind as the settings have them; what they leave out takes the kind's defaults."""
+        return dict((self.__pydantic_extra__ or {}).get(kind) or {})
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if len(set(self.kinds)) != len(self.kinds):
+            raise ValueError(f"kinds has duplicates: {self.kinds}")
+        for kind, params in (self.__pydantic_extra__ or {}).items():
+            _as_value_error(lambda kind=kind: _kind(kind))  # type: ignore[misc]
+            if not isinstance(params, dict):
+                raise ValueError(f"{kind}: expected parameters by name, found {params!r}")
+        for kind in {*self.kinds, *(self.__pydantic_extra__ or {})}:
+            _as_value_error(lambda kind=kind: _kind(kind).params.parse(self.params_of(kind)))  # type: ignore[misc]
+        return self
+
+
+def _kind(name: str) -> Any:
+    from scalper_ml.models.registry import model_kind
+
+    return model_kind(name)
+
+
 class Backtest(_Section):
     """Costs as the trader pays them, a side (METHOD 6.2)."""
 
@@ -361,7 +392,7 @@ class Settings(_Section):
     labels: Labels
     splits: Splits
     selection: Selection = Selection()
-    training: dict[str, dict[str, Any]] = {}  # parameters by model kind, validated by the kind
+    training: Training = Training()
     backtest: Backtest
     gate: Gate
     drift: Drift
@@ -374,10 +405,6 @@ class Settings(_Section):
         for name, values in (("symbols", self.symbols), ("horizons", self.horizons)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} has duplicates: {values}")
-        from scalper_ml.models.registry import model_kind
-
-        for kind, params in self.training.items():
-            _as_value_error(lambda kind=kind, params=params: model_kind(kind).params.parse(params))  # type: ignore[misc]
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
         if self.labels.price != "open" and self.source.kind == "klines":
@@ -538,6 +565,8 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: s
     for depth, key in enumerate(keys[:-1]):
         if depth == 0 and key in Settings.model_fields:
             target.setdefault(key, {})  # a section that the file leaves to its defaults
+        elif keys[0] == "training" and depth == 1:
+            target.setdefault(key, {})  # a kind of models whose parameters the file leaves to their defaults
         if not isinstance(target.get(key), dict):
             known = sorted(k for k in target if isinstance(target[k], dict))
             raise SettingsError(f"{source}: unknown section {key!r}; sections there: {known}")

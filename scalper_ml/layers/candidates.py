@@ -5,19 +5,20 @@ from typing import Any
 import pyarrow as pa
 
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.models import MODEL_LAYERS
+from scalper_ml.layers.models import model_layers
 from scalper_ml.models.candidate import choose_candidate
 from scalper_ml.project import Project
+from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Check, Manifest, canonical_json
 
-__all__ = ["CANDIDATES_LAYER"]
+__all__ = ["candidates_layer"]
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
         "code": code_digest("models/candidate", "validation", "schema", "layers/candidates"),
-        "models": {layer.name: warehouse.require(layer.name, keys).content for layer in MODEL_LAYERS},
+        "models": {layer.name: warehouse.require(layer.name, keys).content for layer in model_layers(project.settings)},
         "dataset": warehouse.require("datasets", keys).content,
     }
 
@@ -28,7 +29,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     predictions: dict[str, pa.Table] = {}
     bundles: dict[str, str] = {}
-    for layer in MODEL_LAYERS:
+    for layer in model_layers(project.settings):
         manifest = warehouse.require(layer.name, keys)
         kind = layer.name.split("/")[1]
         predictions[kind] = warehouse.read_table(manifest, "predictions.parquet")
@@ -53,11 +54,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     )
 
 
-CANDIDATES_LAYER = Layer(
-    "candidates",
-    "symbol_horizon",
-    (*(layer.name for layer in MODEL_LAYERS), "datasets"),
-    ("on_select_only",),
-    _inputs,
-    _build,
-)
+def candidates_layer(settings: Settings) -> Layer:
+    """The layer, downstream of every kind the settings name."""
+    upstream = (*(layer.name for layer in model_layers(settings)), "datasets")
+    return Layer("candidates", "symbol_horizon", upstream, ("on_select_only",), _inputs, _build)

@@ -1,27 +1,40 @@
-"""models/<kind>: one sealed bundle of every registered kind for a symbol x horizon."""
+"""models/<kind>: one sealed bundle of every kind the settings name, for a symbol x horizon."""
 
 import json
+import time
 from functools import partial
 from typing import Any
 
-from scalper_ml.errors import SettingsError
+import numpy as np
+
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.models.base import FitContext, ModelParams
-from scalper_ml.models.bundle import Model, load_bundle
+from scalper_ml.models.base import Device, FitContext, Floats, ModelParams
+from scalper_ml.models.bundle import Model, golden_rows, load_bundle
 from scalper_ml.models.fitting import training_data
-from scalper_ml.models.registry import model_kind, model_kinds
+from scalper_ml.models.registry import model_kind
 from scalper_ml.models.train import TrainOptions, train_model
 from scalper_ml.models.xgb_classifier import pick_device
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.selection.choose import Selection, SelectionParams, select_features
+from scalper_ml.settings import Settings
 from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
 
-__all__ = ["MODEL_LAYERS", "bundle_of", "select_of", "selection_params"]
+__all__ = ["bundle_of", "model_layers", "row_checks", "select_of", "selection_params"]
 
 MAX_CALIBRATION_ERROR = 0.03
-CHECKS = ("skill", "calibrated", "loads")
+MAX_LATENCY_US = 5_000.0
+CHECKS = ("skill", "calibrated", "loads", "deterministic", "latency")
+CODE = (
+    "models/base",
+    "models/bundle",
+    "models/calibration",
+    "models/fitting",
+    "models/registry",
+    "models/summary",
+    "models/train",
+)
 
 
 def selection_params(project: Project) -> SelectionParams:
@@ -30,16 +43,20 @@ def selection_params(project: Project) -> SelectionParams:
 
 
 def _params(project: Project, kind: str) -> ModelParams:
-    if unknown := sorted(set(project.settings.training) - set(model_kinds())):
-        raise SettingsError(f"training: unknown model kinds {unknown}; known kinds: {sorted(model_kinds())}")
-    return model_kind(kind).params.parse(project.settings.training.get(kind, {}))
+    return model_kind(kind).params.parse(project.settings.training.params_of(kind))
+
+
+def _device(project: Project, kind: str) -> Device:
+    """Where a kind is fitted: on the GPU those that can, if the settings ask for one."""
+    return pick_device(project.settings.device) if "cuda" in model_kind(kind).devices else "cpu"
 
 
 def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     warehouse, settings = project.warehouse, project.settings
     return {
         "code": code_digest(
-            "models",
+            *CODE,
+            f"models/{kind}",
             "validation",
             "datasets/axis",
             "datasets/splits",
@@ -56,7 +73,7 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
         "folds": settings.splits.folds,
         "selection": settings.selection.model_dump(mode="json") if settings.selection.enabled else None,
         "seed": settings.splits.seed,
-        "device": pick_device(settings.device),
+        "device": _device(project, kind),
     }
 
 
@@ -87,7 +104,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         features.summary["feature_set_id"],
         _params(project, kind),
         seed=settings.splits.seed,
-        device=pick_device(settings.device),
+        device=_device(project, kind),
         lineage=lineage,
         options=TrainOptions(n_folds=settings.splits.folds),
         normaliser=normaliser,
@@ -95,7 +112,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     )
     store = BundleStore(warehouse.folder(layer, keys))
     folder = store.put(trained.bundle_id, trained.files)
-    load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
+    loaded = load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
     select = trained.metrics["select"]
     accuracy = select["balanced_accuracy"]
     checks = [
@@ -117,6 +134,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
             True,
             f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced",
         ),
+        *row_checks(loaded, golden_rows(trained.files)),
     ]
     pointer = {"bundle_id": trained.bundle_id, "kind": kind}
     summary = {
@@ -135,6 +153,28 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     pinned = [champion.summary["bundle_id"]] if champion and champion.summary["bundle_id"] else []
     store.prune([trained.bundle_id, *pinned])
     return manifest
+
+
+def row_checks(model: Model, X: Floats) -> list[Check]:
+    """Whether rows predicted one by one, as live, have the bits they have together, and how long one takes."""
+    together, taken, equal = model.predict_proba(X), [], True
+    for i in range(len(X)):
+        started = time.perf_counter_ns()
+        alone = model.predict_proba(X[i : i + 1])
+        taken.append((time.perf_counter_ns() - started) / 1000)
+        equal &= bool(np.array_equal(alone[0], together[i]))
+    middle, worst = (float(np.percentile(taken, q)) for q in (50, 99))
+    return [
+        Check("deterministic", equal, f"{len(X)} rows one by one and together: no bit differs"),
+        Check(
+            "latency",
+            middle <= MAX_LATENCY_US,
+            f"one row takes {middle:,.0f} us (median of {len(X)}; 99th percentile {worst:,.0f} us), at most "
+            f"{MAX_LATENCY_US:,.0f} us wanted",
+            blocking=False,
+            values={"median_us": middle, "p99_us": worst},
+        ),
+    ]
 
 
 def select_of(project: Project, keys: Keys, params: SelectionParams) -> Selection:
@@ -163,14 +203,16 @@ def bundle_of(project: Project, kind: str, keys: Keys, bundle_id: str | None = N
     return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
 
 
-MODEL_LAYERS = tuple(
-    Layer(
-        f"models/{kind}",
-        "symbol_horizon",
-        ("datasets", "features"),
-        CHECKS,
-        partial(_inputs, kind=kind),
-        partial(_build, kind=kind),
+def model_layers(settings: Settings) -> tuple[Layer, ...]:
+    """A layer a kind the settings name, in their order."""
+    return tuple(
+        Layer(
+            f"models/{kind}",
+            "symbol_horizon",
+            ("datasets", "features"),
+            CHECKS,
+            partial(_inputs, kind=kind),
+            partial(_build, kind=kind),
+        )
+        for kind in settings.training.kinds
     )
-    for kind in model_kinds()
-)

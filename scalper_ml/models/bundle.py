@@ -20,6 +20,7 @@ from scalper_ml.errors import BundleError, ContractError, FeatureSetError
 from scalper_ml.models.base import Classifier, Floats
 from scalper_ml.models.calibration import Temperature
 from scalper_ml.models.registry import model_kinds
+from scalper_ml.schema import CLASSES
 from scalper_ml.warehouse import canonical_json, sha256_of
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "bundle_id_of",
     "check_features",
     "golden_bytes",
+    "golden_rows",
     "load_bundle",
     "seal",
 ]
@@ -101,6 +103,12 @@ def golden_bytes(X: Floats, P: Floats) -> bytes:
     sink = io.BytesIO()
     np.save(sink, np.column_stack([X, P]).astype("<f8"), allow_pickle=False)
     return sink.getvalue()
+
+
+def golden_rows(files: Mapping[str, bytes]) -> Floats:
+    """The unscaled features of a bundle's golden batch (rows, f)."""
+    both = np.load(io.BytesIO(files[_GOLDEN]), allow_pickle=False)
+    return np.asarray(both[:, : -len(CLASSES)], dtype=np.float64)
 
 
 def seal(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> tuple[str, dict[str, bytes]]:
