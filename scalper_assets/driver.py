@@ -33,7 +33,7 @@ Only = Literal["ticks", "features", "train", "backtest", "thresholds"]
 STAGES: dict[Only, tuple[str, ...]] = {
     "ticks": ("ticks", "bars", "event_bars", "context", "context_bars", "book"),
     "features": ("market", "features"),
-    "train": ("datasets", "models", "candidates"),
+    "train": ("datasets", "models", "ensembles", "candidates"),
     "backtest": ("backtests",),
     "thresholds": ("thresholds", "champions"),
 }

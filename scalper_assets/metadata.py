@@ -271,6 +271,12 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _ensembles(project: Project, manifest: Manifest) -> Metadata:
+    members, shares = manifest.summary["members"], manifest.summary["shares"]
+    rows = [{"member": name, "share": shares[name], "bundle": members[name][:16]} for name in members]
+    return _models(project, manifest) | {"members": _table(rows)}
+
+
 def _selection(selection: Mapping[str, Any] | None) -> Metadata:
     """The chosen set and the scores behind it, where features were chosen."""
     if selection is None:
@@ -362,6 +368,7 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "features": _features,
     "datasets": _datasets,
     "models": _models,
+    "ensembles": _ensembles,
     "candidates": _candidates,
     "backtests": _backtests,
     "thresholds": _thresholds,

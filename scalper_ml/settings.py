@@ -26,6 +26,7 @@ __all__ = [
     "Book",
     "Context",
     "Drift",
+    "Ensembles",
     "Features",
     "Gate",
     "LabelBarriers",
@@ -307,12 +308,17 @@ class Selection(_Section):
         return self
 
 
-class Training(BaseModel):
-    """Which kinds of models are trained; every other key is a kind, its value parameters that kind validates."""
+class _Kinds(BaseModel):
+    """Kinds by name; every key that is no setting is a kind, its value parameters that the kind validates."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kinds: Annotated[list[str], Field(min_length=1)] = ["xgb_classifier"]
+    kinds: list[str] = []
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The registered kind of a name."""
+        raise NotImplementedError
 
     def params_of(self, kind: str) -> dict[str, Any]:
         """Parameters of a kind as the settings have them; what they leave out takes the kind's defaults."""
@@ -323,18 +329,39 @@ class Training(BaseModel):
         if len(set(self.kinds)) != len(self.kinds):
             raise ValueError(f"kinds has duplicates: {self.kinds}")
         for kind, params in (self.__pydantic_extra__ or {}).items():
-            _as_value_error(lambda kind=kind: _kind(kind))  # type: ignore[misc]
+            _as_value_error(lambda kind=kind: self.kind(kind))  # type: ignore[misc]
             if not isinstance(params, dict):
                 raise ValueError(f"{kind}: expected parameters by name, found {params!r}")
         for kind in {*self.kinds, *(self.__pydantic_extra__ or {})}:
-            _as_value_error(lambda kind=kind: _kind(kind).params.parse(self.params_of(kind)))  # type: ignore[misc]
+            _as_value_error(lambda kind=kind: self.kind(kind).params.parse(self.params_of(kind)))  # type: ignore[misc]
         return self
 
 
-def _kind(name: str) -> Any:
-    from scalper_ml.models.registry import model_kind
+class Training(_Kinds):
+    """Which kinds of models are trained, an asset each."""
 
-    return model_kind(name)
+    kinds: Annotated[list[str], Field(min_length=1)] = ["xgb_classifier"]
+    calibration: Literal["temperature", "platt", "beta", "isotonic"] = "temperature"
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The model kind of a name."""
+        from scalper_ml.models.registry import model_kind
+
+        return model_kind(name)
+
+
+class Ensembles(_Kinds):
+    """Which ensembles are made of the models, an asset each."""
+
+    members: list[str] | None = None  # None: every kind that is trained
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The ensemble kind of a name."""
+        from scalper_ml.ensembles.registry import ensemble_kind
+
+        return ensemble_kind(name)
 
 
 class Backtest(_Section):
@@ -393,6 +420,7 @@ class Settings(_Section):
     splits: Splits
     selection: Selection = Selection()
     training: Training = Training()
+    ensembles: Ensembles = Ensembles()
     backtest: Backtest
     gate: Gate
     drift: Drift
@@ -407,11 +435,21 @@ class Settings(_Section):
                 raise ValueError(f"{name} has duplicates: {values}")
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
+        members = self.members
+        if unknown := [kind for kind in members if kind not in self.training.kinds]:
+            raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")
+        if self.ensembles.kinds and (len(members) < 2 or len(set(members)) != len(members)):
+            raise ValueError(f"ensembles.kinds {self.ensembles.kinds} need two members or more; found {members}")
         if self.labels.price != "open" and self.source.kind == "klines":
             raise ValueError(f"labels.price {self.labels.price!r} needs trades, klines have none; set it to open")
         if self.features.lead and self.features.lead not in self.symbols:
             raise ValueError(f"features.lead {self.features.lead!r} is not one of the symbols {self.symbols}")
         return self
+
+    @property
+    def members(self) -> list[str]:
+        """The kinds that ensembles are made of."""
+        return self.training.kinds if self.ensembles.members is None else self.ensembles.members
 
     @property
     def interval_us(self) -> int:
@@ -565,8 +603,8 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: s
     for depth, key in enumerate(keys[:-1]):
         if depth == 0 and key in Settings.model_fields:
             target.setdefault(key, {})  # a section that the file leaves to its defaults
-        elif keys[0] == "training" and depth == 1:
-            target.setdefault(key, {})  # a kind of models whose parameters the file leaves to their defaults
+        elif keys[0] in ("training", "ensembles") and depth == 1:
+            target.setdefault(key, {})  # a kind whose parameters the file leaves to their defaults
         if not isinstance(target.get(key), dict):
             known = sorted(k for k in target if isinstance(target[k], dict))
             raise SettingsError(f"{source}: unknown section {key!r}; sections there: {known}")

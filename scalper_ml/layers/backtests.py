@@ -26,6 +26,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "dataset": warehouse.require("datasets", keys).content,
         "bundle_id": candidate.summary["bundle_id"],
         "kind": candidate.summary["kind"],
+        "layer": candidate.summary["layer"],
         "costs": project_costs(project).to_dict(),
         "risk_per_trade": settings.backtest.risk_per_trade,
         "gate": {"version": settings.gate.version, "draws": settings.gate.draws, "seed": settings.gate.seed},
@@ -35,7 +36,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
 def _build(project: Project, keys: Keys) -> Manifest:
     warehouse, settings = project.warehouse, project.settings
     inputs = _inputs(project, keys)
-    layer = f"models/{inputs['kind']}"
+    layer = inputs["layer"]
     bars = warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]}))
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     predictions = warehouse.read_table(warehouse.require(layer, keys), "predictions.parquet")

@@ -1,24 +1,28 @@
-"""candidates: the one model of a symbol x horizon that will be scored, chosen on select."""
+"""candidates: the one model or ensemble of a symbol x horizon that will be scored, chosen on select."""
 
 from typing import Any
 
-import pyarrow as pa
-
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.ensembles import ensemble_layers
 from scalper_ml.layers.models import model_layers
 from scalper_ml.models.candidate import choose_candidate
 from scalper_ml.project import Project
 from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Check, Manifest, canonical_json
 
-__all__ = ["candidates_layer"]
+__all__ = ["candidates_layer", "contenders"]
+
+
+def contenders(settings: Settings) -> tuple[Layer, ...]:
+    """Every model and ensemble that may be chosen."""
+    return (*model_layers(settings), *ensemble_layers(settings))
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
         "code": code_digest("models/candidate", "validation", "schema", "layers/candidates"),
-        "models": {layer.name: warehouse.require(layer.name, keys).content for layer in model_layers(project.settings)},
+        "models": {layer.name: warehouse.require(layer.name, keys).content for layer in contenders(project.settings)},
         "dataset": warehouse.require("datasets", keys).content,
     }
 
@@ -27,23 +31,23 @@ def _build(project: Project, keys: Keys) -> Manifest:
     inputs = _inputs(project, keys)
     warehouse = project.warehouse
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
-    predictions: dict[str, pa.Table] = {}
-    bundles: dict[str, str] = {}
-    for layer in model_layers(project.settings):
-        manifest = warehouse.require(layer.name, keys)
-        kind = layer.name.split("/")[1]
-        predictions[kind] = warehouse.read_table(manifest, "predictions.parquet")
-        bundles[kind] = manifest.summary["bundle_id"]
-    kind, comparison = choose_candidate(predictions, dataset)
+    partitions = {
+        layer.name.split("/")[1]: warehouse.require(layer.name, keys) for layer in contenders(project.settings)
+    }
+    predictions = {kind: warehouse.read_table(one, "predictions.parquet") for kind, one in partitions.items()}
+    kind, comparison = choose_candidate(predictions, dataset, horizon=int(keys["horizon"]))
     candidate = {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),
         "kind": kind,
-        "bundle_id": bundles[kind],
+        "layer": partitions[kind].layer,
+        "bundle_id": partitions[kind].summary["bundle_id"],
         "comparison": comparison,
         "chosen_on": "select",
     }
-    checks = [Check("on_select_only", True, f"{len(comparison)} kinds compared on select; {kind} chosen")]
+    checks = [
+        Check("on_select_only", True, f"{len(comparison)} models and ensembles compared on select; {kind} chosen")
+    ]
     return warehouse.write(
         "candidates",
         keys,
@@ -56,5 +60,5 @@ def _build(project: Project, keys: Keys) -> Manifest:
 
 def candidates_layer(settings: Settings) -> Layer:
     """The layer, downstream of every kind the settings name."""
-    upstream = (*(layer.name for layer in model_layers(settings)), "datasets")
+    upstream = (*(layer.name for layer in contenders(settings)), "datasets")
     return Layer("candidates", "symbol_horizon", upstream, ("on_select_only",), _inputs, _build)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from scalper_ml.models.base import Device, FitContext, Floats, ModelParams
 from scalper_ml.models.bundle import Model, golden_rows, load_bundle
 from scalper_ml.models.fitting import training_data
 from scalper_ml.models.registry import model_kind
-from scalper_ml.models.train import TrainOptions, train_model
+from scalper_ml.models.train import TrainedModel, TrainOptions, train_model
 from scalper_ml.models.xgb_classifier import pick_device
 from scalper_ml.project import Project
 from scalper_ml.schema import us
@@ -21,7 +22,17 @@ from scalper_ml.selection.choose import Selection, SelectionParams, select_featu
 from scalper_ml.settings import Settings
 from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
 
-__all__ = ["bundle_of", "model_layers", "row_checks", "select_of", "selection_params"]
+__all__ = [
+    "CHECKS",
+    "CODE",
+    "bundle_of",
+    "lineage_of",
+    "model_layer",
+    "model_layers",
+    "publish_bundle",
+    "select_of",
+    "selection_params",
+]
 
 MAX_CALIBRATION_ERROR = 0.03
 MAX_LATENCY_US = 5_000.0
@@ -30,8 +41,12 @@ CODE = (
     "models/base",
     "models/bundle",
     "models/calibration",
+    "models/calibrators",
+    "models/conformal",
+    "models/decision",
     "models/fitting",
     "models/registry",
+    "models/sealing",
     "models/summary",
     "models/train",
 )
@@ -71,6 +86,7 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
         "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
         "params": _params(project, kind).to_dict(),
         "folds": settings.splits.folds,
+        "calibration": settings.training.calibration,
         "selection": settings.selection.model_dump(mode="json") if settings.selection.enabled else None,
         "seed": settings.splits.seed,
         "device": _device(project, kind),
@@ -80,21 +96,11 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
 def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     warehouse, settings = project.warehouse, project.settings
     inputs = _inputs(project, keys, kind=kind)
-    layer = f"models/{kind}"
     dataset = warehouse.require("datasets", keys)
     features = warehouse.require("features", {"symbol": keys["symbol"]})
     table = warehouse.read_table(dataset)
     normaliser = read_normaliser(project, dataset)
     X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
-    lineage = {
-        "symbol": str(keys["symbol"]),
-        "horizon": int(keys["horizon"]),
-        "label_version": dataset.summary["label_version"],
-        "bars": dataset.inputs["bars"],
-        "features": features.content,
-        "dataset": dataset.content,
-        "feature_set": json.loads(warehouse.read_bytes(features, "feature_set.json")),
-    }
     trained = train_model(
         kind,
         X,
@@ -105,11 +111,39 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         _params(project, kind),
         seed=settings.splits.seed,
         device=_device(project, kind),
-        lineage=lineage,
-        options=TrainOptions(n_folds=settings.splits.folds),
+        lineage=lineage_of(project, keys),
+        options=TrainOptions(n_folds=settings.splits.folds, calibration=settings.training.calibration),
         normaliser=normaliser,
         selection=selection_params(project) if settings.selection.enabled else None,
     )
+    return publish_bundle(project, f"models/{kind}", keys, trained, inputs)
+
+
+def lineage_of(project: Project, keys: Keys) -> dict[str, Any]:
+    """What a bundle says of the data it was made from."""
+    warehouse = project.warehouse
+    dataset, features = warehouse.require("datasets", keys), warehouse.require("features", {"symbol": keys["symbol"]})
+    return {
+        "symbol": str(keys["symbol"]),
+        "horizon": int(keys["horizon"]),
+        "label_version": dataset.summary["label_version"],
+        "bars": dataset.inputs["bars"],
+        "features": features.content,
+        "dataset": dataset.content,
+        "feature_set": json.loads(warehouse.read_bytes(features, "feature_set.json")),
+    }
+
+
+def publish_bundle(
+    project: Project,
+    layer: str,
+    keys: Keys,
+    trained: TrainedModel,
+    inputs: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Keep a sealed bundle, verify it as it lies on disk, and publish the partition that points at it."""
+    warehouse = project.warehouse
     store = BundleStore(warehouse.folder(layer, keys))
     folder = store.put(trained.bundle_id, trained.files)
     loaded = load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
@@ -136,7 +170,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         ),
         *row_checks(loaded, golden_rows(trained.files)),
     ]
-    pointer = {"bundle_id": trained.bundle_id, "kind": kind}
+    pointer = {"bundle_id": trained.bundle_id, "kind": trained.kind}
     summary = {
         "bundle_id": trained.bundle_id,
         "best_iteration": trained.best_iteration,
@@ -146,6 +180,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         "feature_set": trained.feature_set,
         "selection": trained.manifest["selection"],
         "warnings": list(trained.warnings),
+        **(extra or {}),
     }
     files = {"bundle.json": canonical_json(pointer), "predictions.parquet": parquet_bytes(trained.predictions)}
     manifest = warehouse.write(layer, keys, files, inputs=inputs, summary=summary, checks=checks)
@@ -196,23 +231,24 @@ def select_of(project: Project, keys: Keys, params: SelectionParams) -> Selectio
     )
 
 
-def bundle_of(project: Project, kind: str, keys: Keys, bundle_id: str | None = None) -> Model:
-    """The loaded, verified bundle of a partition: the current one, or an older one by id."""
-    layer = f"models/{kind}"
+def bundle_of(project: Project, layer: str, keys: Keys, bundle_id: str | None = None) -> Model:
+    """The loaded, verified bundle of a partition of a layer: the current one, or an older one by id."""
     chosen = bundle_id or project.warehouse.require(layer, keys).summary["bundle_id"]
     return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
 
 
+def model_layer(kind: str) -> Layer:
+    """The layer of a kind, whether or not the settings name it."""
+    return Layer(
+        f"models/{kind}",
+        "symbol_horizon",
+        ("datasets", "features"),
+        CHECKS,
+        partial(_inputs, kind=kind),
+        partial(_build, kind=kind),
+    )
+
+
 def model_layers(settings: Settings) -> tuple[Layer, ...]:
     """A layer a kind the settings name, in their order."""
-    return tuple(
-        Layer(
-            f"models/{kind}",
-            "symbol_horizon",
-            ("datasets", "features"),
-            CHECKS,
-            partial(_inputs, kind=kind),
-            partial(_build, kind=kind),
-        )
-        for kind in settings.training.kinds
-    )
+    return tuple(model_layer(kind) for kind in settings.training.kinds)

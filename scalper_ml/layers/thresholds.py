@@ -7,10 +7,9 @@ from scalper_ml.errors import ChecksFailedError, WarehouseError
 from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
 from scalper_ml.layers.backtests import BACKTESTS_LAYER
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.candidates import candidates_layer
+from scalper_ml.layers.candidates import candidates_layer, contenders
 from scalper_ml.layers.datasets import DATASETS_LAYER
 from scalper_ml.layers.features import FEATURES_LAYER
-from scalper_ml.layers.models import model_layers
 from scalper_ml.project import Project
 from scalper_ml.warehouse import Check, Manifest, atomic_write, sha256_of
 
@@ -33,7 +32,7 @@ def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
 def _current(project: Project, keys: Keys) -> bool:
     """Whether everything from the features to the backtest is fresh and passed its checks."""
     settings = project.settings
-    learned = (DATASETS_LAYER, *model_layers(settings), candidates_layer(settings), BACKTESTS_LAYER)
+    learned = (DATASETS_LAYER, *contenders(settings), candidates_layer(settings), BACKTESTS_LAYER)
     try:
         return FEATURES_LAYER.fresh(project, {"symbol": keys["symbol"]}) and all(
             layer.fresh(project, keys) for layer in learned

@@ -69,7 +69,7 @@ def test_causal_scaling_ends_where_live_begins(place: TickProject) -> None:
     assert X.tobytes() == rows[np.searchsorted(ts, stamps)].tobytes()
     (layer,) = (one for one in model_layers(project.settings) if one.name == "models/xgb_classifier")
     layer.build(project, ROW)
-    model = bundle_of(project, "xgb_classifier", ROW)
+    model = bundle_of(project, "models/xgb_classifier", ROW)
     assert model.normaliser.to_dict() == at_end.to_dict()
     assert model.scaler.to_dict() == read_scaler(project, manifest).to_dict()
     new = values[-1] * 1.01
@@ -100,7 +100,7 @@ def test_selection_is_switched_on_in_the_settings(place: TickProject) -> None:
     assert not layer.fresh(project, ROW)
     manifest = layer.build(project, ROW)
     said = manifest.summary["selection"]
-    model = bundle_of(project, "xgb_classifier", ROW)
+    model = bundle_of(project, "models/xgb_classifier", ROW)
     assert list(model.names) == said["names"]
     assert 1 <= len(model.names) <= 7
     assert manifest.summary["feature_set"] == model.manifest["feature_set"]
