@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, driver, features, ingest, labels, memory, planning, splits
+from bench import bars, driver, features, ingest, labels, memory, planning, splits, tuning
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "labels": labels.run,
     "memory": memory.run,
     "splits": splits.run,
+    "tuning": tuning.run,
     "driver": driver.run,
 }
 
@@ -32,4 +33,5 @@ def main(names: list[str]) -> None:
     results.write_text(json.dumps([figure.to_dict() for figure in figures], indent=1))
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":  # worker processes import this module anew
+    main(sys.argv[1:])

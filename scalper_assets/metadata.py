@@ -294,6 +294,7 @@ def _candidates(project: Project, manifest: Manifest) -> Metadata:
     return {
         "kind": summary["kind"],
         "bundle_id": summary["bundle_id"][:16],
+        "trials": summary["trials"],
         "comparison": _table(list(summary["comparison"])),
     }
 
@@ -321,6 +322,7 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
         "published_min_confidence": _readable(decision["min_confidence"]),
         **plain({k: decision[k] for k in ("action", "reason", "quality_tier", "score_0_100", "raw_score")}),
         **plain({k: metrics[k] for k in names}),
+        **plain({f"deflated_{k}": v for k, v in manifest.summary["deflated"].items()}),
         "score": _table([_ordered(row, "name", "points", "weight", "value", "lcb") for row in score["components"]]),
         "gates": _table(
             [

@@ -15,6 +15,7 @@ from scalper_ml.commands.console import console
 from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
 from scalper_ml.commands.ticks import ticks
+from scalper_ml.commands.tune import tune
 from scalper_ml.errors import ScalperError
 from scalper_ml.project import open_project
 from scalper_ml.remote.redaction import redacted
@@ -84,6 +85,7 @@ def show_profile(
 
 
 app.command("ingest")(ingest)
+app.command("tune")(tune)
 app.add_typer(ticks, name="ticks")
 app.add_typer(features, name="features")
 

@@ -342,6 +342,7 @@ class Training(_Kinds):
 
     kinds: Annotated[list[str], Field(min_length=1)] = ["xgb_classifier"]
     calibration: Literal["temperature", "platt", "beta", "isotonic"] = "temperature"
+    tuned: bool = True  # where `scalper tune` has been run, its best parameters lie over those of the settings
 
     @classmethod
     def kind(cls, name: str) -> Any:

@@ -1,5 +1,6 @@
 """candidates: the one model or ensemble of a symbol x horizon that will be scored, chosen on select."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from scalper_ml.layers.base import Keys, Layer, code_digest
@@ -16,6 +17,12 @@ __all__ = ["candidates_layer", "contenders"]
 def contenders(settings: Settings) -> tuple[Layer, ...]:
     """Every model and ensemble that may be chosen."""
     return (*model_layers(settings), *ensemble_layers(settings))
+
+
+def tried(partitions: Sequence[Manifest]) -> int:
+    """What was tried to find the candidate: every model and ensemble compared, and every trial of their studies."""
+    tuned = (manifest.summary.get("tuning") or {"trials": 0} for manifest in partitions)
+    return len(partitions) + sum(int(one["trials"]) for one in tuned)
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -43,6 +50,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "layer": partitions[kind].layer,
         "bundle_id": partitions[kind].summary["bundle_id"],
         "comparison": comparison,
+        "trials": tried(list(partitions.values())),
         "chosen_on": "select",
     }
     checks = [

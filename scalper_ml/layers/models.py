@@ -29,9 +29,11 @@ __all__ = [
     "lineage_of",
     "model_layer",
     "model_layers",
+    "params_of",
     "publish_bundle",
     "select_of",
     "selection_params",
+    "tuning_of",
 ]
 
 MAX_CALIBRATION_ERROR = 0.03
@@ -57,8 +59,19 @@ def selection_params(project: Project) -> SelectionParams:
     return SelectionParams(**project.settings.selection.model_dump(exclude={"enabled"}))
 
 
-def _params(project: Project, kind: str) -> ModelParams:
-    return model_kind(kind).params.parse(project.settings.training.params_of(kind))
+def params_of(project: Project, kind: str, keys: Keys) -> ModelParams:
+    """Parameters a kind is trained with: those of the settings, the best of its study laid over them."""
+    best = tuning_of(project, kind, keys)
+    values = project.settings.training.params_of(kind) | (best["params"] if best else {})
+    return model_kind(kind).params.parse(values)
+
+
+def tuning_of(project: Project, kind: str, keys: Keys) -> dict[str, Any] | None:
+    """The study whose best parameters a kind is trained with, and how many trials it took to find them."""
+    manifest = project.warehouse.manifest(f"tuning/{kind}", keys) if project.settings.training.tuned else None
+    if manifest is None:
+        return None
+    return {name: manifest.summary[name] for name in ("study", "trials", "params", "dataset")}
 
 
 def _device(project: Project, kind: str) -> Device:
@@ -84,7 +97,8 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
         ),
         "dataset": warehouse.require("datasets", keys).content,
         "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
-        "params": _params(project, kind).to_dict(),
+        "params": params_of(project, kind, keys).to_dict(),
+        "tuning": tuning_of(project, kind, keys),
         "folds": settings.splits.folds,
         "calibration": settings.training.calibration,
         "selection": settings.selection.model_dump(mode="json") if settings.selection.enabled else None,
@@ -108,15 +122,15 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         read_scaler(project, dataset),
         names,
         features.summary["feature_set_id"],
-        _params(project, kind),
+        params_of(project, kind, keys),
         seed=settings.splits.seed,
         device=_device(project, kind),
-        lineage=lineage_of(project, keys),
+        lineage=lineage_of(project, keys) | {"tuning": inputs["tuning"]},
         options=TrainOptions(n_folds=settings.splits.folds, calibration=settings.training.calibration),
         normaliser=normaliser,
         selection=selection_params(project) if settings.selection.enabled else None,
     )
-    return publish_bundle(project, f"models/{kind}", keys, trained, inputs)
+    return publish_bundle(project, f"models/{kind}", keys, trained, inputs, {"tuning": inputs["tuning"]})
 
 
 def lineage_of(project: Project, keys: Keys) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Models, ensembles and the candidate of a project: chosen by the settings, refused by name, scored as they are."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from scalper_ml.errors import SettingsError, WarehouseError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer
 from scalper_ml.layers.datasets import DATASETS_LAYER
-from scalper_ml.layers.models import bundle_of
+from scalper_ml.layers.models import bundle_of, model_layer
 from scalper_ml.models.registry import model_kind
 from scalper_ml.project import Project
 
@@ -88,6 +89,35 @@ def test_the_road_from_models_to_the_candidate(place: TickProject) -> None:
     with pytest.raises(WarehouseError, match="lgb_classifier is stale") as caught:
         layers(other)["ensembles/stacking"].build(other, ROW)
     assert "logistic_classifier is" not in str(caught.value)
+
+
+def test_the_best_parameters_feed_training_and_trials_are_counted(place: TickProject) -> None:
+    """After `scalper tune` the model is stale and is trained with the best parameters; its trials reach the candidate.
+
+    `training.tuned=false` keeps those of the settings.
+    """
+    kinds = ("training.kinds=[logistic_classifier]", "splits.folds=2")
+    layer, project = model_layer("logistic_classifier"), place.open(*kinds)
+    before = layer.build(project, ROW)
+    assert before.summary["tuning"] is None
+    arguments = ["--kind", "logistic_classifier", "--symbol", "BTCUSDT", "--horizon", "1", "--trials", "5", "--json"]
+    done = place.scalper("tune", *arguments, *(part for option in kinds for part in ("--set", option)))
+    assert done.code == 0, done.err
+    (study,) = json.loads(done.out)
+    assert (study["trials"], study["kind"]) == (5, "logistic_classifier")
+    assert not layer.fresh(project, ROW)
+    after = layer.build(project, ROW)
+    model = bundle_of(project, layer.name, ROW)
+    assert model.manifest["params"]["reg_lambda"] == study["params"]["reg_lambda"] != 100.0
+    assert model.manifest["lineage"]["tuning"]["trials"] == 5
+    assert after.summary["bundle_id"] != before.summary["bundle_id"]
+    candidate = {one.name: one for one in layers_of(project.settings)}["candidates"].build(project, ROW)
+    assert candidate.summary["trials"] == 1 + 5
+    plain = place.open(*kinds, "training.tuned=false")
+    assert layer.build(plain, ROW).summary["bundle_id"] == before.summary["bundle_id"]
+    done = place.scalper("tune", *arguments[:-1], "--objective", "luck")
+    assert done.code == 2
+    assert "expected accuracy or log_loss" in done.err
 
 
 def test_code_of_one_kind_makes_no_other_stale() -> None:
