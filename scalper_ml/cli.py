@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from scalper_ml.commands.console import console
 from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
+from scalper_ml.commands.models import compare, evaluate, explain, train
 from scalper_ml.commands.ticks import ticks
 from scalper_ml.commands.tune import tune
 from scalper_ml.errors import ScalperError
@@ -85,7 +86,11 @@ def show_profile(
 
 
 app.command("ingest")(ingest)
+app.command("train")(train)
 app.command("tune")(tune)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("explain")(explain)
 app.add_typer(ticks, name="ticks")
 app.add_typer(features, name="features")
 
