@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, driver, features, ingest, labels, memory, planning, splits, tuning
+from bench import bars, driver, features, ingest, labels, memory, models, planning, splits, tuning
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "labels": labels.run,
     "memory": memory.run,
     "splits": splits.run,
+    "models": models.run,
     "tuning": tuning.run,
     "driver": driver.run,
 }
