@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, dirty, driver, features, ingest, labels, memory, planning, splits, synthetic
+from bench import bars, dirty, driver, features, ingest, labels, memory, models, planning, splits, synthetic, tuning
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -19,6 +19,8 @@ BENCHMARKS = {
     "memory": memory.run,
     "splits": splits.run,
     "synthetic": synthetic.run,
+    "models": models.run,
+    "tuning": tuning.run,
     "driver": driver.run,
 }
 
@@ -34,4 +36,5 @@ def main(names: list[str]) -> None:
     results.write_text(json.dumps([figure.to_dict() for figure in figures], indent=1))
 
 
-main(sys.argv[1:])
+if __name__ == "__main__":  # worker processes import this module anew
+    main(sys.argv[1:])

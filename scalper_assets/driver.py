@@ -33,7 +33,7 @@ Only = Literal["ticks", "features", "train", "backtest", "thresholds"]
 STAGES: dict[Only, tuple[str, ...]] = {
     "ticks": ("ticks", "bars", "event_bars", "context", "context_bars", "book"),
     "features": ("market", "features"),
-    "train": ("datasets", "models", "meta_labels", "candidates"),
+    "train": ("datasets", "models", "meta_labels", "ensembles", "candidates"),
     "backtest": ("backtests",),
     "thresholds": ("thresholds", "champions"),
 }

@@ -271,6 +271,12 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _ensembles(project: Project, manifest: Manifest) -> Metadata:
+    members, shares = manifest.summary["members"], manifest.summary["shares"]
+    rows = [{"member": name, "share": shares[name], "bundle": members[name][:16]} for name in members]
+    return _models(project, manifest) | {"members": _table(rows)}
+
+
 def _selection(selection: Mapping[str, Any] | None) -> Metadata:
     """The chosen set and the scores behind it, where features were chosen."""
     if selection is None:
@@ -288,6 +294,7 @@ def _candidates(project: Project, manifest: Manifest) -> Metadata:
     return {
         "kind": summary["kind"],
         "bundle_id": summary["bundle_id"][:16],
+        "trials": summary["trials"],
         "comparison": _table(list(summary["comparison"])),
     }
 
@@ -319,6 +326,7 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
         "published_min_confidence": _readable(decision["min_confidence"]),
         **plain({k: decision[k] for k in ("action", "reason", "quality_tier", "score_0_100", "raw_score")}),
         **plain({k: metrics[k] for k in names}),
+        **plain({f"deflated_{k}": v for k, v in manifest.summary["deflated"].items()}),
         "score": _table([_ordered(row, "name", "points", "weight", "value", "lcb") for row in score["components"]]),
         "gates": _table(
             [
@@ -367,6 +375,7 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "datasets": _datasets,
     "models": _models,
     "meta_labels": _meta_labels,
+    "ensembles": _ensembles,
     "candidates": _candidates,
     "backtests": _backtests,
     "thresholds": _thresholds,

@@ -15,7 +15,9 @@ from scalper_ml.commands.console import console
 from scalper_ml.commands.dataset import dataset
 from scalper_ml.commands.features import features
 from scalper_ml.commands.ingest import ingest
+from scalper_ml.commands.models import compare, evaluate, explain, train
 from scalper_ml.commands.ticks import ticks
+from scalper_ml.commands.tune import tune
 from scalper_ml.commands.verify import verify
 from scalper_ml.errors import ScalperError
 from scalper_ml.project import open_project
@@ -93,6 +95,11 @@ def show_profile(
 
 app.command("ingest")(ingest)
 app.command("verify")(verify)
+app.command("train")(train)
+app.command("tune")(tune)
+app.command("evaluate")(evaluate)
+app.command("compare")(compare)
+app.command("explain")(explain)
 app.add_typer(ticks, name="ticks")
 app.add_typer(features, name="features")
 app.add_typer(dataset, name="dataset")

@@ -26,6 +26,7 @@ __all__ = [
     "Book",
     "Context",
     "Drift",
+    "Ensembles",
     "Features",
     "Gate",
     "LabelBarriers",
@@ -36,6 +37,7 @@ __all__ = [
     "Source",
     "Splits",
     "Storage",
+    "Training",
     "load_settings",
 ]
 
@@ -329,6 +331,63 @@ class Selection(_Section):
         return self
 
 
+class _Kinds(BaseModel):
+    """Kinds by name; every key that is no setting is a kind, its value parameters that the kind validates."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kinds: list[str] = []
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The registered kind of a name."""
+        raise NotImplementedError
+
+    def params_of(self, kind: str) -> dict[str, Any]:
+        """Parameters of a kind as the settings have them; what they leave out takes the kind's defaults."""
+        return dict((self.__pydantic_extra__ or {}).get(kind) or {})
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if len(set(self.kinds)) != len(self.kinds):
+            raise ValueError(f"kinds has duplicates: {self.kinds}")
+        for kind, params in (self.__pydantic_extra__ or {}).items():
+            _as_value_error(lambda kind=kind: self.kind(kind))  # type: ignore[misc]
+            if not isinstance(params, dict):
+                raise ValueError(f"{kind}: expected parameters by name, found {params!r}")
+        for kind in {*self.kinds, *(self.__pydantic_extra__ or {})}:
+            _as_value_error(lambda kind=kind: self.kind(kind).params.parse(self.params_of(kind)))  # type: ignore[misc]
+        return self
+
+
+class Training(_Kinds):
+    """Which kinds of models are trained, an asset each."""
+
+    kinds: Annotated[list[str], Field(min_length=1)] = ["xgb_classifier"]
+    calibration: Literal["temperature", "platt", "beta", "isotonic"] = "temperature"
+    tuned: bool = True  # where `scalper tune` has been run, its best parameters lie over those of the settings
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The model kind of a name."""
+        from scalper_ml.models.registry import model_kind
+
+        return model_kind(name)
+
+
+class Ensembles(_Kinds):
+    """Which ensembles are made of the models, an asset each."""
+
+    members: list[str] | None = None  # None: every kind that is trained
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The ensemble kind of a name."""
+        from scalper_ml.ensembles.registry import ensemble_kind
+
+        return ensemble_kind(name)
+
+
 class Backtest(_Section):
     """Costs as the trader pays them, a side (METHOD 6.2)."""
 
@@ -384,7 +443,8 @@ class Settings(_Section):
     labels: Labels
     splits: Splits
     selection: Selection = Selection()
-    training: dict[str, dict[str, Any]] = {}  # parameters by model kind, validated by the kind
+    training: Training = Training()
+    ensembles: Ensembles = Ensembles()
     backtest: Backtest
     gate: Gate
     drift: Drift
@@ -397,21 +457,27 @@ class Settings(_Section):
         for name, values in (("symbols", self.symbols), ("horizons", self.horizons)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} has duplicates: {values}")
-        from scalper_ml.models.registry import model_kind
-
         if self.labels.trend and min(self.horizons) < 2:
             raise ValueError(f"labels.trend needs horizons of at least 2 bars; horizons are {self.horizons}")
-        if self.labels.meta is not None:
-            _as_value_error(lambda: model_kind(str(self.labels.meta)))
-        for kind, params in self.training.items():
-            _as_value_error(lambda kind=kind, params=params: model_kind(kind).params.parse(params))  # type: ignore[misc]
+        if self.labels.meta is not None and self.labels.meta not in self.training.kinds:
+            raise ValueError(f"labels.meta {self.labels.meta!r} is not trained; training.kinds: {self.training.kinds}")
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
+        members = self.members
+        if unknown := [kind for kind in members if kind not in self.training.kinds]:
+            raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")
+        if self.ensembles.kinds and (len(members) < 2 or len(set(members)) != len(members)):
+            raise ValueError(f"ensembles.kinds {self.ensembles.kinds} need two members or more; found {members}")
         if self.labels.price != "open" and self.source.kind == "klines":
             raise ValueError(f"labels.price {self.labels.price!r} needs trades, klines have none; set it to open")
         if self.features.lead and self.features.lead not in self.symbols:
             raise ValueError(f"features.lead {self.features.lead!r} is not one of the symbols {self.symbols}")
         return self
+
+    @property
+    def members(self) -> list[str]:
+        """The kinds that ensembles are made of."""
+        return self.training.kinds if self.ensembles.members is None else self.ensembles.members
 
     @property
     def interval_us(self) -> int:
@@ -565,6 +631,8 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: s
     for depth, key in enumerate(keys[:-1]):
         if depth == 0 and key in Settings.model_fields:
             target.setdefault(key, {})  # a section that the file leaves to its defaults
+        elif keys[0] in ("training", "ensembles") and depth == 1:
+            target.setdefault(key, {})  # a kind whose parameters the file leaves to their defaults
         if not isinstance(target.get(key), dict):
             known = sorted(k for k in target if isinstance(target[k], dict))
             raise SettingsError(f"{source}: unknown section {key!r}; sections there: {known}")

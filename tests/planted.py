@@ -7,11 +7,14 @@ import pyarrow as pa
 
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.datasets.splits import assign_roles
+from scalper_ml.ensembles.registry import ensemble_kinds
+from scalper_ml.ensembles.train import train_ensemble
 from scalper_ml.models.train import TrainedModel, TrainOptions, train_model
 from scalper_ml.schema import DATASET, stamps
 
 MINUTE = 60_000_000
 SIGMA = 6e-4
+MEMBERS = ("logistic_classifier", "lgb_classifier")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,19 @@ class Planted:
         lineage = {"symbol": "AAAUSDT", "horizon": self.horizon, "label_version": "l1", "features": "f00d"}
         settings = {"seed": 3, "lineage": lineage, "options": TrainOptions(n_folds=2)} | changes
         return train_model(kind, self.X, self.table, scaler, self.names, "fs1", **settings)
+
+    def combine(self, kind: str, members: tuple[str, ...] = MEMBERS, **changes) -> TrainedModel:
+        """An ensemble of models trained one by one; `changes` of seed and options are the members', too."""
+        shared = {name: value for name, value in changes.items() if name in ("seed", "threads", "options", "lineage")}
+        files = {member: self.train(member, **shared).files for member in members}
+        lineage = {"symbol": "AAAUSDT", "horizon": self.horizon, "label_version": "l1", "features": "f00d"}
+        own = {name: value for name, value in changes.items() if name != "threads"}
+        settings = {"seed": 3, "lineage": lineage, "options": TrainOptions(n_folds=2)} | own
+        return train_ensemble(kind, files, self.X, self.table, self.names, **settings)
+
+    def train_any(self, kind: str, **changes) -> TrainedModel:
+        """A model or an ensemble, whichever is called `kind`."""
+        return self.combine(kind, **changes) if kind in ensemble_kinds() else self.train(kind, **changes)
 
 
 def planted(

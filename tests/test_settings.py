@@ -81,7 +81,7 @@ def test_environment_chooses_profile() -> None:
         ("profile: demo", "profile: nix", ["'nix'", "['demo', 'majors32']"]),
         ("{interval: 1m}", "{interval: 7q}", ["bars.interval", "'7q'", "'15m'"]),
         ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),
-        ("{interval: 1m}", "{interval: 1m", ["line 107", "not valid YAML"]),
+        ("{interval: 1m}", "{interval: 1m", ["line 115", "not valid YAML"]),
         ("kappa: 1.0", "k_vol: 1.0", ["stands twice", "labels.k_vol"]),
         ("max_depth: 3", "max_dept: 3", ["unknown parameters ['max_dept']"]),
         ("families: null", "families: [foo]", ["features", "'foo'", "momentum"]),
@@ -151,3 +151,24 @@ def test_labels_that_cannot_be_made_are_refused(overrides: list[str], part: str)
     """Unknown kinds and combinations that no labeller makes say so when the settings are read."""
     with pytest.raises(SettingsError, match=part):
         load_settings(SHIPPED, overrides=overrides)
+
+
+def test_kinds_to_train_are_known_ones_with_their_parameters(tmp_path: Path) -> None:
+    """`training.kinds` names registered kinds, each once; every other key is a kind with parameters it accepts."""
+    assert load_settings(SHIPPED).training.kinds == ["xgb_classifier"]
+    chosen = load_settings(
+        SHIPPED, overrides=["training.kinds=[logistic_classifier]", "training.lgb_classifier.num_leaves=9"]
+    )
+    assert chosen.training.kinds == ["logistic_classifier"]
+    assert chosen.training.params_of("lgb_classifier") == {"num_leaves": 9}
+    assert chosen.training.params_of("cat_classifier") == {}
+    for override, message in {
+        "training.kinds=[oracle]": "'oracle' is unknown; expected one of cat_classifier",
+        "training.kinds=[xgb_classifier, xgb_classifier]": "kinds has duplicates",
+        "training.kinds=[]": "at least 1",
+        "training.kind=xgb_classifier": "model kind 'kind' is unknown",
+        "training.lgb_classifier=fast": "expected parameters by name, found 'fast'",
+        "training.lgb_classifier.num_leaves=1": "found 1; expected a whole number",
+    }.items():
+        with pytest.raises(SettingsError, match=message):
+            load_settings(SHIPPED, overrides=[override])

@@ -4,6 +4,12 @@ from dataclasses import dataclass
 
 from scalper_ml.book.quote_quality import RULES as BOOK_RULES
 from scalper_ml.context.quality import RULES as CONTEXT_RULES
+from scalper_ml.ensembles.base import EnsembleKind
+from scalper_ml.ensembles.registry import ensemble_kinds
+from scalper_ml.layers.ensembles import ENSEMBLE_CODE
+from scalper_ml.layers.models import CODE as MODEL_CODE
+from scalper_ml.models.base import ModelKind
+from scalper_ml.models.registry import model_kinds
 from scalper_ml.quality import QUOTE_RULES, TRADE_RULES, severities
 from scalper_ml.settings import Settings
 
@@ -19,6 +25,38 @@ class Entry:
     description: str
     checks: dict[str, str]
     code: tuple[str, ...]
+
+
+_BUNDLE_CHECKS = {
+    "skill": "Log loss on select beats the base rates (a warning: an honest model of noise does not).",
+    "calibrated": "Expected calibration error on select minus its noise floor is at most 0.03 (a warning).",
+    "loads": "The sealed bundle loads, verifies every hash and reproduces its golden batch.",
+    "deterministic": "Rows predicted one by one, as live, have the bits they have in a batch.",
+    "latency": "The median time of one row is at most 5 ms (a warning).",
+}
+
+
+def _model_entry(kind: ModelKind) -> Entry:
+    """Every kind is trained the same way, so its entry is made, not written."""
+    return Entry(
+        "learning",
+        tuple(library.replace("sklearn", "scikitlearn") for library in kind.libraries),
+        f"{kind.summary} Three classes, early stopping on the purged tail of train where there are rounds, calibrated, "
+        "with walk-forward out-of-fold predictions; sealed in a content-addressed bundle.",
+        _BUNDLE_CHECKS,
+        (*MODEL_CODE, f"models/{kind.name}", "selection", "validation", "schema", "layers/models"),
+    )
+
+
+def _ensemble_entry(kind: EnsembleKind) -> Entry:
+    return Entry(
+        "learning",
+        ("json",),
+        f"{kind.summary} Calibrated like any model; its members lie whole inside its sealed bundle. Members that are "
+        "missing or stale are named and stop it.",
+        _BUNDLE_CHECKS,
+        (*ENSEMBLE_CODE, "validation", "schema"),
+    )
 
 
 CATALOGUE: dict[str, Entry] = {
@@ -145,18 +183,8 @@ CATALOGUE: dict[str, Entry] = {
         },
         ("datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/datasets"),
     ),
-    "models/xgb_classifier": Entry(
-        "learning",
-        ("xgboost",),
-        "A gradient-boosted 3-class model: early stopping on the purged tail of train, temperature calibration, "
-        "walk-forward out-of-fold predictions; sealed in a content-addressed bundle.",
-        {
-            "skill": "Log loss on select beats the base rates (a warning: an honest model of noise does not).",
-            "calibrated": "Expected calibration error on select minus its noise floor is at most 0.03 (a warning).",
-            "loads": "The sealed bundle loads, verifies every hash and reproduces its golden batch.",
-        },
-        ("models", "selection", "validation", "schema", "layers/models"),
-    ),
+    **{f"models/{kind.name}": _model_entry(kind) for kind in model_kinds().values()},
+    **{f"ensembles/{kind.name}": _ensemble_entry(kind) for kind in ensemble_kinds().values()},
     "meta_labels": Entry(
         "learning",
         ("parquet",),
@@ -171,7 +199,8 @@ CATALOGUE: dict[str, Entry] = {
     "candidates": Entry(
         "learning",
         ("json",),
-        "The one model of a symbol x horizon that will be scored, chosen on select, with the comparison that chose it.",
+        "The one model or ensemble of a symbol x horizon that will be scored, chosen on select, with the comparison "
+        "that chose it.",
         {"on_select_only": "Nothing but the select role was looked at."},
         ("models/candidate", "layers/candidates"),
     ),
@@ -215,7 +244,8 @@ _WARNS: dict[str, frozenset[str]] = {
     "context": frozenset({"files_found"}),
     "context_bars": frozenset({"filled"}),
     "book": frozenset({"files_found", "rejected"}),
-    "models": frozenset({"skill", "calibrated"}),
+    "models": frozenset({"skill", "calibrated", "latency"}),
+    "ensembles": frozenset({"skill", "calibrated", "latency"}),
     "meta_labels": frozenset({"both_outcomes"}),
     "backtests": frozenset({"gates"}),
     "thresholds": frozenset({"all_scored"}),

@@ -13,13 +13,12 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     # imported here: all layers take seconds, and a command that needs one of them need not wait
     from scalper_ml.layers.backtests import BACKTESTS_LAYER
     from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS, EVENT_BARS_LAYER
-    from scalper_ml.layers.candidates import CANDIDATES_LAYER
+    from scalper_ml.layers.candidates import candidates_layer, contenders
     from scalper_ml.layers.champions import CHAMPIONS_LAYER
     from scalper_ml.layers.datasets import DATASETS_LAYER
     from scalper_ml.layers.features import FEATURES_LAYER
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
-    from scalper_ml.layers.models import MODEL_LAYERS
     from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
     from scalper_ml.layers.ticks import TICKS_LAYER
 
@@ -35,9 +34,9 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         MARKET_LAYER,
         replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
         DATASETS_LAYER,
-        *MODEL_LAYERS,
+        *contenders(settings),
         *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
-        CANDIDATES_LAYER,
+        candidates_layer(settings),
         BACKTESTS_LAYER,
         THRESHOLDS_LAYER,
         CHAMPIONS_LAYER,

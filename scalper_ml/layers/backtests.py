@@ -6,13 +6,28 @@ import numpy as np
 
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.report import build_report, report_bytes
+from scalper_ml.errors import ContractError
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_params, project_costs
 from scalper_ml.project import Project
 from scalper_ml.schema import us
+from scalper_ml.validation.sharpe import dsr, sharpe_moments
 from scalper_ml.warehouse import Check, Manifest, parquet_bytes
 
 __all__ = ["BACKTESTS_LAYER"]
+
+
+def deflated(r: np.ndarray, trials: int) -> dict[str, Any]:
+    """Deflated Sharpe ratio of trades in R against the best of so many skill-less tries on as many trades.
+
+    Their Sharpe ratios vary by one part in the number of trades. None where trades are too few or all alike.
+    """
+    try:
+        sr, skew, kurtosis = sharpe_moments(r)
+        value = dsr(sr, r.size, trials=trials, variance=1.0 / r.size, skew=skew, kurtosis=kurtosis)
+    except ContractError as error:
+        return {"trials": trials, "dsr": None, "undefined": str(error)}
+    return {"trials": trials, "dsr": value, "sharpe_per_trade": sr}
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -26,6 +41,8 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "dataset": warehouse.require("datasets", keys).content,
         "bundle_id": candidate.summary["bundle_id"],
         "kind": candidate.summary["kind"],
+        "layer": candidate.summary["layer"],
+        "trials": candidate.summary["trials"],
         "costs": project_costs(project).to_dict(),
         "risk_per_trade": settings.backtest.risk_per_trade,
         "gate": {"version": settings.gate.version, "draws": settings.gate.draws, "seed": settings.gate.seed},
@@ -35,7 +52,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
 def _build(project: Project, keys: Keys) -> Manifest:
     warehouse, settings = project.warehouse, project.settings
     inputs = _inputs(project, keys)
-    layer = f"models/{inputs['kind']}"
+    layer = inputs["layer"]
     bars = warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]}))
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     predictions = warehouse.read_table(warehouse.require(layer, keys), "predictions.parquet")
@@ -53,7 +70,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         draws=settings.gate.draws,
         risk_per_trade=settings.backtest.risk_per_trade,
         rule=AsLabelled.of(dataset_params(project, int(keys["horizon"])).labels),
-        lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind")},
+        lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind", "trials")},
     )
     report, trades = evaluation.report, evaluation.run.trades
     role = dataset["role"].to_numpy(zero_copy_only=False)
@@ -87,6 +104,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     }
     summary = {
         "report_id": report["report_id"],
+        "deflated": deflated(trades["r"].to_numpy(), inputs["trials"] + len(report["threshold"]["table"])),
         "bundle_id": inputs["bundle_id"],
         **{
             key: decision[key]

@@ -1,23 +1,35 @@
-"""candidates: the one model of a symbol x horizon that will be scored, chosen on select."""
+"""candidates: the one model or ensemble of a symbol x horizon that will be scored, chosen on select."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.models import MODEL_LAYERS
+from scalper_ml.layers.ensembles import ensemble_layers
+from scalper_ml.layers.models import model_layers
 from scalper_ml.models.candidate import choose_candidate
 from scalper_ml.project import Project
+from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Check, Manifest, canonical_json
 
-__all__ = ["CANDIDATES_LAYER"]
+__all__ = ["candidates_layer", "contenders"]
+
+
+def contenders(settings: Settings) -> tuple[Layer, ...]:
+    """Every model and ensemble that may be chosen."""
+    return (*model_layers(settings), *ensemble_layers(settings))
+
+
+def tried(partitions: Sequence[Manifest]) -> int:
+    """What was tried to find the candidate: every model and ensemble compared, and every trial of their studies."""
+    tuned = (manifest.summary.get("tuning") or {"trials": 0} for manifest in partitions)
+    return len(partitions) + sum(int(one["trials"]) for one in tuned)
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
         "code": code_digest("models/candidate", "validation", "schema", "layers/candidates"),
-        "models": {layer.name: warehouse.require(layer.name, keys).content for layer in MODEL_LAYERS},
+        "models": {layer.name: warehouse.require(layer.name, keys).content for layer in contenders(project.settings)},
         "dataset": warehouse.require("datasets", keys).content,
     }
 
@@ -26,23 +38,24 @@ def _build(project: Project, keys: Keys) -> Manifest:
     inputs = _inputs(project, keys)
     warehouse = project.warehouse
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
-    predictions: dict[str, pa.Table] = {}
-    bundles: dict[str, str] = {}
-    for layer in MODEL_LAYERS:
-        manifest = warehouse.require(layer.name, keys)
-        kind = layer.name.split("/")[1]
-        predictions[kind] = warehouse.read_table(manifest, "predictions.parquet")
-        bundles[kind] = manifest.summary["bundle_id"]
-    kind, comparison = choose_candidate(predictions, dataset)
+    partitions = {
+        layer.name.split("/")[1]: warehouse.require(layer.name, keys) for layer in contenders(project.settings)
+    }
+    predictions = {kind: warehouse.read_table(one, "predictions.parquet") for kind, one in partitions.items()}
+    kind, comparison = choose_candidate(predictions, dataset, horizon=int(keys["horizon"]))
     candidate = {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),
         "kind": kind,
-        "bundle_id": bundles[kind],
+        "layer": partitions[kind].layer,
+        "bundle_id": partitions[kind].summary["bundle_id"],
         "comparison": comparison,
+        "trials": tried(list(partitions.values())),
         "chosen_on": "select",
     }
-    checks = [Check("on_select_only", True, f"{len(comparison)} kinds compared on select; {kind} chosen")]
+    checks = [
+        Check("on_select_only", True, f"{len(comparison)} models and ensembles compared on select; {kind} chosen")
+    ]
     return warehouse.write(
         "candidates",
         keys,
@@ -53,11 +66,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     )
 
 
-CANDIDATES_LAYER = Layer(
-    "candidates",
-    "symbol_horizon",
-    (*(layer.name for layer in MODEL_LAYERS), "datasets"),
-    ("on_select_only",),
-    _inputs,
-    _build,
-)
+def candidates_layer(settings: Settings) -> Layer:
+    """The layer, downstream of every kind the settings name."""
+    upstream = (*(layer.name for layer in contenders(settings)), "datasets")
+    return Layer("candidates", "symbol_horizon", upstream, ("on_select_only",), _inputs, _build)

@@ -52,6 +52,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "horizon": int(keys["horizon"]),
         "bundle_id": candidate["bundle_id"] if accepted else None,
         "kind": candidate["kind"] if accepted else None,
+        "layer": candidate["layer"] if accepted else None,
         "action": verdict["action"],
         "quality_tier": verdict["quality_tier"],
         "score_0_100": verdict["score_0_100"],

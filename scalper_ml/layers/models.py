@@ -1,27 +1,57 @@
-"""models/<kind>: one sealed bundle of every registered kind for a symbol x horizon."""
+"""models/<kind>: one sealed bundle of every kind the settings name, for a symbol x horizon."""
 
 import json
+import time
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from scalper_ml.errors import SettingsError
+import numpy as np
+
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.models.base import FitContext, ModelParams
-from scalper_ml.models.bundle import Model, load_bundle
+from scalper_ml.models.base import Device, FitContext, Floats, ModelParams
+from scalper_ml.models.bundle import Model, golden_rows, load_bundle
 from scalper_ml.models.fitting import training_data
-from scalper_ml.models.registry import model_kind, model_kinds
-from scalper_ml.models.train import TrainOptions, train_model
+from scalper_ml.models.registry import model_kind
+from scalper_ml.models.train import TrainedModel, TrainOptions, train_model
 from scalper_ml.models.xgb_classifier import pick_device
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.selection.choose import Selection, SelectionParams, select_features
+from scalper_ml.settings import Settings
 from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
 
-__all__ = ["MODEL_LAYERS", "bundle_of", "select_of", "selection_params"]
+__all__ = [
+    "CHECKS",
+    "CODE",
+    "bundle_of",
+    "lineage_of",
+    "model_layer",
+    "model_layers",
+    "params_of",
+    "publish_bundle",
+    "select_of",
+    "selection_params",
+    "tuning_of",
+]
 
 MAX_CALIBRATION_ERROR = 0.03
-CHECKS = ("skill", "calibrated", "loads")
+MAX_LATENCY_US = 5_000.0
+CHECKS = ("skill", "calibrated", "loads", "deterministic", "latency")
+CODE = (
+    "models/base",
+    "models/bundle",
+    "models/calibration",
+    "models/calibrators",
+    "models/conformal",
+    "models/decision",
+    "models/fitting",
+    "models/registry",
+    "models/sealing",
+    "models/summary",
+    "models/train",
+)
 
 
 def selection_params(project: Project) -> SelectionParams:
@@ -29,17 +59,32 @@ def selection_params(project: Project) -> SelectionParams:
     return SelectionParams(**project.settings.selection.model_dump(exclude={"enabled"}))
 
 
-def _params(project: Project, kind: str) -> ModelParams:
-    if unknown := sorted(set(project.settings.training) - set(model_kinds())):
-        raise SettingsError(f"training: unknown model kinds {unknown}; known kinds: {sorted(model_kinds())}")
-    return model_kind(kind).params.parse(project.settings.training.get(kind, {}))
+def params_of(project: Project, kind: str, keys: Keys) -> ModelParams:
+    """Parameters a kind is trained with: those of the settings, the best of its study laid over them."""
+    best = tuning_of(project, kind, keys)
+    values = project.settings.training.params_of(kind) | (best["params"] if best else {})
+    return model_kind(kind).params.parse(values)
+
+
+def tuning_of(project: Project, kind: str, keys: Keys) -> dict[str, Any] | None:
+    """The study whose best parameters a kind is trained with, and how many trials it took to find them."""
+    manifest = project.warehouse.manifest(f"tuning/{kind}", keys) if project.settings.training.tuned else None
+    if manifest is None:
+        return None
+    return {name: manifest.summary[name] for name in ("study", "trials", "params", "dataset")}
+
+
+def _device(project: Project, kind: str) -> Device:
+    """Where a kind is fitted: on the GPU those that can, if the settings ask for one."""
+    return pick_device(project.settings.device) if "cuda" in model_kind(kind).devices else "cpu"
 
 
 def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     warehouse, settings = project.warehouse, project.settings
     return {
         "code": code_digest(
-            "models",
+            *CODE,
+            f"models/{kind}",
             "validation",
             "datasets/axis",
             "datasets/splits",
@@ -52,24 +97,47 @@ def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
         ),
         "dataset": warehouse.require("datasets", keys).content,
         "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
-        "params": _params(project, kind).to_dict(),
+        "params": params_of(project, kind, keys).to_dict(),
+        "tuning": tuning_of(project, kind, keys),
         "folds": settings.splits.folds,
+        "calibration": settings.training.calibration,
         "selection": settings.selection.model_dump(mode="json") if settings.selection.enabled else None,
         "seed": settings.splits.seed,
-        "device": pick_device(settings.device),
+        "device": _device(project, kind),
     }
 
 
 def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     warehouse, settings = project.warehouse, project.settings
     inputs = _inputs(project, keys, kind=kind)
-    layer = f"models/{kind}"
     dataset = warehouse.require("datasets", keys)
     features = warehouse.require("features", {"symbol": keys["symbol"]})
     table = warehouse.read_table(dataset)
     normaliser = read_normaliser(project, dataset)
     X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
-    lineage = {
+    trained = train_model(
+        kind,
+        X,
+        table,
+        read_scaler(project, dataset),
+        names,
+        features.summary["feature_set_id"],
+        params_of(project, kind, keys),
+        seed=settings.splits.seed,
+        device=_device(project, kind),
+        lineage=lineage_of(project, keys) | {"tuning": inputs["tuning"]},
+        options=TrainOptions(n_folds=settings.splits.folds, calibration=settings.training.calibration),
+        normaliser=normaliser,
+        selection=selection_params(project) if settings.selection.enabled else None,
+    )
+    return publish_bundle(project, f"models/{kind}", keys, trained, inputs, {"tuning": inputs["tuning"]})
+
+
+def lineage_of(project: Project, keys: Keys) -> dict[str, Any]:
+    """What a bundle says of the data it was made from."""
+    warehouse = project.warehouse
+    dataset, features = warehouse.require("datasets", keys), warehouse.require("features", {"symbol": keys["symbol"]})
+    return {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),
         "label_version": dataset.summary["label_version"],
@@ -78,24 +146,21 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         "dataset": dataset.content,
         "feature_set": json.loads(warehouse.read_bytes(features, "feature_set.json")),
     }
-    trained = train_model(
-        kind,
-        X,
-        table,
-        read_scaler(project, dataset),
-        names,
-        features.summary["feature_set_id"],
-        _params(project, kind),
-        seed=settings.splits.seed,
-        device=pick_device(settings.device),
-        lineage=lineage,
-        options=TrainOptions(n_folds=settings.splits.folds),
-        normaliser=normaliser,
-        selection=selection_params(project) if settings.selection.enabled else None,
-    )
+
+
+def publish_bundle(
+    project: Project,
+    layer: str,
+    keys: Keys,
+    trained: TrainedModel,
+    inputs: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Keep a sealed bundle, verify it as it lies on disk, and publish the partition that points at it."""
+    warehouse = project.warehouse
     store = BundleStore(warehouse.folder(layer, keys))
     folder = store.put(trained.bundle_id, trained.files)
-    load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
+    loaded = load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
     select = trained.metrics["select"]
     accuracy = select["balanced_accuracy"]
     checks = [
@@ -117,8 +182,9 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
             True,
             f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced",
         ),
+        *row_checks(loaded, golden_rows(trained.files)),
     ]
-    pointer = {"bundle_id": trained.bundle_id, "kind": kind}
+    pointer = {"bundle_id": trained.bundle_id, "kind": trained.kind}
     summary = {
         "bundle_id": trained.bundle_id,
         "best_iteration": trained.best_iteration,
@@ -128,6 +194,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         "feature_set": trained.feature_set,
         "selection": trained.manifest["selection"],
         "warnings": list(trained.warnings),
+        **(extra or {}),
     }
     files = {"bundle.json": canonical_json(pointer), "predictions.parquet": parquet_bytes(trained.predictions)}
     manifest = warehouse.write(layer, keys, files, inputs=inputs, summary=summary, checks=checks)
@@ -135,6 +202,28 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     pinned = [champion.summary["bundle_id"]] if champion and champion.summary["bundle_id"] else []
     store.prune([trained.bundle_id, *pinned])
     return manifest
+
+
+def row_checks(model: Model, X: Floats) -> list[Check]:
+    """Whether rows predicted one by one, as live, have the bits they have together, and how long one takes."""
+    together, taken, equal = model.predict_proba(X), [], True
+    for i in range(len(X)):
+        started = time.perf_counter_ns()
+        alone = model.predict_proba(X[i : i + 1])
+        taken.append((time.perf_counter_ns() - started) / 1000)
+        equal &= bool(np.array_equal(alone[0], together[i]))
+    middle, worst = (float(np.percentile(taken, q)) for q in (50, 99))
+    return [
+        Check("deterministic", equal, f"{len(X)} rows one by one and together: no bit differs"),
+        Check(
+            "latency",
+            middle <= MAX_LATENCY_US,
+            f"one row takes {middle:,.0f} us (median of {len(X)}; 99th percentile {worst:,.0f} us), at most "
+            f"{MAX_LATENCY_US:,.0f} us wanted",
+            blocking=False,
+            values={"median_us": middle, "p99_us": worst},
+        ),
+    ]
 
 
 def select_of(project: Project, keys: Keys, params: SelectionParams) -> Selection:
@@ -156,15 +245,15 @@ def select_of(project: Project, keys: Keys, params: SelectionParams) -> Selectio
     )
 
 
-def bundle_of(project: Project, kind: str, keys: Keys, bundle_id: str | None = None) -> Model:
-    """The loaded, verified bundle of a partition: the current one, or an older one by id."""
-    layer = f"models/{kind}"
+def bundle_of(project: Project, layer: str, keys: Keys, bundle_id: str | None = None) -> Model:
+    """The loaded, verified bundle of a partition of a layer: the current one, or an older one by id."""
     chosen = bundle_id or project.warehouse.require(layer, keys).summary["bundle_id"]
     return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
 
 
-MODEL_LAYERS = tuple(
-    Layer(
+def model_layer(kind: str) -> Layer:
+    """The layer of a kind, whether or not the settings name it."""
+    return Layer(
         f"models/{kind}",
         "symbol_horizon",
         ("datasets", "features"),
@@ -172,5 +261,8 @@ MODEL_LAYERS = tuple(
         partial(_inputs, kind=kind),
         partial(_build, kind=kind),
     )
-    for kind in model_kinds()
-)
+
+
+def model_layers(settings: Settings) -> tuple[Layer, ...]:
+    """A layer a kind the settings name, in their order."""
+    return tuple(model_layer(kind) for kind in settings.training.kinds)

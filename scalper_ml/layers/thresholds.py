@@ -7,10 +7,9 @@ from scalper_ml.errors import ChecksFailedError, WarehouseError
 from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
 from scalper_ml.layers.backtests import BACKTESTS_LAYER
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.candidates import CANDIDATES_LAYER
+from scalper_ml.layers.candidates import candidates_layer, contenders
 from scalper_ml.layers.datasets import DATASETS_LAYER
 from scalper_ml.layers.features import FEATURES_LAYER
-from scalper_ml.layers.models import MODEL_LAYERS
 from scalper_ml.project import Project
 from scalper_ml.warehouse import Check, Manifest, atomic_write, sha256_of
 
@@ -32,9 +31,11 @@ def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
 
 def _current(project: Project, keys: Keys) -> bool:
     """Whether everything from the features to the backtest is fresh and passed its checks."""
+    settings = project.settings
+    learned = (DATASETS_LAYER, *contenders(settings), candidates_layer(settings), BACKTESTS_LAYER)
     try:
         return FEATURES_LAYER.fresh(project, {"symbol": keys["symbol"]}) and all(
-            layer.fresh(project, keys) for layer in (DATASETS_LAYER, *MODEL_LAYERS, CANDIDATES_LAYER, BACKTESTS_LAYER)
+            layer.fresh(project, keys) for layer in learned
         )
     except (WarehouseError, ChecksFailedError):  # something upstream is missing or blocked
         return False

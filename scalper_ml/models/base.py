@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from scalper_ml.errors import SettingsError
 
-__all__ = ["Batch", "Classifier", "Device", "FitContext", "Floats", "ModelKind", "ModelParams"]
+__all__ = ["Batch", "Classifier", "Device", "FitContext", "Floats", "ModelKind", "ModelParams", "Range", "Watch"]
 
 Floats = npt.NDArray[np.float64]
 Device = Literal["cpu", "cuda"]
+Watch = Callable[[int, float], None]
+"""Told after a round its number and the log loss on the rows to stop on; what it raises ends the fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,14 @@ class Batch:
 class FitContext:
     """What a fit may depend on beside data and parameters.
 
-    `threads` must not change the result; `device` may, in the last bits.
+    `threads` must not change the result; `device` may, in the last bits. `watch` sees the rounds, where there are some.
     """
 
     horizon: int
     seed: int
     threads: int = 1
     device: Device = "cpu"
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,29 @@ class Classifier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """Values of one parameter that tuning tries: from `low` to `high`, whole numbers unless one of them is not.
+
+    Parameters
+    ----------
+    name : str
+        A field of the kind's parameters.
+    log : bool
+        Try orders of magnitude evenly.
+    """
+
+    name: str
+    low: float
+    high: float
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are tried."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelKind:
     """One kind of model.
 
@@ -119,6 +145,12 @@ class ModelKind:
         Reads back what `Classifier.files` wrote.
     libraries : tuple of str
         Modules whose versions the manifest records.
+    summary : str
+        One sentence for the asset catalogue.
+    space : tuple of Range
+        What tuning searches; all other parameters keep what the settings say.
+    devices : tuple of str
+        Where it can be fitted.
     """
 
     name: str
@@ -126,3 +158,6 @@ class ModelKind:
     fit: Callable[[Batch, Batch, Any, FitContext], Classifier]
     load: Callable[[Mapping[str, bytes]], Classifier]
     libraries: tuple[str, ...] = ()
+    summary: str = ""
+    space: tuple[Range, ...] = ()
+    devices: tuple[Device, ...] = ("cpu",)

@@ -1,7 +1,7 @@
 """Sealed model bundles: written once, named by their content, verified before every use.
 
 A bundle is a folder of plain files: the native weights, ``scaler.json``, ``calibrator.json``,
-``predictions.parquet``, ``normaliser.json`` where the scaling is causal, ``golden.npy`` (rows of
+``conformal.json``, ``predictions.parquet``, ``normaliser.json`` where the scaling is causal, ``golden.npy`` (rows of
 unscaled features with the probabilities they must give) and ``manifest.json``. The manifest names
 the sha256 of every other file and the bundle's own id, which covers the manifest as well; no time
 and no run id is inside, so the same data and seed give the same id.
@@ -18,8 +18,11 @@ import numpy as np
 
 from scalper_ml.errors import BundleError, ContractError, FeatureSetError
 from scalper_ml.models.base import Classifier, Floats
-from scalper_ml.models.calibration import Temperature
+from scalper_ml.models.calibrators import Calibrator, calibrator_from_dict
+from scalper_ml.models.conformal import ConformalSets
+from scalper_ml.models.decision import Decision, decision_of
 from scalper_ml.models.registry import model_kinds
+from scalper_ml.schema import CLASSES
 from scalper_ml.warehouse import canonical_json, sha256_of
 
 __all__ = [
@@ -30,11 +33,12 @@ __all__ = [
     "bundle_id_of",
     "check_features",
     "golden_bytes",
+    "golden_rows",
     "load_bundle",
     "seal",
 ]
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 GOLDEN_TOLERANCE = 1e-6
 FORBIDDEN_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill", ".pt", ".pth", ".ckpt")
@@ -62,7 +66,8 @@ class Model:
     names: tuple[str, ...]
     scaler: Any
     classifier: Classifier
-    calibrator: Temperature
+    calibrator: Calibrator
+    conformal: ConformalSets
     normaliser: Any = None
 
     def predict_proba(self, X: Floats) -> Floats:
@@ -86,6 +91,11 @@ class Model:
             )
         return self.calibrator.apply(self.classifier.predict_proba(self.scaler.transform(rows)))
 
+    def decide(self, row: Floats, *, price: float, min_confidence: float = 0.5) -> Decision:
+        """What to do on one row of unscaled features (f,), now that the price is `price`; see `decision_of`."""
+        P = self.predict_proba(np.asarray(row, dtype=np.float64)[None])[0]
+        return decision_of(P, price=price, moves=self.manifest["moves"], min_confidence=min_confidence)
+
 
 def bundle_id_of(manifest: Mapping[str, Any]) -> str:
     """Sha256 over the sorted (name, sha256) of all other files, then the manifest without its own ``bundle_id``.
@@ -101,6 +111,12 @@ def golden_bytes(X: Floats, P: Floats) -> bytes:
     sink = io.BytesIO()
     np.save(sink, np.column_stack([X, P]).astype("<f8"), allow_pickle=False)
     return sink.getvalue()
+
+
+def golden_rows(files: Mapping[str, bytes]) -> Floats:
+    """The unscaled features of a bundle's golden batch (rows, f)."""
+    both = np.load(io.BytesIO(files[_GOLDEN]), allow_pickle=False)
+    return np.asarray(both[:, : -len(CLASSES)], dtype=np.float64)
 
 
 def seal(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> tuple[str, dict[str, bytes]]:
@@ -248,20 +264,29 @@ def _assemble(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Model:
     from scalper_ml.datasets.scaling import Scaler
 
     causal = files.get("normaliser.json")
-    kinds = model_kinds()
-    if manifest["kind"] not in kinds:
-        raise BundleError(
-            f"{MANIFEST}: model kind {manifest['kind']!r} is unknown; this version has {', '.join(kinds)}"
-        )
     return Model(
         bundle_id=manifest["bundle_id"],
         manifest=manifest,
         names=tuple(manifest["feature_set"]["names"]),
         scaler=Scaler.from_dict(json.loads(files["scaler.json"])),
-        classifier=kinds[manifest["kind"]].load(files),
-        calibrator=Temperature.from_dict(json.loads(files["calibrator.json"])),
+        classifier=_classifier(files, manifest),
+        calibrator=calibrator_from_dict(json.loads(files["calibrator.json"])),
+        conformal=ConformalSets.from_dict(json.loads(files["conformal.json"])),
         normaliser=None if causal is None else EwmaNormaliser.from_dict(json.loads(causal)),
     )
+
+
+def _classifier(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Classifier:
+    if "members" in manifest:
+        from scalper_ml.ensembles.members import load_members  # it loads bundles in turn
+
+        return load_members(files, manifest)
+    kinds = model_kinds()
+    if manifest["kind"] not in kinds:
+        raise BundleError(
+            f"{MANIFEST}: model kind {manifest['kind']!r} is unknown; this version has {', '.join(kinds)}"
+        )
+    return kinds[manifest["kind"]].load(files)
 
 
 def _check_golden(model: Model, data: bytes) -> None:

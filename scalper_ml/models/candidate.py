@@ -1,5 +1,6 @@
-"""Choose the model to be scored, on the select role and nowhere else."""
+"""Choose the model or ensemble to be scored, on the select role and nowhere else."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,15 +9,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.errors import ContractError, InsufficientDataError
-from scalper_ml.models.train import TrainedModel
+from scalper_ml.models.sealing import TrainedModel
 from scalper_ml.schema import us
-from scalper_ml.validation.metrics import balanced_accuracy, base_rates, brier, confusion_matrix, log_loss
+from scalper_ml.validation.bootstrap import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, ucb
+from scalper_ml.validation.metrics import (
+    balanced_accuracy,
+    base_rates,
+    brier,
+    confusion_matrix,
+    directional_accuracy,
+    log_loss,
+)
 
 __all__ = ["choose_candidate"]
 
+_DRAWS = 1_000
+_TINY = 1e-15
+
 
 def choose_candidate(
-    models: Mapping[str, TrainedModel | pa.Table], table: pa.Table
+    models: Mapping[str, TrainedModel | pa.Table], table: pa.Table, *, horizon: int = 1, seed: int = 0
 ) -> tuple[str, list[dict[str, Any]]]:
     """The kind of least log loss on the select role, and the comparison that chose it.
 
@@ -26,13 +38,19 @@ def choose_candidate(
         Only rows of role select with fold -1 are looked at.
     table : pyarrow.Table
         DATASET; base rates come from its train role.
+    horizon : int
+        Label length in rows: sets the time blocks of the intervals.
+    seed : int
+        Of the bootstrap.
 
     Returns
     -------
     kind : str
     comparison : list of dict
         One row a kind, best first: ``kind``, ``rows``, ``log_loss`` beside ``log_loss_base``, ``log_loss_skill``,
-        ``brier_skill``, ``balanced_accuracy``, ``beats_base``, ``chosen``. Equal losses are ordered by name.
+        ``brier_skill``, ``balanced_accuracy``, ``directional_accuracy`` of the sides taken, ``behind``: how much more
+        log loss a row than the best has, with a 95 % ``behind_ci`` of time blocks (None for the best and where blocks
+        are too few), ``beats_base``, ``chosen``. Equal losses are ordered by name.
 
     Notes
     -----
@@ -52,13 +70,30 @@ def choose_candidate(
     y = table.column("y").to_numpy().astype(np.int64)
     rates, select = base_rates(y[role == "train"]), role == "select"
     ts = us(table.column("ts_us"))[select]
-    rows = [
-        {"kind": kind} | _compare(_select(kind, model, ts), y[select], rates) for kind, model in sorted(models.items())
-    ]
+    ret = table.column("ret").to_numpy()[select]
+    said = {kind: _select(kind, model, ts) for kind, model in sorted(models.items())}
+    rows = [{"kind": kind} | _compare(P, y[select], ret, rates) for kind, P in said.items()]
     rows.sort(key=lambda row: row["log_loss"])
+    best = str(rows[0]["kind"])
     for place, row in enumerate(rows):
+        more = _losses(said[str(row["kind"])], y[select]) - _losses(said[best], y[select])
+        row["behind"] = float(more.mean())
+        row["behind_ci"] = None if place == 0 else _interval(more, horizon, seed)
         row["chosen"] = place == 0
-    return str(rows[0]["kind"]), rows
+    return best, rows
+
+
+def _losses(P: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(-np.log(np.maximum(P[np.arange(y.size), y], _TINY)))
+
+
+def _interval(values: np.ndarray, horizon: int, seed: int) -> list[float] | None:
+    """95 % interval of a mean over rows in time order, by a bootstrap of time blocks."""
+    n = blocks(values.size, horizon)
+    sums = block_sums(np.column_stack([values, np.ones(values.size)]), block_ids(values.size, n), n)
+    mean, draws = bootstrap(sums, lambda totals: totals[..., 0] / totals[..., 1], draw_weights(n, _DRAWS, seed))
+    bounds = [lcb(mean, draws, 0.025, n), ucb(mean, draws, 0.025, n)]
+    return bounds if all(math.isfinite(bound) for bound in bounds) else None
 
 
 def _select(kind: str, model: TrainedModel | pa.Table, ts: np.ndarray) -> np.ndarray:
@@ -72,7 +107,7 @@ def _select(kind: str, model: TrainedModel | pa.Table, ts: np.ndarray) -> np.nda
     return np.column_stack([own.column(name).to_numpy() for name in ("p_short", "p_neutral", "p_long")])
 
 
-def _compare(P: np.ndarray, y: np.ndarray, rates: np.ndarray) -> dict[str, Any]:
+def _compare(P: np.ndarray, y: np.ndarray, ret: np.ndarray, rates: np.ndarray) -> dict[str, Any]:
     loss, base = log_loss(y, P), log_loss(y, rates)
     return {
         "rows": int(y.size),
@@ -81,5 +116,6 @@ def _compare(P: np.ndarray, y: np.ndarray, rates: np.ndarray) -> dict[str, Any]:
         "log_loss_skill": 1.0 - loss / base,
         "brier_skill": 1.0 - brier(y, P) / brier(y, rates),
         "balanced_accuracy": float(balanced_accuracy(confusion_matrix(y, P.argmax(axis=1)))),
+        "directional_accuracy": directional_accuracy(P.argmax(axis=1), ret)["da_traded"],
         "beats_base": bool(loss < base),
     }

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from scalper_ml.models.base import Classifier, Floats, ModelKind
+from scalper_ml.models.base import Classifier, Floats
 from scalper_ml.models.calibration import MAX_TEMPERATURE, Temperature, prior_shift
+from scalper_ml.models.calibrators import LEAST_ROWS, Calibrator
+from scalper_ml.models.conformal import ConformalSets
 from scalper_ml.models.fitting import OutOfFold, Rows, TrainingData
 from scalper_ml.schema import CLASSES, PREDICTIONS, ROLES, stamps
 from scalper_ml.validation.calibration_error import ece, noise_floor
@@ -19,6 +21,7 @@ from scalper_ml.validation.metrics import base_rates, log_loss
 __all__ = [
     "calibration_report",
     "calibration_warnings",
+    "conformal_report",
     "importance_ranking",
     "library_versions",
     "predictions_table",
@@ -31,9 +34,15 @@ _TOP = 30
 _SHIFT = 3.0  # standard errors
 
 
-def calibration_report(raw: Floats, y: Rows, calibrator: Temperature, *, horizon: int, seed: int) -> dict[str, Any]:
+def calibration_report(raw: Floats, y: Rows, calibrator: Calibrator, *, horizon: int, seed: int) -> dict[str, Any]:
     """Log loss and calibration error on the calibrate role before and after, and how far class shares moved."""
-    report: dict[str, Any] = {"temperature": calibrator.value, "at_bound": calibrator.value == MAX_TEMPERATURE}
+    temperature = calibrator.value if isinstance(calibrator, Temperature) else None
+    report: dict[str, Any] = {
+        "method": calibrator.to_dict()["kind"],
+        "temperature": temperature,
+        "at_bound": temperature == MAX_TEMPERATURE,
+        "n_eff": y.size / horizon,
+    }
     for name, P in (("before", raw), ("after", calibrator.apply(raw))):
         top = P.max(axis=1)
         report[name] = {
@@ -53,12 +62,30 @@ def calibration_warnings(report: Mapping[str, Any]) -> list[str]:
         found.append(
             "no skill on the calibrate role: the temperature is at its bound, probabilities are about the base rates"
         )
+    if report["n_eff"] < LEAST_ROWS["temperature"]:
+        found.append(
+            f"calibrated on {report['n_eff']:,.0f} effective rows; expected {LEAST_ROWS['temperature']} or more: "
+            "the temperature is uncertain"
+        )
     if report["prior_shift"]["max_z"] > _SHIFT:
         found.append(
             f"class shares moved by {report['prior_shift']['max_z']:.1f} standard errors from train to calibrate: "
             f"{_percent(report['prior_shift']['train'])} to {_percent(report['prior_shift']['calibrate'])}"
         )
     return found
+
+
+def conformal_report(sets: ConformalSets, P: Floats, y: Rows, alpha: float) -> dict[str, Any]:
+    """How often the sets hold the outcome on the rows given, how large they are, how often they name one class."""
+    members = sets.of(P, alpha)
+    size = members.sum(axis=1)
+    return {
+        "alpha": alpha,
+        "threshold": sets.threshold(alpha) if sets.threshold(alpha) < 1 else 1.0,
+        "coverage": float(members[np.arange(y.size), y].mean()),
+        "mean_size": float(size.mean()),
+        "singletons": float((size == 1).mean()),
+    }
 
 
 def importance_ranking(names: Sequence[str], gain: Floats) -> dict[str, Any]:
@@ -96,9 +123,9 @@ def role_intervals(data: TrainingData) -> dict[str, dict[str, int]]:
     }
 
 
-def library_versions(kind: ModelKind) -> dict[str, str]:
+def library_versions(libraries: Sequence[str]) -> dict[str, str]:
     """Versions of Python, this package and the libraries that made the numbers."""
-    modules = {name: str(importlib.import_module(name).__version__) for name in ("numpy", "scipy", *kind.libraries)}
+    modules = {name: str(importlib.import_module(name).__version__) for name in ("numpy", "scipy", *libraries)}
     return {
         "python": platform.python_version(),
         "scalper-ml": version("scalper-ml"),

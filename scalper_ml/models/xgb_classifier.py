@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from scalper_ml.errors import BundleError, SettingsError
-from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, ModelParams
+from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, ModelParams, Range, Watch
 from scalper_ml.schema import CLASSES
 
 __all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
@@ -179,9 +179,21 @@ def fit(rows: Batch, stop: Batch, params: XGBParams, context: FitContext) -> Cla
         num_boost_round=params.max_rounds,
         evals=[(watch, "stop")],
         early_stopping_rounds=params.early_stopping_rounds,
+        callbacks=[] if context.watch is None else [_watched(context.watch)],
         verbose_eval=False,
     )
     return XGBClassifier(booster[: booster.best_iteration + 1])
+
+
+def _watched(watch: Watch) -> Any:
+    from xgboost.callback import TrainingCallback
+
+    class Watched(TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            watch(epoch, float(evals_log["stop"]["mlogloss"][-1]))
+            return False
+
+    return Watched()
 
 
 def load(files: Mapping[str, bytes]) -> Classifier:
@@ -206,4 +218,21 @@ def load(files: Mapping[str, bytes]) -> Classifier:
     return XGBClassifier(booster)
 
 
-MODEL = ModelKind("xgb_classifier", XGBParams, fit, load, libraries=("xgboost",))
+MODEL = ModelKind(
+    "xgb_classifier",
+    XGBParams,
+    fit,
+    load,
+    libraries=("xgboost",),
+    summary="Gradient-boosted trees, shallow and slow.",
+    space=(
+        Range("max_depth", 3, 10),
+        Range("learning_rate", 0.01, 0.3, log=True),
+        Range("max_rounds", 100, 500),
+        Range("min_child_weight", 5.0, 80.0, log=True),
+        Range("subsample", 0.5, 1.0),
+        Range("colsample", 0.2, 1.0),
+        Range("reg_lambda", 1.0, 100.0, log=True),
+    ),
+    devices=("cpu", "cuda"),
+)

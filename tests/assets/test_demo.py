@@ -121,7 +121,7 @@ def test_champion_is_the_scored_candidate(demo: Demo) -> None:
         accepted[trades] += 1
         assert manifest.summary["bundle_id"] == (candidate["bundle_id"] if trades else None)
         if trades:
-            bundle_of(project, candidate["kind"], manifest.keys, manifest.summary["bundle_id"])
+            bundle_of(project, candidate["layer"], manifest.keys, manifest.summary["bundle_id"])
     assert accepted[True] >= 1
     assert accepted[False] >= 4
 

@@ -15,7 +15,7 @@ from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.datasets import DATASETS_LAYER, dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.layers.features import read_features
-from scalper_ml.layers.models import MODEL_LAYERS, bundle_of
+from scalper_ml.layers.models import bundle_of, model_layers
 from scalper_ml.models.live import LiveModel
 from scalper_ml.schema import us
 
@@ -69,9 +69,9 @@ def test_causal_scaling_ends_where_live_begins(place: TickProject) -> None:
     X, _ = dataset_matrix(project, ROW, stamps, normaliser=kept)
     ts = read_features(project, project.warehouse.require("features", KEYS))[0]
     assert X.tobytes() == rows[np.searchsorted(ts, stamps)].tobytes()
-    (layer,) = (one for one in MODEL_LAYERS if one.name == "models/xgb_classifier")
+    (layer,) = (one for one in model_layers(project.settings) if one.name == "models/xgb_classifier")
     layer.build(project, ROW)
-    model = bundle_of(project, "xgb_classifier", ROW)
+    model = bundle_of(project, "models/xgb_classifier", ROW)
     assert model.normaliser.to_dict() == at_end.to_dict()
     assert model.scaler.to_dict() == read_scaler(project, manifest).to_dict()
     new = values[-1] * 1.01
@@ -93,7 +93,7 @@ def test_selection_is_switched_on_in_the_settings(place: TickProject) -> None:
     """Off by default; on, the bundle of the partition has the chosen set and its id, and the summary says why."""
     project = place.open(*QUICK)
     DATASETS_LAYER.build(project, ROW)
-    (layer,) = (one for one in MODEL_LAYERS if one.name == "models/xgb_classifier")
+    (layer,) = (one for one in model_layers(project.settings) if one.name == "models/xgb_classifier")
     plain = layer.build(project, ROW)
     assert plain.summary["selection"] is None
     assert plain.summary["feature_set"]["id"] == project.warehouse.require("features", KEYS).summary["feature_set_id"]
@@ -102,7 +102,7 @@ def test_selection_is_switched_on_in_the_settings(place: TickProject) -> None:
     assert not layer.fresh(project, ROW)
     manifest = layer.build(project, ROW)
     said = manifest.summary["selection"]
-    model = bundle_of(project, "xgb_classifier", ROW)
+    model = bundle_of(project, "models/xgb_classifier", ROW)
     assert list(model.names) == said["names"]
     assert 1 <= len(model.names) <= 7
     assert manifest.summary["feature_set"] == model.manifest["feature_set"]

@@ -1,0 +1,97 @@
+"""Every kind of model on 20,000 rows of 160 features: training, what it costs beside the bare fits, one-row answers."""
+
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bench.measure import Figure, latencies_us
+from bench.tuning import FEATURES, ROWS, market
+from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.datasets.splits import walk_forward
+from scalper_ml.ensembles.train import train_ensemble
+from scalper_ml.models.base import Batch, FitContext
+from scalper_ml.models.bundle import load_bundle
+from scalper_ml.models.fitting import TrainingData, fit_rows
+from scalper_ml.models.registry import model_kind, model_kinds
+from scalper_ml.models.sealing import TrainedModel
+from scalper_ml.models.train import TrainOptions, train_model
+from scalper_ml.schema import DATASET, stamps
+
+__all__ = ["run"]
+
+NAMES = tuple(f"feature_{j}" for j in range(FEATURES))
+LINEAGE = {"symbol": "AAAUSDT", "horizon": 1, "label_version": "l1"}
+BOOSTED = ("xgb_classifier", "lgb_classifier", "cat_classifier")
+ANSWERS = 2_000
+
+
+def table_of_market(data: TrainingData) -> pa.Table:
+    """The same market as a DATASET."""
+    n = data.y.size
+    ones, zeros = np.ones(n), np.zeros(n)
+    columns: dict[str, Any] = {
+        "ts_us": stamps(data.ts), "t0_us": stamps(data.t0), "t1_us": stamps(data.t1), "y": data.y.astype(np.int8),
+        "y_binary": (data.ret > 0).astype(np.int8), "ret": data.ret, "entry_price": 100 * ones,
+        "exit_price": 100 * np.exp(data.ret), "deadband": 2.6e-4 * ones, "cost": zeros, "sigma": 6e-4 * ones,
+        "weight": data.weight, "role": data.role.tolist(),
+    }  # fmt: skip
+    return pa.table(columns, schema=DATASET)
+
+
+def bare_seconds(kind: str, data: TrainingData, scaler: Scaler, options: TrainOptions) -> float:
+    """CPU seconds of the library's fits alone, the final one and one a fold, on arrays that are ready."""
+    spec, context = model_kind(kind), FitContext(1, 7)
+    train = data.rows("train")
+    ready: list[tuple[Batch, Batch]] = []
+    keep: Any = type("Keep", (), {})
+    keep.name, keep.fit = spec.name, lambda rows, stop, params, context: ready.append((rows, stop))
+    for seen, _ in walk_forward(data.t0[train], data.t1[train], n_folds=options.n_folds):
+        scaling = scaler.unfitted().fit(data.X, NAMES, rows=train[seen])
+        fit_rows(keep, data, train[seen], scaling, spec.params(), context, options.stop_share)
+    fit_rows(keep, data, train, scaler, spec.params(), context, options.stop_share)
+    started = time.process_time()
+    for rows, stop in ready:
+        spec.fit(rows, stop, spec.params(), context)
+    return time.process_time() - started
+
+
+def run() -> list[Figure]:
+    """Training of every kind, its share beyond the bare fits, and p99 of one-row answers."""
+    data = market()
+    table = table_of_market(data)
+    scaler = Scaler("zscore").fit(data.X, NAMES, rows=data.rows("train"))
+    options = TrainOptions()
+    found: dict[str, TrainedModel] = {}
+    figures, total = [], 0.0
+    for kind in model_kinds():
+        model_kind(kind).fit(*_small(), model_kind(kind).params(), FitContext(1, 7))  # imports
+        started = time.process_time()
+        found[kind] = train_model(kind, data.X, table, scaler, NAMES, "fs", seed=7, lineage=LINEAGE, options=options)
+        taken = time.process_time() - started
+        bare = bare_seconds(kind, data, scaler, options)
+        total += taken
+        figures.append(
+            Figure(f"{kind}: {ROWS:,} rows x {FEATURES}, trained, calibrated, explained, sealed", taken, "CPU s",
+                   "its library's five fits alone", bare, taken / bare, "at most 1.10")
+        )  # fmt: skip
+    figures.append(Figure("all of them", total, "CPU s", goal="at most 90 s"))
+    for kind, members, goal in (
+        ("stacking", tuple(found), "at most 5000 us"),
+        ("weighted_average", BOOSTED, "at most 1000 us"),
+    ):
+        files = {member: found[member].files for member in members}
+        ensemble = train_ensemble(kind, files, data.X, table, NAMES, seed=7, lineage=LINEAGE, options=options)
+        model = load_bundle(ensemble.files)
+        taken_us = latencies_us(lambda i, model=model: model.predict_proba(data.X[i % ROWS][None]), ANSWERS)  # type: ignore[misc]
+        for share, wanted in ((0.5, ""), (0.99, goal)):
+            what = f"one row, {kind} of {len(members)}, p{100 * share:.0f}"
+            figures.append(Figure(what, taken_us[int(share * len(taken_us))], "us", goal=wanted))
+    return figures
+
+
+def _small() -> tuple[Batch, Batch]:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 4)), rng.integers(0, 3, 300)
+    return Batch(X[:200], y[:200], np.ones(200)), Batch(X[200:], y[200:], np.ones(100))

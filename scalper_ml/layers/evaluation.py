@@ -1,0 +1,197 @@
+"""What the commands ask of saved models: train what is stale, measure, compare, explain."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scalper_ml.errors import SettingsError, WarehouseError
+from scalper_ml.layers.base import Keys, Layer
+from scalper_ml.layers.candidates import candidates_layer, contenders
+from scalper_ml.layers.datasets import dataset_matrix, read_normaliser
+from scalper_ml.layers.models import bundle_of
+from scalper_ml.models.bundle import Model
+from scalper_ml.models.candidate import choose_candidate
+from scalper_ml.models.explain import (
+    FeatureEffect,
+    RowExplanation,
+    exact,
+    explain_row,
+    permuted_effects,
+    shap_effects,
+)
+from scalper_ml.models.summary import spread
+from scalper_ml.project import Project
+from scalper_ml.schema import CLASSES, us
+from scalper_ml.validation.metrics import classification_metrics
+from scalper_ml.validation.ranking import roc_auc
+
+__all__ = ["Built", "Explained", "compare_saved", "evaluate_saved", "explain_saved", "train_stale"]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One partition of a model, an ensemble or the candidate: what it says of itself, and whether it was built now."""
+
+    layer: str
+    keys: Keys
+    summary: dict[str, Any]
+    built: bool
+    seconds: float
+
+
+def layer_named(project: Project, name: str) -> Layer:
+    """The layer of a model or ensemble of the settings, by its kind.
+
+    Raises
+    ------
+    SettingsError
+        The settings do not name it.
+    """
+    found = {layer.name.split("/")[1]: layer for layer in contenders(project.settings)}
+    if name not in found:
+        raise SettingsError(
+            f"{name!r} is not trained in this project; training.kinds and ensembles.kinds name {list(found)}"
+        )
+    return found[name]
+
+
+def train_stale(
+    project: Project, keys: Keys, kinds: Sequence[str] = (), *, force: bool = False, told: Callable[[Built], None]
+) -> list[Built]:
+    """Build every model and ensemble of a symbol x horizon that is not fresh, and then the candidate.
+
+    With `kinds` only those; the candidate waits until it can be chosen among all.
+    """
+    layers = [layer_named(project, kind) for kind in kinds] or [
+        *contenders(project.settings),
+        candidates_layer(project.settings),
+    ]
+    found = []
+    for layer in layers:
+        started = time.perf_counter()
+        if not force and layer.fresh(project, keys):
+            manifest, built = project.warehouse.require(layer.name, keys), False
+        else:
+            manifest, built = layer.build(project, keys), True
+        found.append(Built(layer.name, keys, manifest.summary, built, time.perf_counter() - started))
+        told(found[-1])
+    return found
+
+
+def _rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """The dataset, the row numbers of a role, and their unscaled features in the order of the model."""
+    dataset = project.warehouse.require("datasets", keys)
+    table = project.warehouse.read_table(dataset)
+    if model.manifest["lineage"]["dataset"] != dataset.content:
+        raise WarehouseError(
+            f"{model.manifest['kind']} {dict(keys)}: its bundle was made from another dataset; train it again"
+        )
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=read_normaliser(project, dataset))
+    rows = np.flatnonzero(table["role"].to_numpy(zero_copy_only=False) == role)
+    at = {name: place for place, name in enumerate(names)}
+    return table, rows, X[rows][:, [at[name] for name in model.names]]
+
+
+def evaluate_saved(project: Project, keys: Keys, kind: str, role: str = "select") -> dict[str, Any]:
+    """Metrics of a saved bundle on a role it was not fitted on: loaded, verified and predicted anew.
+
+    Returns
+    -------
+    dict
+        As `classification_metrics`, and ``auc`` by class against the rest (None where a class does not occur).
+    """
+    if role not in ("calibrate", "select", "score"):
+        raise SettingsError(f"role {role!r}: expected calibrate, select or score; train rows were fitted on")
+    layer = layer_named(project, kind)
+    model = bundle_of(project, layer.name, keys)
+    table, rows, X = _rows(project, keys, model, role)
+    y, P = table["y"].to_numpy()[rows].astype(np.int64), model.predict_proba(X)
+    metrics = classification_metrics(
+        y,
+        P,
+        np.array(model.manifest["base_rates"]),
+        ret=table["ret"].to_numpy()[rows],
+        horizon=int(keys["horizon"]),
+        seed=int(model.manifest["seed"]),
+    )
+    auc = {name: roc_auc(P[:, code], y == code) for code, name in enumerate(CLASSES)}
+    return {"kind": kind, "role": role, "bundle_id": model.bundle_id, **metrics, "auc": auc}
+
+
+def compare_saved(project: Project, keys: Keys) -> list[dict[str, Any]]:
+    """Every model and ensemble on select, the best first, as `candidates` compares them."""
+    warehouse = project.warehouse
+    partitions = {
+        layer.name.split("/")[1]: warehouse.require(layer.name, keys) for layer in contenders(project.settings)
+    }
+    predictions = {kind: warehouse.read_table(one, "predictions.parquet") for kind, one in partitions.items()}
+    dataset = warehouse.read_table(warehouse.require("datasets", keys))
+    return choose_candidate(predictions, dataset, horizon=int(keys["horizon"]))[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Ranking of the features over rows of select, and one prediction taken apart, if asked for."""
+
+    kind: str
+    method: str
+    rows: int
+    effects: list[FeatureEffect]
+    row: RowExplanation | None
+
+
+def explain_saved(
+    project: Project, keys: Keys, kind: str, *, rows: int = 500, at: str | None = None, permute: bool = False
+) -> Explained:
+    """Explain a saved bundle on rows of select, evenly spaced.
+
+    Parameters
+    ----------
+    at : str, optional
+        Close of a bar with a label, in UTC, e.g. ``2026-01-15T12:00:00Z``: that prediction is taken apart as well.
+    permute : bool
+        Permutations also where contributions are exact; ensembles always take them.
+    """
+    model = bundle_of(project, layer_named(project, kind).name, keys)
+    table, chosen, X = _rows(project, keys, model, "select")
+    some = spread(np.arange(chosen.size), rows)
+    if exact(model) and not permute:
+        method, effects = "contributions to the log-odds", shap_effects(model, X[some])
+    else:
+        y = table["y"].to_numpy()[chosen[some]].astype(np.int64)
+        method = "rise of the log loss when permuted"
+        effects = permuted_effects(
+            model, X[some], y, horizon=int(keys["horizon"]), repeats=3, seed=int(model.manifest["seed"])
+        )
+    return Explained(kind, method, int(some.size), effects, None if at is None else _one(project, keys, model, at))
+
+
+def _one(project: Project, keys: Keys, model: Model, at: str) -> RowExplanation:
+    if not exact(model):
+        raise SettingsError(
+            f"{model.manifest['kind']}: an ensemble's single predictions are its members'; explain one of "
+            f"{sorted(model.manifest['members'])}"
+        )
+    try:
+        stamp = int(datetime.fromisoformat(at).timestamp() * 1_000_000)
+    except ValueError:
+        raise SettingsError(f"--at {at!r}: expected a stamp such as 2026-01-15T12:00:00Z") from None
+    dataset = project.warehouse.require("datasets", keys)
+    table = project.warehouse.read_table(dataset)
+    ts = us(table["ts_us"])
+    if stamp not in ts:
+        raise SettingsError(
+            f"--at {at}: no labelled bar closed then; the dataset runs from {_iso(ts[0])} to {_iso(ts[-1])}"
+        )
+    X, names = dataset_matrix(project, keys, ts, normaliser=read_normaliser(project, dataset))
+    place = {name: j for j, name in enumerate(names)}
+    return explain_row(model, X[np.flatnonzero(ts == stamp)[0], [place[name] for name in model.names]])
+
+
+def _iso(stamp: int) -> str:
+    return f"{np.datetime64(int(stamp), 'us').astype('datetime64[s]')}Z"

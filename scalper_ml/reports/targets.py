@@ -1,0 +1,70 @@
+"""What others ask of a classifier, beside what is honest: value, interval, no skill, verdict.
+
+The levels often asked for (accuracy above 55 %, directional accuracy above 60 %) say little without the level of no
+skill: with three classes a constant answer can have either. A verdict here is about the interval and no skill only.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scalper_ml.validation.proportions import wilson
+
+__all__ = ["verdicts"]
+
+
+def verdicts(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A row a metric: ``metric``, ``value``, ``interval``, ``no_skill``, ``asked``, ``verdict``, as text.
+
+    Shares have 95 % Wilson intervals on effective rows, balanced accuracy that of its time blocks; where there is an
+    interval the verdict goes by it.
+
+    Parameters
+    ----------
+    metrics : mapping
+        From `classification_metrics` with returns and probabilities.
+    """
+    balanced, side, n = metrics["balanced_accuracy"], metrics["direction"], metrics["n_eff"]
+    taken = n * side["traded_share"]
+    return [
+        _row("accuracy", metrics["accuracy"], metrics["majority_accuracy"], _wilson(metrics["accuracy"], n), 0.55),
+        _row("balanced accuracy", balanced["value"], balanced["chance"], balanced["ci"], 0.55),
+        _row("directional accuracy", side["da_traded"], side["chance"], _wilson(side["da_traded"], taken), 0.60),
+        _row("log loss", metrics["log_loss"], metrics["log_loss_base"], lower=True),
+        _row("Brier score", metrics["brier"], metrics["brier_base"], lower=True),
+        _row("Brier score of the side", metrics.get("brier_side"), 0.25, lower=True),
+        _row("calibration error", metrics["ece"], metrics["ece_floor"], lower=True),
+        _row("Matthews correlation", metrics["mcc"], 0.0),
+    ]
+
+
+def _wilson(share: float | None, n: float) -> list[float] | None:
+    if share is None or n <= 0:
+        return None
+    return [wilson(share * n, n, 0.025), 1.0 - wilson((1.0 - share) * n, n, 0.025)]
+
+
+def _row(
+    name: str,
+    value: float | None,
+    no_skill: float | None,
+    ci: Sequence[float] | None = None,
+    asked: float | None = None,
+    *,
+    lower: bool = False,
+) -> dict[str, str]:
+    if value is None or no_skill is None:
+        verdict = "undefined: no side is taken"
+    elif ci is not None:
+        verdict = "better than no skill" if ci[0] > no_skill else "not told from no skill"
+    else:
+        verdict = "better than no skill" if (value < no_skill if lower else value > no_skill) else "no better"
+    if value is not None and asked is not None:
+        verdict += "; above what is asked" if value > asked else "; below what is asked"
+    return {
+        "metric": name,
+        "value": "-" if value is None else f"{value:.4f}",
+        "interval": "" if ci is None else f"{ci[0]:.4f} to {ci[1]:.4f}",
+        "no_skill": "-" if no_skill is None else f"{no_skill:.4f}",
+        "asked": "" if asked is None else f"{asked:.2f}",
+        "verdict": verdict,
+    }
