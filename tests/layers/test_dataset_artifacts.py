@@ -12,7 +12,7 @@ from tickproject import TickProject
 
 from scalper_ml.layers.dataset_artifacts import export_dataset, import_dataset
 from scalper_ml.layers.datasets import DATASETS_LAYER
-from scalper_ml.layers.models import MODEL_LAYERS
+from scalper_ml.layers.models import model_layer
 
 ROW = KEYS | {"horizon": 1}
 QUICK = ("training.xgb_classifier.max_rounds=10",)
@@ -50,7 +50,7 @@ def test_a_model_trained_elsewhere_is_the_same(place: TickProject, elsewhere: Ti
     assert told["content"] in shown.out.replace("\n", "")
     away = elsewhere.scalper("dataset", "import", told["file"])
     assert away.code == 0, away.err
-    (layer,) = (one for one in MODEL_LAYERS if one.name == "models/xgb_classifier")
+    layer = model_layer("xgb_classifier")
     bundles = [layer.build(one.open(*QUICK), ROW).summary["bundle_id"] for one in (place, elsewhere)]
     assert bundles[0] == bundles[1]
     assert DATASETS_LAYER.fresh(elsewhere.open(), ROW)

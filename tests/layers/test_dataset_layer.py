@@ -238,4 +238,4 @@ def test_meta_labels_of_a_model(place: TickProject) -> None:
     assert "meta_labels" not in {layer.name for layer in layers_of(place.open().settings)}
     refused = place.scalper("settings", "--set", "labels.meta=oracle")
     assert refused.code == 2
-    assert "model kind 'oracle' is unknown" in refused.err
+    assert "labels.meta 'oracle' is not trained" in refused.err

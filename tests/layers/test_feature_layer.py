@@ -134,7 +134,7 @@ def test_features_describe_themselves_in_the_ui(place: TickProject) -> None:
     assert "from row 280 on" in columns["rsi_14"]
     assert all(columns.values())
     assert metadata["state_bytes"] == manifest.summary["state_bytes"] > 0
-    assert "data:image/png" in metadata["nan_map"].value
+    assert "data:image/svg+xml" in metadata["nan_map"].value
     assert "reference.parquet" in metadata["reference_histograms"]
 
 
