@@ -14,16 +14,14 @@ from scalper_ml.datasets.labelling import Tape, in_flight_until, label_bars
 from scalper_ml.datasets.scaling import SCALERS, Scaler, ScalerKind
 from scalper_ml.datasets.splits import assign_roles, role_counts
 from scalper_ml.datasets.summary import summarise
+from scalper_ml.datasets.weighting import row_weights, straightness, uniqueness_by_role
 from scalper_ml.errors import ContractError, FeatureSetError, InsufficientDataError, SettingsError
 from scalper_ml.labels.horizon import Barriers, LabelKind, LabelParams, Labels, PriceRule, label_version
-from scalper_ml.labels.trend import trend_labels
-from scalper_ml.labels.weights import class_weights, effective_size, sample_weights, uniqueness
-from scalper_ml.schema import CLASSES, DATASET, ROLES, conform, stamps, us
+from scalper_ml.schema import CLASSES, DATASET, conform, stamps, us
 
 __all__ = ["SIGMA_COLUMN", "Dataset", "DatasetParams", "build_dataset"]
 
 F64 = NDArray[np.float64]
-_SHORTEST_TREND: Final = 5
 SIGMA_COLUMN: Final = "ewma_vol_97"
 """Feature that measures volatility for deadbands and risk units; a plain fraction, in every feature set."""
 
@@ -229,8 +227,12 @@ def build_dataset(
     train = np.flatnonzero(roles == "train")
     _refuse_one_class(labels.y[train])
     until = in_flight_until(labels, params.price)
-    own = _uniqueness_by_role(labels.t0, until, roles, us(bars.column("ts_us")))
-    weight, weights = _weights(labels, own, roles, params, _straightness(bars, labels, params))
+    own = uniqueness_by_role(labels.t0, until, roles, us(bars.column("ts_us")))
+    straight = straightness(bars, labels, params.labels) if params.trend else None
+    weight, weights = row_weights(
+        labels, own, roles == "train", straight,
+        attribution=params.attribution, decay=params.decay, trend=params.trend, class_balance=params.class_balance,
+    )  # fmt: skip
     table = _table(labels, weight, roles)
     scaler = Scaler(params.scaler, winsor=params.winsor).fit(values, names, rows=labels.row[train])
     summary: dict[str, Any] = {
@@ -294,67 +296,6 @@ def _refuse_one_class(y: NDArray[np.int8]) -> None:
             f"dataset: all {y.size:,} train labels are of one class: {counts}; expected at least two - lower "
             "labels.k_vol or labels.kappa (or the costs behind it), lengthen the horizon, or check that prices move"
         )
-
-
-def _uniqueness_by_role(
-    t0: NDArray[np.int64], until: NDArray[np.int64], roles: NDArray[np.str_], ts_us: NDArray[np.int64]
-) -> F64:
-    """Uniqueness among the labels of the same role; 0 for purged rows, which nothing uses."""
-    own = np.zeros(t0.size)
-    for role in ROLES:
-        mine = roles == role
-        own[mine] = uniqueness(t0[mine], until[mine], ts_us)
-    return own
-
-
-def _straightness(bars: pa.Table, labels: Labels, params: DatasetParams) -> F64 | None:
-    """``|t|`` of the straightest line from the entry to the exit of every label, 0 across a hole; None if not used.
-
-    It ends with the label: a longer line would carry the weight of train rows beyond the outcome they are purged by.
-    """
-    if not params.trend:
-        return None
-    found = trend_labels(
-        bars.column("open").to_numpy(),
-        us(bars.column("open_ts_us")),
-        us(bars.column("ts_us")),
-        interval_us=params.interval_us,
-        shortest=min(_SHORTEST_TREND, params.horizon),
-        longest=params.horizon,
-        max_gap_bars=params.max_gap_bars,
-    )
-    straight = np.zeros(bars.num_rows)
-    straight[found.row] = found.weight
-    return straight[labels.row]
-
-
-def _weights(
-    labels: Labels, own: F64, roles: NDArray[np.str_], params: DatasetParams, straight: F64 | None
-) -> tuple[F64, dict[str, Any]]:
-    """Weight of every row, mean 1 over train, and what the summary says of it."""
-    train = np.flatnonzero(roles == "train")
-    weight = own / own[train].mean()
-    if params.attribution or params.decay != 1:
-        weight[train] = sample_weights(
-            own[train], labels.ret[train], attribution=params.attribution, decay=params.decay
-        )
-    told: dict[str, Any] = {}
-    if straight is not None:
-        told["without_line"] = int(np.count_nonzero(straight[train] == 0))
-        weight[train] *= straight[train] ** params.trend
-        if not weight[train].sum() > 0:
-            raise InsufficientDataError("dataset: no train label has a line without a hole; set labels.trend to 0")
-        weight[train] /= weight[train].mean()
-    y = labels.y[train]
-    factors = class_weights(y, weight[train], params.class_balance)
-    told |= {
-        "classes": factors,
-        "balanced": class_weights(y, weight[train], 1.0),
-        "half_balanced": class_weights(y, weight[train], 0.5),
-    }
-    if params.class_balance:
-        weight = weight * np.asarray([factors[name] for name in CLASSES])[labels.y]
-    return weight, {**told, "effective_size": effective_size(weight[train])}
 
 
 def _table(labels: Labels, weight: F64, roles: NDArray[np.str_]) -> pa.Table:

@@ -54,7 +54,7 @@ def verdict_of(found: list[Scored]) -> Found:
     return Found("REJECTED" if not traded else f"{len(traded)} of {len(found)} traded", why)
 
 
-def _always(dataset: pa.Table, P: np.ndarray) -> pa.Table:
+def _predicted(dataset: pa.Table, P: np.ndarray) -> pa.Table:
     """Predictions (m, 3) of the score role's rows."""
     mine = dataset["role"].to_numpy(zero_copy_only=False) == "score"
     rows = dataset.filter(pa.array(mine))
@@ -69,7 +69,7 @@ def _traded(project: Project, symbol: str, horizon: int, P: np.ndarray, costs: C
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     bars = warehouse.read_table(warehouse.require("bars", {"symbol": symbol}))
     return run_backtest(
-        bars, dataset, _always(dataset, P), role="score", threshold=0.5, costs=costs, horizon=horizon,
+        bars, dataset, _predicted(dataset, P), role="score", threshold=0.5, costs=costs, horizon=horizon,
         interval_us=project.settings.interval_us,
     )  # fmt: skip
 

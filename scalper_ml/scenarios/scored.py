@@ -82,8 +82,8 @@ class Scored:
 def scored(project: Project, symbol: str, horizon: int) -> Scored:
     """Read the candidate's predictions, the dataset's labels and the report of a played partition."""
     warehouse, keys = project.warehouse, partition(symbol, horizon)
-    kind = warehouse.require("candidates", keys).summary["kind"]
-    predictions = warehouse.read_table(warehouse.require(f"models/{kind}", keys), "predictions.parquet")
+    layer = warehouse.require("candidates", keys).summary["layer"]
+    predictions = warehouse.read_table(warehouse.require(layer, keys), "predictions.parquet")
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     known, role = us(dataset["ts_us"]), dataset["role"].to_numpy(zero_copy_only=False)
     mine = predictions["role"].to_numpy(zero_copy_only=False) == "score"
