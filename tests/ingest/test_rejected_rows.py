@@ -1,5 +1,6 @@
 """Rows in quarantine lie on disk: as many as there are, in order, a few held at a time."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -57,9 +58,13 @@ def test_many_rows_are_written_as_they_come(tmp_path: Path) -> None:
 def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """Rows of a file that is refused half-way are gone with it; a writer without rows makes no file."""
     warehouse = Warehouse(tmp_path)
-    with pytest.raises(ValueError, match="half-way"), RejectWriter(warehouse, "X", "torn") as writer:
-        writer.add([("a.csv", line, "torn", "") for line in range(5_000)])
+
+    def broken() -> Iterator[Rejected]:
+        yield from (("a.csv", line, "torn", "") for line in range(5_000))
         raise ValueError("half-way")
+
+    with RejectWriter(warehouse, "X", "torn") as writer, pytest.raises(ValueError, match="half-way"):
+        writer.add(broken())
     with RejectWriter(warehouse, "X", "none") as writer:
         assert writer.finish() is None
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
