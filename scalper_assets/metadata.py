@@ -1,5 +1,6 @@
 """What the UI shows of a materialisation: counts, schemas, small plots and tables."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -266,8 +267,35 @@ def _models(project: Project, manifest: Manifest) -> Metadata:
             plots.confusion(select["confusion"], title="predicted class against label"),
             "predicted class against label on select",
         ),
+        "reliability_select": _plot(
+            plots.reliability(select["reliability"], title="probability of the predicted class: said and seen"),
+            "probability said against frequency seen on select",
+        ),
+        **_study(project, manifest),
         **_selection(summary.get("selection")),
         "warnings": "; ".join(summary["warnings"]) or "none",
+    }
+
+
+def _study(project: Project, manifest: Manifest) -> Metadata:
+    """The study behind the parameters of a model, where there is one."""
+    tuning = manifest.summary.get("tuning")
+    if tuning is None:
+        return {}
+    kind = manifest.layer.split("/")[1]
+    rows = project.warehouse.read_table(project.warehouse.require(f"tuning/{kind}", manifest.keys)).to_pylist()
+    scores = [row["score"] for row in rows if row["score"] is not None]
+    best = list(itertools.accumulate(scores, max))
+    return {
+        "study": tuning["study"],
+        "study_trials": tuning["trials"],
+        "study_params": MetadataValue.json(tuning["params"]),
+        "study_scores": _plot(
+            plots.learning_curve(
+                {"best so far": best, "trial": scores}, title="score of the trials that were finished"
+            ),
+            "score by trial",
+        ),
     }
 
 

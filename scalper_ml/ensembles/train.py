@@ -81,16 +81,17 @@ def train_ensemble(
     prior = base_rates(data.y[data.rows("train")])
     combiner = spec.fit(past, tuple(models), prior, params, context)
     first = next(iter(models.values()))
+    classifier = MembersClassifier(kind, models, combiner)
     trained = Trained(
         kind=kind,
         params=params.to_dict(),
         libraries=("numpy",),
-        classifier=MembersClassifier(kind, models, combiner),
+        classifier=classifier,
         scaler=Scaler("none").fit(data.X[:1], own),
         normaliser=first.normaliser,
         feature_set=dict(first.manifest["feature_set"]),
         oof=_own_past(spec, data, past, rows, tuple(models), prior, params, context, combiner),
-        files=member_files(members),
+        files=classifier.files() | member_files(members),
         manifest={
             "members": {member: model.bundle_id for member, model in models.items()},
             "shares": dict(zip(models, combiner.shares().tolist(), strict=True)),

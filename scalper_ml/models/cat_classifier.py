@@ -23,7 +23,7 @@ _VOLATILE: Final = {  # metadata with times, ids and thread counts: no part of t
     "catboost_version_info": "",
     "training": "{}",
     "output_options": "{}",
-    "params": "{}",
+    "params": '{"loss_function":{"type":"MultiClass","params":{}}}',  # without it CatBoost prints that it guesses
 }
 
 

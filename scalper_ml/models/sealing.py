@@ -134,7 +134,7 @@ class Trained:
     oof : OutOfFold
         Its predictions of train rows it had not seen.
     files : mapping
-        Sealed beside those of the classifier.
+        The classifier's files, from which it was read.
     manifest : mapping
         Said in the manifest beside what is said of every model.
     warnings : tuple of str
@@ -148,7 +148,7 @@ class Trained:
     normaliser: EwmaNormaliser | None
     feature_set: Mapping[str, Any]
     oof: OutOfFold
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes]
     manifest: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -210,8 +210,7 @@ def seal_trained(
     }
     causal = {} if trained.normaliser is None else {"normaliser.json": canonical_json(trained.normaliser.to_dict())}
     bundle_id, files = seal(
-        final.files()
-        | dict(trained.files)
+        dict(trained.files)
         | causal
         | {
             "scaler.json": canonical_json(scaler.to_dict()),

@@ -106,16 +106,17 @@ def train_model(
         scaler, normaliser = scaler.take(chosen), None if normaliser is None else normaliser.take(chosen)
         names = final_choice.chosen.names
         feature_set = {"id": final_choice.chosen.id, "names": list(names), "parent": fs_id}
-    fitted = fit_rows(spec, data, data.rows("train"), scaler, params, context, options.stop_share)
+    weights = fit_rows(spec, data, data.rows("train"), scaler, params, context, options.stop_share).files()
     trained = Trained(
         kind=kind,
         params=params.to_dict(),
         libraries=spec.libraries,
-        classifier=spec.load(fitted.files()),  # predict with what is on disk, not with what was in memory
+        classifier=spec.load(weights),  # predict with what is on disk, not with what was in memory
         scaler=scaler,
         normaliser=normaliser,
         feature_set=feature_set,
         oof=oof,
+        files=weights,
         manifest={"selection": selected, "options": asdict(options)},
     )
     return seal_trained(trained, data, base_rates(data.y[data.rows("train")]), lineage, context, options)

@@ -30,8 +30,10 @@ __all__ = [
     "confusion",
     "equity",
     "importance",
+    "learning_curve",
     "price",
     "price_with_signals",
+    "reliability",
     "score_components",
     "shares_over_time",
 ]
@@ -131,6 +133,41 @@ def confusion(matrix: Sequence[Sequence[int]], *, title: str = "decisions agains
         drawing.box((j, j + 1), (i - 0.5, i + 0.5), blend(share[i, j], BLUES))
         text = f"{int(counts[i, j]):,} ({share[i, j]:.0%})"
         drawing.label(j + 0.5, i, text, colour=WHITE if share[i, j] > 0.4 else INK)
+    return drawing.svg()
+
+
+def reliability(curve: Mapping[str, Sequence[float]], *, title: str = "said and seen") -> bytes:
+    """Observed frequency (blue) over mean probability of each bin, as `calibration_error.reliability` gives them.
+
+    On the grey line a probability means what it says.
+    """
+    said, seen = np.asarray(curve["p"], dtype=float), np.asarray(curve["frequency"], dtype=float)
+    both = np.concatenate([said, seen]) if said.size else np.array([0.0, 1.0])
+    margin = 0.02 + 0.02 * float(np.ptp(both))
+    low, high = float(both.min()) - margin, float(both.max()) + margin
+    levels = nice_ticks(low, high)
+    drawing = Drawing(title, (low, high), (low, high), labels=[name for _, name in levels], below=22)
+    drawing.grid(levels)
+    drawing.grid(levels, upright=True)
+    drawing.line(np.array([low, high]), np.array([low, high]), colour=GREY)
+    drawing.line(said, seen, width=1.6)
+    drawing.legend([("seen", BLUE), ("as said", GREY)])
+    return drawing.svg()
+
+
+def learning_curve(curves: Mapping[str, Sequence[float]], *, title: str = "best score by trial") -> bytes:
+    """Lines of values by their number, each running from 0; the first blue, further ones grey."""
+    values = [value for curve in curves.values() for value in curve]
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    margin = 0.04 * (high - low) or 0.01
+    levels = nice_ticks(low - margin, high + margin)
+    last = float(max((len(curve) for curve in curves.values()), default=2) - 1) or 1.0
+    drawing = Drawing(title, (0.0, last), (low - margin, high + margin), labels=[name for _, name in levels], below=22)
+    drawing.grid(levels)
+    drawing.grid(nice_ticks(0.0, last), upright=True)
+    for place, curve in reversed(list(enumerate(curves.values()))):
+        drawing.line(np.arange(len(curve), dtype=float), np.asarray(curve, dtype=float), colour=(BLUE, GREY)[place > 0])
+    drawing.legend([(name, (BLUE, GREY)[place > 0]) for place, name in enumerate(curves)])
     return drawing.svg()
 
 

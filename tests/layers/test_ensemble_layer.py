@@ -8,6 +8,7 @@ import pytest
 from featureproject import KEYS, build_features, make_feature_project
 from tickproject import TickProject
 
+from scalper_assets.metadata import describe
 from scalper_ml.errors import SettingsError, WarehouseError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer
@@ -77,7 +78,9 @@ def test_the_road_from_models_to_the_candidate(place: TickProject) -> None:
     manifest = found["ensembles/stacking"].build(project, ROW)
     assert {check["name"]: check["passed"] for check in manifest.checks}["deterministic"]
     assert set(manifest.summary["members"]) == {"logistic_classifier", "lgb_classifier"}
+    assert "members" in describe(project, manifest)
     candidate = found["candidates"].build(project, ROW)
+    assert describe(project, candidate)["trials"] == 4
     kinds = {"logistic_classifier", "lgb_classifier", "weighted_average", "stacking"}
     assert {row["kind"] for row in candidate.summary["comparison"]} == kinds
     chosen = bundle_of(project, candidate.summary["layer"], ROW)
@@ -111,6 +114,10 @@ def test_the_best_parameters_feed_training_and_trials_are_counted(place: TickPro
     assert model.manifest["params"]["reg_lambda"] == study["params"]["reg_lambda"] != 100.0
     assert model.manifest["lineage"]["tuning"]["trials"] == 5
     assert after.summary["bundle_id"] != before.summary["bundle_id"]
+    shown = describe(project, after)
+    assert shown["study_trials"] == 5
+    assert {"study_scores", "study_params", "reliability_select"} <= set(shown)
+    assert "study" not in describe(project, before)
     candidate = {one.name: one for one in layers_of(project.settings)}["candidates"].build(project, ROW)
     assert candidate.summary["trials"] == 1 + 5
     plain = place.open(*kinds, "training.tuned=false")

@@ -46,6 +46,11 @@ PLOTS = {
     "class_balance": lambda: plots.class_balance({"train": [10, 20, 30], "select": [0, 0, 0], "score": [5, 1, 1]}),
     "importance": lambda: plots.importance({f"feature_{i}_30s": float(i % 7) for i in range(60)}),
     "confusion": lambda: plots.confusion([[12_345, 3, 4], [0, 0, 0], [5, 6, 99_999]]),
+    "reliability": lambda: plots.reliability(
+        {"p": [0.3, 0.4, 0.5], "frequency": [0.31, 0.38, 0.55], "rows": [9, 9, 9]}
+    ),
+    "learning_curve": lambda: plots.learning_curve({"best": [0.4, 0.45, 0.45], "trial": [0.4, 0.45, 0.3]}),
+    "learning_curve_of_one": lambda: plots.learning_curve({"best": [0.4]}),
     "equity": lambda: plots.equity(pa.table({"ts_us": stamps(TS), "r_cum": WALK})),
     "equity_flat": lambda: plots.equity(pa.table({"ts_us": stamps(TS[:2]), "r_cum": [0.0, 0.0]})),
     "score_components": lambda: plots.score_components(COMPONENTS),
