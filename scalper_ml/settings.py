@@ -443,7 +443,7 @@ class Settings(_Section):
     labels: Labels
     splits: Splits
     selection: Selection = Selection()
-    training: Training = Training()
+    training: Training = Field(default_factory=Training)
     ensembles: Ensembles = Ensembles()
     backtest: Backtest
     gate: Gate

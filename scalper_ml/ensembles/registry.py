@@ -1,14 +1,11 @@
 """All ensemble kinds, found by looking: every module of this package that defines ``ENSEMBLE``."""
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
 
 import scalper_ml.ensembles
 from scalper_ml.ensembles.base import EnsembleKind
-from scalper_ml.errors import SettingsError
+from scalper_ml.kinds import kind_called, kinds_of
 
 __all__ = ["ensemble_kind", "ensemble_kinds"]
 
@@ -22,12 +19,7 @@ def ensemble_kinds() -> Mapping[str, EnsembleKind]:
     >>> list(ensemble_kinds())
     ['majority_vote', 'stacking', 'weighted_average']
     """
-    modules = (
-        importlib.import_module(f"scalper_ml.ensembles.{info.name}")
-        for info in pkgutil.iter_modules(scalper_ml.ensembles.__path__)
-    )
-    found = [module.ENSEMBLE for module in modules if isinstance(getattr(module, "ENSEMBLE", None), EnsembleKind)]
-    return MappingProxyType({kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)})
+    return kinds_of(scalper_ml.ensembles, "ENSEMBLE", EnsembleKind)
 
 
 def ensemble_kind(name: str) -> EnsembleKind:
@@ -38,7 +30,4 @@ def ensemble_kind(name: str) -> EnsembleKind:
     SettingsError
         There is none; the message lists those that exist.
     """
-    kinds = ensemble_kinds()
-    if name not in kinds:
-        raise SettingsError(f"ensemble kind {name!r} is unknown; expected one of {', '.join(kinds)}")
-    return kinds[name]
+    return kind_called(scalper_ml.ensembles, "ENSEMBLE", EnsembleKind, name, "ensemble kind")
