@@ -8,13 +8,21 @@ export OMP_WAIT_POLICY := PASSIVE
 export OMP_NUM_THREADS := 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test ui bench bench-peers check verify clean
+.PHONY: run test test-commands test-library ui bench bench-peers check verify clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/scalper run
 
+# Two halves side by side: the commands as users start them, which wait a lot, and the library.
 test: $(VENV)/.dev
-	TZ=UTC $(BIN)/python -m pytest -q -m "not verify"
+	@$(MAKE) --no-print-directory -j2 --output-sync=line test-commands test-library
+
+test-commands test-library: export TZ = UTC
+test-commands: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not verify" tests/assets tests/commands
+
+test-library: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "not verify" --ignore=tests/assets --ignore=tests/commands
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify
