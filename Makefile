@@ -15,11 +15,13 @@ run: $(VENV)/.runtime
 
 # Two halves side by side: the commands as users start them, which wait a lot, and the library.
 test: $(VENV)/.dev
-	@$(MAKE) --no-print-directory -j2 --output-sync=line test-commands test-library
+	@$(MAKE) --no-print-directory -j2 test-commands test-library
 
 test-commands test-library: export TZ = UTC
 test-commands: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not verify" tests/assets tests/commands
+	@echo "tests of commands run beside the others; their result comes in one piece"
+	@$(BIN)/python -m pytest -q -m "not verify" tests/assets tests/commands > $(VENV)/commands.log 2>&1; \
+		status=$$?; cat $(VENV)/commands.log; exit $$status
 
 test-library: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "not verify" --ignore=tests/assets --ignore=tests/commands
