@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.settings import Settings, load_settings
+from scalper_ml.settings import Settings
+from scalper_ml.settings_file import load_settings
 from scalper_ml.warehouse import Warehouse
 
 __all__ = ["Project", "open_project", "settings_file"]

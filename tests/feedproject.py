@@ -6,7 +6,7 @@ import numpy as np
 
 from scalper_ml.layers.bars import BARS_FROM_KLINES
 from scalper_ml.project import Project
-from scalper_ml.settings import load_settings
+from scalper_ml.settings_file import load_settings
 
 SETTINGS = Path(__file__).resolve().parents[1] / "config" / "settings.yaml"
 MINUTE = 60_000_000

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.settings import Settings, load_settings
+from scalper_ml.settings import Settings
+from scalper_ml.settings_file import load_settings
 
 SHIPPED = Path(__file__).resolve().parents[1] / "config" / "settings.yaml"
 

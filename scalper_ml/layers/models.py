@@ -41,6 +41,7 @@ MAX_LATENCY_US = 5_000.0
 CHECKS = ("skill", "calibrated", "loads", "deterministic", "latency")
 CODE = (
     "models/base",
+    "models/boosting",
     "models/bundle",
     "models/calibration",
     "models/calibrators",

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 
 from scalper_ml.errors import BundleError
-from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, ModelParams, Range, Watch
+from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range, Watch
+from scalper_ml.models.boosting import BoostingParams
 from scalper_ml.schema import CLASSES
 
 __all__ = ["MODEL", "CatClassifier", "CatParams", "fit", "load"]
@@ -28,24 +29,17 @@ _VOLATILE: Final = {  # metadata with times, ids and thread counts: no part of t
 
 
 @dataclass(frozen=True, slots=True)
-class CatParams(ModelParams):
+class CatParams(BoostingParams):
     """Parameters of the trees; the defaults suit a weak signal among overlapping labels.
+
+    Beside those of `BoostingParams`:
 
     Parameters
     ----------
-    max_rounds : int
-        Most boosting rounds; a round is one tree for all classes.
-    early_stopping_rounds : int
-        Stop after this many rounds without a lower log loss on the inner tail of train.
-    learning_rate : float
     depth : int
         Every path of an oblivious tree has this length.
-    subsample, colsample : float
-        Share of rows a tree, of columns a split.
     reg_lambda : float
         L2 penalty of leaf values, *per bar of horizon*: labels of h bars overlap h-fold.
-    max_bin : int
-        Borders a feature.
 
     Examples
     --------
@@ -55,24 +49,11 @@ class CatParams(ModelParams):
     scalper_ml.errors.SettingsError: CatParams.depth: found 0; expected a whole number from 1 to 12
     """
 
-    max_rounds: int = 400
-    early_stopping_rounds: int = 40
     learning_rate: float = 0.05
     depth: int = 4
-    subsample: float = 0.7
-    colsample: float = 0.5
-    reg_lambda: float = 10.0
-    max_bin: int = 63
 
-    def __post_init__(self) -> None:
-        self._whole("max_rounds", 1, 10_000)
-        self._whole("early_stopping_rounds", 1, 10_000)
-        self._number("learning_rate", 0.0, 1.0, above=True)
+    def _shape(self) -> None:
         self._whole("depth", 1, 12)
-        self._number("subsample", 0.0, 1.0, above=True)
-        self._number("colsample", 0.0, 1.0, above=True)
-        self._number("reg_lambda", 0.0, 1e6)
-        self._whole("max_bin", 2, 1024)
 
     def native(self, context: FitContext) -> dict[str, Any]:
         """The same in CatBoost's own words."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from scalper_ml.errors import BundleError
-from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, ModelParams, Range, Watch
+from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range, Watch
+from scalper_ml.models.boosting import BoostingParams
 from scalper_ml.schema import CLASSES
 
 __all__ = ["MODEL", "LGBClassifier", "LGBParams", "fit", "load"]
@@ -17,26 +18,17 @@ _BEGINS: Final = "tree\nversion="
 
 
 @dataclass(frozen=True, slots=True)
-class LGBParams(ModelParams):
+class LGBParams(BoostingParams):
     """Parameters of the trees; the defaults suit a weak signal among overlapping labels.
+
+    Beside those of `BoostingParams`:
 
     Parameters
     ----------
-    max_rounds : int
-        Most boosting rounds.
-    early_stopping_rounds : int
-        Stop after this many rounds without a lower log loss on the inner tail of train.
-    learning_rate : float
     num_leaves : int
         Most leaves of a tree.
     min_child_weight : float
         Least weight of a leaf (sum of second derivatives), *per bar of horizon*: labels of h bars overlap h-fold.
-    subsample, colsample : float
-        Share of rows a tree, of columns a tree.
-    reg_lambda : float
-        L2 penalty of leaf values.
-    max_bin : int
-        Histogram bins a feature.
 
     Examples
     --------
@@ -46,26 +38,12 @@ class LGBParams(ModelParams):
     scalper_ml.errors.SettingsError: LGBParams.num_leaves: found 1; expected a whole number from 2 to 1024
     """
 
-    max_rounds: int = 400
-    early_stopping_rounds: int = 40
-    learning_rate: float = 0.04
     num_leaves: int = 8
     min_child_weight: float = 20.0
-    subsample: float = 0.7
-    colsample: float = 0.5
-    reg_lambda: float = 10.0
-    max_bin: int = 63
 
-    def __post_init__(self) -> None:
-        self._whole("max_rounds", 1, 10_000)
-        self._whole("early_stopping_rounds", 1, 10_000)
-        self._number("learning_rate", 0.0, 1.0, above=True)
+    def _shape(self) -> None:
         self._whole("num_leaves", 2, 1024)
         self._number("min_child_weight", 0.0, 1e6)
-        self._number("subsample", 0.0, 1.0, above=True)
-        self._number("colsample", 0.0, 1.0, above=True)
-        self._number("reg_lambda", 0.0, 1e6)
-        self._whole("max_bin", 2, 1024)
 
     def native(self, context: FitContext) -> dict[str, Any]:
         """The same in LightGBM's own words."""

@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from scalper_ml.errors import BundleError, SettingsError
-from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, ModelParams, Range, Watch
+from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, Range, Watch
+from scalper_ml.models.boosting import BoostingParams
 from scalper_ml.schema import CLASSES
 
 __all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
@@ -20,26 +21,17 @@ _NVIDIA: Final = Path("/proc/driver/nvidia")  # there where a driver found a car
 
 
 @dataclass(frozen=True, slots=True)
-class XGBParams(ModelParams):
+class XGBParams(BoostingParams):
     """Parameters of the trees; the defaults suit a weak signal among overlapping labels.
+
+    Beside those of `BoostingParams`:
 
     Parameters
     ----------
-    max_rounds : int
-        Most boosting rounds.
-    early_stopping_rounds : int
-        Stop after this many rounds without a lower log loss on the inner tail of train.
-    learning_rate : float
     max_depth : int
     min_child_weight : float
         Least weight of a leaf, *per bar of horizon*: labels of h bars overlap h-fold. A row weighs about
         0.44 (2 p (1 - p) of three even classes), so 20 at horizon 1 asks for some 45 rows.
-    subsample, colsample : float
-        Share of rows a tree, of columns a tree.
-    reg_lambda : float
-        L2 penalty of leaf values.
-    max_bin : int
-        Histogram bins a feature.
 
     Examples
     --------
@@ -49,26 +41,13 @@ class XGBParams(ModelParams):
     scalper_ml.errors.SettingsError: XGBParams.max_depth: found 0; expected a whole number from 1 to 12
     """
 
-    max_rounds: int = 400
-    early_stopping_rounds: int = 40
-    learning_rate: float = 0.04
+    max_bin: int = 64
     max_depth: int = 3
     min_child_weight: float = 20.0
-    subsample: float = 0.7
-    colsample: float = 0.5
-    reg_lambda: float = 10.0
-    max_bin: int = 64
 
-    def __post_init__(self) -> None:
-        self._whole("max_rounds", 1, 10_000)
-        self._whole("early_stopping_rounds", 1, 10_000)
-        self._number("learning_rate", 0.0, 1.0, above=True)
+    def _shape(self) -> None:
         self._whole("max_depth", 1, 12)
         self._number("min_child_weight", 0.0, 1e6)
-        self._number("subsample", 0.0, 1.0, above=True)
-        self._number("colsample", 0.0, 1.0, above=True)
-        self._number("reg_lambda", 0.0, 1e6)
-        self._whole("max_bin", 2, 1024)
 
     def native(self, context: FitContext) -> dict[str, Any]:
         """The same in XGBoost's own words."""

@@ -16,7 +16,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from scalper_ml.layers.ticks import TICKS_LAYER
 from scalper_ml.project import Project
-from scalper_ml.settings import load_settings
+from scalper_ml.settings_file import load_settings
 
 EDGE_3 = "3|EDGEUSDT"
 

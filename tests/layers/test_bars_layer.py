@@ -12,7 +12,7 @@ from scalper_ml.layers import bars as layer
 from scalper_ml.layers.bars import BARS_FROM_TICKS, EVENT_BARS_LAYER
 from scalper_ml.layers.ticks import TICKS_LAYER
 from scalper_ml.project import Project
-from scalper_ml.settings import load_settings
+from scalper_ml.settings_file import load_settings
 
 SETTINGS = Path(__file__).resolve().parents[2] / "config" / "settings.yaml"
 KEYS = {"symbol": "EDGEUSDT"}
