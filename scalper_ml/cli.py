@@ -81,8 +81,8 @@ def show_profile(
     project = open_project(os.environ, Path.cwd(), profile=profile)
     result = profile_of(project, keys_of(project.settings, symbol=symbol, horizon=horizon))
     if html is not None:
+        from scalper_ml.durable import atomic_write
         from scalper_ml.reports.profile_page import profile_page
-        from scalper_ml.warehouse import atomic_write
 
         atomic_write(html, profile_page(result, f"{symbol}, horizon {horizon}").encode())
     if as_json:

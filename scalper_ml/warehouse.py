@@ -9,32 +9,26 @@ beside it, and readers refuse the partition until a build passes.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scalper_ml.durable import atomic_write, canonical_json, locked, sha256_of, sync_names
 from scalper_ml.errors import ChecksFailedError, SupersededError, WarehouseError
 
 __all__ = [
-    "BundleStore",
     "Check",
     "Manifest",
     "Warehouse",
-    "atomic_write",
-    "canonical_json",
-    "parquet_bytes",
     "settled",
-    "sha256_of",
 ]
 
 Keys = Mapping[str, str | int]
@@ -72,98 +66,6 @@ class Manifest:
     checks: list[dict[str, Any]]
     summary: dict[str, Any]
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-def canonical_json(value: Any, *, indent: int | None = None) -> bytes:
-    """JSON with sorted keys and no NaN: equal values give equal bytes."""
-    separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False, separators=separators).encode()
-
-
-def sha256_of(data: bytes) -> str:
-    """Hex sha256 of `data`."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def parquet_bytes(table: pa.Table) -> bytes:
-    """`table` as Parquet (zstd, no dictionary for floats): equal tables give equal bytes."""
-    sink = io.BytesIO()
-    text = [f.name for f in table.schema if pa.types.is_string(f.type)]
-    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True)
-    return sink.getvalue()
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to disk and rename it into place.
-
-    Raises
-    ------
-    WarehouseError
-        If it cannot be written: the folder is read-only, or the disk is full.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as sink:
-                sink.write(data)
-                sink.flush()
-                os.fsync(sink.fileno())
-            os.replace(temporary, path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-        _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Flush the names in a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, name: str = ".lock") -> Iterator[None]:
-    """One writer of a folder at a time, also between processes; a killed one lets go.
-
-    Whoever is done takes the lock's file away; one that a killed writer left goes with the next that is done.
-    """
-    path = folder / name
-    while True:
-        with _writing(path):
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = open(path, "w")  # noqa: SIM115 - closed below
-        with handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if not _is_at(handle, path):
-                continue  # taken away by the writer before: the next one would lock another file
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
-
-
-def _is_at(handle: IO[str], path: Path) -> bool:
-    """Whether a path still leads to the open file."""
-    try:
-        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Say what cannot be written, and why."""
-    try:
-        yield
-    except OSError as error:
-        raise WarehouseError(
-            f"{path}: cannot be written - {error.strerror}; expected a folder that may be written to, with space left"
-        ) from error
 
 
 def settled(read: Callable[[], T], tries: int = 3) -> T:
@@ -384,7 +286,7 @@ class Warehouse:
                 folder / "blocked.json", canonical_json({"failed": failed, "inputs": manifest.inputs}, indent=1)
             )
             return manifest
-        with _locked(folder):
+        with locked(folder):
             for name, data in [*files.items(), *(beside or {}).items()]:
                 _put(folder / (entries | notes)[name]["path"], data)
             named = [entry["path"] for entry in [*entries.values(), *notes.values()]]
@@ -397,7 +299,7 @@ class Warehouse:
 
     def building(self, layer: str, keys: Keys) -> contextlib.AbstractContextManager[None]:
         """One build of a partition at a time: for builds that place files before they publish."""
-        return _locked(self.folder(layer, keys), ".building")
+        return locked(self.folder(layer, keys), ".building")
 
     def place(self, layer: str, keys: Keys, name: str, data: bytes) -> dict[str, Any]:
         """Put one file of a partition in place before it is published; give the entry to `write`."""
@@ -423,7 +325,7 @@ class Warehouse:
         target = self.folder(layer, keys) / str(entry["path"])
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
-        _sync(target.parent)
+        sync_names(target.parent)
         return entry
 
     def block(self, layer: str, keys: Keys, reason: str) -> None:
@@ -515,36 +417,3 @@ class Warehouse:
             elif not any(path.iterdir()):
                 with contextlib.suppress(OSError):
                     path.rmdir()
-
-
-class BundleStore:
-    """Sealed bundles of one model partition: ``bundles/<id>``, written once, the newest `keep` kept."""
-
-    def __init__(self, folder: Path, keep: int = 5) -> None:
-        self.folder = folder / "bundles"
-        self.keep = keep
-
-    def put(self, bundle_id: str, files: Mapping[str, bytes]) -> Path:
-        """Write a bundle unless it is there already; complete or not at all."""
-        target = self.folder / bundle_id
-        with _locked(self.folder):
-            whole = target.is_dir() and {p.name: p.read_bytes() for p in target.iterdir()} == dict(files)
-            if not whole:
-                temporary = self.folder / f".{bundle_id}.{os.getpid()}.tmp"
-                shutil.rmtree(temporary, ignore_errors=True)
-                for name, data in files.items():
-                    atomic_write(temporary / name, data)
-                shutil.rmtree(target, ignore_errors=True)  # only ever a damaged one
-                os.replace(temporary, target)
-            os.utime(target)
-        return target
-
-    def prune(self, pinned: Sequence[str] = ()) -> list[str]:
-        """Remove all but the newest `keep` bundles and the pinned ones; return the ids removed."""
-        bundles = sorted(
-            (p for p in self.folder.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns, reverse=True
-        )
-        old = [p for p in bundles[self.keep :] if p.name not in pinned]
-        for path in old:
-            shutil.rmtree(path)
-        return [p.name for p in old]

@@ -10,8 +10,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from scalper_ml.bundle_store import BundleStore
+from scalper_ml.durable import atomic_write, canonical_json, parquet_bytes
 from scalper_ml.errors import ChecksFailedError, WarehouseError
-from scalper_ml.warehouse import BundleStore, Check, Warehouse, atomic_write, canonical_json, parquet_bytes
+from scalper_ml.warehouse import Check, Warehouse
 
 KEYS = {"symbol": "AAAUSDT"}
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from scalper_ml.durable import canonical_json, sha256_of
 from scalper_ml.errors import InputError
-from scalper_ml.warehouse import canonical_json, sha256_of
 
 __all__ = ["ARTIFACT_VERSION", "Artifact", "pack", "unpack"]
 

@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from scalper_ml.durable import canonical_json
 from scalper_ml.ensembles.base import Combiner, Opinions
 from scalper_ml.ensembles.registry import ensemble_kind
 from scalper_ml.errors import BundleError
 from scalper_ml.models.base import Floats
 from scalper_ml.models.bundle import Model, load_bundle
-from scalper_ml.warehouse import canonical_json
 
 __all__ = ["MembersClassifier", "load_members", "member_files"]
 

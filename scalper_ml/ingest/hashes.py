@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from scalper_ml.durable import atomic_write, canonical_json
 from scalper_ml.errors import InputError
-from scalper_ml.warehouse import atomic_write, canonical_json
 
 __all__ = ["FileHashes", "SourceHash"]
 

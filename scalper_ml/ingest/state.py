@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from scalper_ml.durable import canonical_json
 from scalper_ml.ingest.days import DAY_US, day_name
 from scalper_ml.ingest.rejects import Rejected, Rejects, rejected_rows
-from scalper_ml.warehouse import canonical_json
 
 __all__ = ["Day", "Observation", "StoreState"]
 

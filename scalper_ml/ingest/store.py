@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from scalper_ml.durable import atomic_write, sha256_of
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.base import Duplicates, Head, Layout
 from scalper_ml.ingest.batches import Batch, TradeFile
@@ -25,7 +26,7 @@ from scalper_ml.ingest.order import Trades, concatenate, sort_trades
 from scalper_ml.ingest.rejects import Rejected, Rejects, RejectWriter, rejected_rows
 from scalper_ml.ingest.state import Day, Observation, StoreState
 from scalper_ml.ingest.trades import CONFLICT, trade_text
-from scalper_ml.warehouse import Manifest, Warehouse, atomic_write, sha256_of
+from scalper_ml.warehouse import Manifest, Warehouse
 
 __all__ = ["Day", "Observation", "Progress", "StoreState", "TickStore", "staged_state"]
 

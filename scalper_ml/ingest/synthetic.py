@@ -8,7 +8,6 @@ Level B: a hidden state tilts the flow and moves the price; the optimum is the e
 import hashlib
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from scalper_ml.durable import atomic_write
 from scalper_ml.ingest.optimum import Optimum, level_a_optimum
 from scalper_ml.ingest.order import Trades
 from scalper_ml.ingest.stylised import stylised_facts
@@ -143,8 +143,8 @@ def write_synthetic(folder: Path, spec: SyntheticSpec) -> Path:
         "recovery_bound": market.recovery_bound,
         "recovery": None if market.recovery_bound is None else "a = log(buy_volume / sell_volume) of the bar",
     }
-    _replace(path, data)
-    _replace(truth_path, (json.dumps(truth, indent=2, sort_keys=True) + "\n").encode())
+    atomic_write(path, data)
+    atomic_write(truth_path, (json.dumps(truth, indent=2, sort_keys=True) + "\n").encode())
     return path
 
 
@@ -204,15 +204,3 @@ def _is_written(path: Path, truth_path: Path, spec: SyntheticSpec) -> bool:
         return False
     known = isinstance(truth, dict) and truth.get("spec_hash") == spec.hash
     return known and truth.get("csv_sha256") == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

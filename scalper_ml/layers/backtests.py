@@ -6,13 +6,14 @@ import numpy as np
 
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.report import build_report, report_bytes
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.errors import ContractError
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_params, project_costs
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.validation.sharpe import dsr, sharpe_moments
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["BACKTESTS_LAYER"]
 

@@ -15,6 +15,7 @@ from scalper_ml.bars.resample import resample
 from scalper_ml.bars.revise import revise
 from scalper_ml.bars.spec import BarSpec
 from scalper_ml.clock import iso
+from scalper_ml.durable import canonical_json, parquet_bytes
 from scalper_ml.errors import InputError
 from scalper_ml.features.inputs import available_groups
 from scalper_ml.ingest import ColumnMapping, Contract, KlineFile, find_sources, read_klines
@@ -23,7 +24,7 @@ from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.ticks import file_hashes
 from scalper_ml.project import Project
 from scalper_ml.schema import BARS, QUARANTINE, TICKS, conform, us
-from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["BARS_FROM_KLINES", "BARS_FROM_TICKS", "EVENT_BARS_LAYER"]
 

@@ -16,6 +16,7 @@ from scalper_ml.book.files import BookFile, BookReading, read_book_file
 from scalper_ml.book.quote_quality import RULES, QuoteFinding
 from scalper_ml.book.sequence import BarsOfFiles, QuoteSpool, bars_of_quotes, quotes_in_order, sorted_depths
 from scalper_ml.clock import iso
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.base import Counts
 from scalper_ml.ingest.hashes import SourceHash
@@ -26,7 +27,7 @@ from scalper_ml.layers.rule_checks import finding_checks
 from scalper_ml.project import Project
 from scalper_ml.quality import QUOTE_RULES, Finding, judge_quotes
 from scalper_ml.schema import OBSERVATIONS, QUARANTINE, conform, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["BOOK_LAYER"]
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scalper_ml.durable import canonical_json
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.ensembles import ensemble_layers
 from scalper_ml.layers.models import model_layers
 from scalper_ml.models.candidate import choose_candidate
 from scalper_ml.project import Project
 from scalper_ml.settings import Settings
-from scalper_ml.warehouse import Check, Manifest, canonical_json
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["candidates_layer", "contenders"]
 

@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
+from scalper_ml.durable import canonical_json
 from scalper_ml.errors import WarehouseError
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
-from scalper_ml.warehouse import Check, Manifest, canonical_json
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["CHAMPIONS_LAYER"]
 

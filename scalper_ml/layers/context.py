@@ -23,6 +23,7 @@ from scalper_ml.context import (
 from scalper_ml.context.base import plain_names
 from scalper_ml.context.quality import RULES
 from scalper_ml.context.rows import kinds_in
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.archive import open_text
 from scalper_ml.ingest.base import Counts
@@ -34,7 +35,7 @@ from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.feed_files import feed_hashes, spelled_in
 from scalper_ml.project import Project
 from scalper_ml.schema import CONTEXT, OBSERVATIONS, QUARANTINE, conform, stamps, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["CONTEXT_LAYER", "observation", "rule_checks"]
 

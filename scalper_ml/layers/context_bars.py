@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from scalper_ml.clock import iso
 from scalper_ml.context import context_bars, context_findings, interval_changes, vintage
 from scalper_ml.context.per_bar import MAX_AGE_US
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.context import rule_checks
 from scalper_ml.project import Project
 from scalper_ml.schema import CONTEXT_BARS, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["CONTEXT_BARS_LAYER", "changed_by_vintage"]
 

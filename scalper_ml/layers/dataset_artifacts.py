@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from scalper_ml.datasets.artifact import Artifact, pack, unpack
+from scalper_ml.durable import atomic_write, canonical_json, sha256_of
 from scalper_ml.errors import InputError, WarehouseError
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.project import Project
-from scalper_ml.warehouse import Check, Manifest, atomic_write, canonical_json, sha256_of
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["Travelled", "export_dataset", "import_dataset", "read_artifact"]
 

@@ -16,6 +16,7 @@ from scalper_ml.datasets.labelling import Tape
 from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.datasets.summary import class_balance
+from scalper_ml.durable import canonical_json, parquet_bytes, sha256_of
 from scalper_ml.errors import InsufficientDataError, WarehouseError
 from scalper_ml.features.histograms import reference_histograms
 from scalper_ml.labels.horizon import Barriers
@@ -25,7 +26,7 @@ from scalper_ml.layers.features import read_features
 from scalper_ml.layers.ticks import read_all_ticks
 from scalper_ml.project import Project
 from scalper_ml.schema import TARGETS, conform, stamps, us
-from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes, sha256_of
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_normaliser", "read_scaler"]
 

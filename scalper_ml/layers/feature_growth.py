@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from scalper_ml.durable import canonical_json
 from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys
 from scalper_ml.project import Project
 from scalper_ml.schema import us
-from scalper_ml.warehouse import canonical_json
 
 __all__ = ["Grown", "feature_matrix", "grown_features"]
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.clock import iso
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.features.audit import truncation_audit
 from scalper_ml.features.feeds import QUOTE_AGE_LIMIT_US, QUOTE_COLUMNS
 from scalper_ml.features.histograms import nan_shares, reference_histograms
@@ -17,7 +18,7 @@ from scalper_ml.layers.feature_growth import feature_matrix, grown_features
 from scalper_ml.layers.feature_parity import parity_check
 from scalper_ml.project import Project
 from scalper_ml.schema import InputGroup, stamps, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["FEATURES_LAYER", "project_feature_set", "read_features"]
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 from scalper_ml.bars.market import market_table
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["MARKET_LAYER"]
 

@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.datasets.labelling import in_flight_until
+from scalper_ml.durable import parquet_bytes
 from scalper_ml.labels.horizon import Labels
 from scalper_ml.labels.meta import meta_labels
 from scalper_ml.labels.weights import uniqueness
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.project import Project
 from scalper_ml.schema import LONG, META_LABELS, SHORT, conform, stamps, us
-from scalper_ml.warehouse import Check, Manifest, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["meta_labels_layer"]
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from scalper_ml.bundle_store import BundleStore
+from scalper_ml.durable import canonical_json, parquet_bytes
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.models.base import Device, FitContext, Floats, ModelParams
@@ -20,7 +22,7 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.selection.choose import Selection, SelectionParams, select_features
 from scalper_ml.settings import Settings
-from scalper_ml.warehouse import BundleStore, Check, Manifest, canonical_json, parquet_bytes
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = [
     "CHECKS",

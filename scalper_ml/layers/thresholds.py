@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from scalper_ml.durable import atomic_write, sha256_of
 from scalper_ml.errors import ChecksFailedError, WarehouseError
 from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
 from scalper_ml.layers.backtests import BACKTESTS_LAYER
@@ -11,7 +12,7 @@ from scalper_ml.layers.candidates import candidates_layer, contenders
 from scalper_ml.layers.datasets import DATASETS_LAYER
 from scalper_ml.layers.features import FEATURES_LAYER
 from scalper_ml.project import Project
-from scalper_ml.warehouse import Check, Manifest, atomic_write, sha256_of
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["THRESHOLDS_LAYER"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from scalper_ml.clock import iso
+from scalper_ml.durable import canonical_json, parquet_bytes, sha256_of
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.base import ColumnMapping, Contract, Head, Layout
 from scalper_ml.ingest.hashes import SourceHash
@@ -36,7 +37,7 @@ from scalper_ml.quality.coverage import coverage_table
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.remote.files import Watch
 from scalper_ml.schema import OBSERVATIONS, TICKS
-from scalper_ml.warehouse import Check, Manifest, canonical_json, parquet_bytes, sha256_of
+from scalper_ml.warehouse import Check, Manifest
 
 __all__ = [
     "TICKS_LAYER",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from scalper_ml.durable import canonical_json, parquet_bytes, sha256_of
 from scalper_ml.layers.base import Keys, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.models.fitting import training_data
@@ -15,7 +16,7 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.tuning.objective import Objective, build_task
 from scalper_ml.tuning.study import Study, Trial, tune
-from scalper_ml.warehouse import Manifest, canonical_json, parquet_bytes, sha256_of
+from scalper_ml.warehouse import Manifest
 
 __all__ = ["TuneOptions", "journal_of", "tune_kind"]
 
@@ -43,7 +44,9 @@ def _inputs(project: Project, kind: str, keys: Keys, options: TuneOptions) -> di
     searched = {one.name for one in spec.space}
     base = spec.params.parse(project.settings.training.params_of(kind)).to_dict()
     return {
-        "code": code_digest("tuning", f"models/{kind}", "models/base", "datasets/scaling", "datasets/splits"),
+        "code": code_digest(
+            "tuning", f"models/{kind}", "models/base", "models/boosting", "datasets/scaling", "datasets/splits"
+        ),
         "kind": kind,
         "dataset": project.warehouse.require("datasets", keys).content,
         "features": project.warehouse.require("features", {"symbol": keys["symbol"]}).content,

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from scalper_ml.durable import canonical_json, sha256_of
 from scalper_ml.errors import BundleError, ContractError, FeatureSetError
 from scalper_ml.models.base import Classifier, Floats
 from scalper_ml.models.calibrators import Calibrator, calibrator_from_dict
@@ -23,7 +24,6 @@ from scalper_ml.models.conformal import ConformalSets
 from scalper_ml.models.decision import Decision, decision_of
 from scalper_ml.models.registry import model_kinds
 from scalper_ml.schema import CLASSES
-from scalper_ml.warehouse import canonical_json, sha256_of
 
 __all__ = [
     "FORBIDDEN_SUFFIXES",

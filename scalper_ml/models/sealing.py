@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.durable import canonical_json, parquet_bytes
 from scalper_ml.models.base import Classifier, FitContext, Floats
 from scalper_ml.models.bundle import GOLDEN_TOLERANCE, golden_bytes, seal
 from scalper_ml.models.calibrators import Calibration, fit_calibrator
@@ -27,7 +28,6 @@ from scalper_ml.models.summary import (
 )
 from scalper_ml.schema import CLASSES, ROLES
 from scalper_ml.validation.metrics import classification_metrics
-from scalper_ml.warehouse import canonical_json, parquet_bytes
 
 __all__ = ["LINEAGE", "TrainOptions", "Trained", "TrainedModel", "seal_trained"]
 

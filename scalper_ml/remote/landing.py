@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
+from scalper_ml.durable import atomic_write, canonical_json
 from scalper_ml.errors import InputError
 from scalper_ml.remote.files import Version
-from scalper_ml.warehouse import atomic_write, canonical_json
 
 __all__ = ["Landing", "Part", "Record", "sha256_of_file"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from scalper_ml.clock import iso
+from scalper_ml.durable import atomic_write, canonical_json, sha256_of
 from scalper_ml.errors import InputError
 from scalper_ml.remote.files import SourceFile
 from scalper_ml.remote.redaction import redacted_text
 from scalper_ml.remote.retry import Deadline, Pace, RetryPolicy, TransferError, with_retries
-from scalper_ml.warehouse import atomic_write, canonical_json, sha256_of
 
 __all__ = ["TradesExchange", "fetch_trades"]
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from planted import MEMBERS, Planted, planted
 
+from scalper_ml.durable import canonical_json, sha256_of
 from scalper_ml.ensembles.base import Opinions, Past
 from scalper_ml.ensembles.majority_vote import MajorityVote
 from scalper_ml.ensembles.registry import ensemble_kind, ensemble_kinds
@@ -20,7 +21,6 @@ from scalper_ml.models.base import FitContext
 from scalper_ml.models.bundle import bundle_id_of, load_bundle
 from scalper_ml.models.train import TrainedModel, TrainOptions
 from scalper_ml.schema import us
-from scalper_ml.warehouse import canonical_json, sha256_of
 
 LINEAGE = {"symbol": "AAAUSDT", "horizon": 3, "label_version": "l1"}
 PRIOR = np.array([0.3, 0.4, 0.3])

@@ -15,12 +15,12 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from scalper_ml.durable import canonical_json
 from scalper_ml.errors import InputError
 from scalper_ml.ingest import TickFile, find_sources, read_klines, read_ticks
 from scalper_ml.ingest.hashes import FileHashes
 from scalper_ml.ingest.names import is_source
 from scalper_ml.quality.fold import day_facts
-from scalper_ml.warehouse import canonical_json
 
 MS = 1_704_067_200_000
 ID = "trade_id: not a whole number from 0 to 10^18"

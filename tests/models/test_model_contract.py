@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from planted import Planted, planted
 
+from scalper_ml.bundle_store import BundleStore
+from scalper_ml.durable import canonical_json, sha256_of
 from scalper_ml.ensembles.registry import ensemble_kind, ensemble_kinds
 from scalper_ml.errors import BundleError, ContractError, FeatureSetError, InsufficientDataError, SettingsError
 from scalper_ml.models.base import ModelParams
@@ -18,7 +20,6 @@ from scalper_ml.models.bundle import FORBIDDEN_SUFFIXES, bundle_id_of, load_bund
 from scalper_ml.models.registry import model_kind, model_kinds
 from scalper_ml.models.train import TrainedModel
 from scalper_ml.schema import CLASSES, PREDICTIONS, us
-from scalper_ml.warehouse import BundleStore, canonical_json, sha256_of
 
 KINDS = (*model_kinds(), *ensemble_kinds())
 ROOT = Path(__file__).resolve().parents[2]
