@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from scalper_ml.bars.interval import parse_interval
 from scalper_ml.errors import ScalperError, SettingsError
-from scalper_ml.schema import INPUT_GROUPS
+from scalper_ml.vocabulary import INPUT_GROUPS
 
 __all__ = [
     "Backtest",

@@ -64,7 +64,8 @@ def ingest(
             raise typer.Exit(1) from None
         results = _ingest(project, files, watch)
     _show_results(results)
-    _say_if_other(project, profile, overrides or [])
+    if format or duplicates:
+        _say_if_other(project, profile, overrides or [])
     if not all(result.ok for result in results):
         raise typer.Exit(1)
 

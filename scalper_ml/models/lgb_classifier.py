@@ -9,7 +9,7 @@ import numpy as np
 from scalper_ml.errors import BundleError
 from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range, Watch
 from scalper_ml.models.boosting import BoostingParams
-from scalper_ml.schema import CLASSES
+from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "LGBClassifier", "LGBParams", "fit", "load"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from scalper_ml.errors import BundleError, SettingsError
 from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, Range, Watch
 from scalper_ml.models.boosting import BoostingParams
-from scalper_ml.schema import CLASSES
+from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
 
