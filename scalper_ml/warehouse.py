@@ -151,7 +151,7 @@ class Warehouse:
         """The failed checks of the newest build, or None if it passed."""
         try:
             record: dict[str, Any] = json.loads((self.folder(layer, keys) / "blocked.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return record
 
