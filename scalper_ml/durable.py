@@ -35,9 +35,17 @@ def parquet_bytes(table: "pa.Table") -> bytes:
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
-    text = [f.name for f in table.schema if pa.types.is_string(f.type)]
-    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True)
+    with parquet_writer(sink, table.schema) as writer:
+        writer.write_table(table)
     return sink.getvalue()
+
+
+def parquet_writer(sink: io.BytesIO | Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of such files for tables that come in pieces; each piece is a row group, or several."""
+    text = [f.name for f in schema if pa.types.is_string(f.type)]
+    return pq.ParquetWriter(
+        sink, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True
+    )
 
 
 def atomic_write(path: Path, data: bytes) -> None:

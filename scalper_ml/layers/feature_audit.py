@@ -14,8 +14,9 @@ from scalper_ml.features.series import INPUT_COLUMNS
 from scalper_ml.labels.audit import LabelAudit, label_truncation_audit
 from scalper_ml.layers.base import keys_of
 from scalper_ml.layers.datasets import dataset_params, project_costs
+from scalper_ml.layers.feature_inputs import engine_inputs
 from scalper_ml.layers.feature_sets import partition_set
-from scalper_ml.layers.features import engine_inputs, read_features
+from scalper_ml.layers.features import read_features
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 
