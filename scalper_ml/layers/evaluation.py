@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from scalper_ml.errors import SettingsError, WarehouseError
 from scalper_ml.layers.base import Keys, Layer
-from scalper_ml.layers.candidates import candidates_layer, contenders
+from scalper_ml.layers.candidates import candidates_layer, complexities, contenders
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.models.bundle import Model
@@ -131,7 +131,9 @@ def compare_saved(project: Project, keys: Keys) -> list[dict[str, Any]]:
     }
     predictions = {kind: warehouse.read_table(one, "predictions.parquet") for kind, one in partitions.items()}
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
-    return choose_candidate(predictions, dataset, horizon=int(keys["horizon"]))[1]
+    return choose_candidate(
+        predictions, dataset, horizon=int(keys["horizon"]), complexity=complexities(project.settings)
+    )[1]
 
 
 @dataclass(frozen=True, slots=True)
