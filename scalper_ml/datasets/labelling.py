@@ -26,6 +26,7 @@ class Tape:
     """Prices between the bars, in time order: trades, or quotes by the time they became known; columns (k,).
 
     ``price`` and ``side``, +1 or -1, are a trade's, ``bid`` and ``ask`` a quote's; those of the other kind are None.
+    ``until_us`` is the end of the recording, by default the last row.
     """
 
     ts_us: I64
@@ -33,6 +34,7 @@ class Tape:
     side: NDArray[np.int8] | None = None
     bid: F64 | None = None
     ask: F64 | None = None
+    until_us: int | None = None
 
 
 def label_bars(bars: pa.Table, sigma: F64, cost: ArrayLike, params: LabelParams, tape: Tape | None = None) -> Labels:
@@ -88,7 +90,7 @@ def label_bars(bars: pa.Table, sigma: F64, cost: ArrayLike, params: LabelParams,
         quotes = _columns(tape, params.price, "quotes", "bid", "ask")
         return executable_labels(
             close,
-            partial(mid_fills, max_age_us=wait_us, **quotes),
+            partial(mid_fills, max_age_us=wait_us, until_us=tape.until_us if tape else None, **quotes),
             latency_us=params.latency_us,
             **common,
         )
@@ -96,7 +98,7 @@ def label_bars(bars: pa.Table, sigma: F64, cost: ArrayLike, params: LabelParams,
         trades = _columns(tape, params.price, "trades and their sides", "price", "side")
         return executable_labels(
             close,
-            partial(side_mid_fills, max_age_us=wait_us, **trades),
+            partial(side_mid_fills, max_age_us=wait_us, until_us=tape.until_us if tape else None, **trades),
             latency_us=params.latency_us,
             **common,
         )

@@ -32,6 +32,7 @@ __all__ = [
     "classes_of",
     "horizon_labels",
     "label_version",
+    "learned_classes",
 ]
 
 F64 = NDArray[np.float64]
@@ -291,6 +292,26 @@ def horizon_labels(
 def classes_of(ret: F64, deadband: F64) -> NDArray[np.int8]:
     """LONG beyond the deadband, SHORT beyond minus the deadband, NEUTRAL between and at it."""
     return np.select([ret > deadband, ret < -deadband], [LONG, SHORT], NEUTRAL).astype(np.int8)
+
+
+def learned_classes(y: ArrayLike, y_binary: ArrayLike) -> tuple[int, ...]:
+    """Codes of the classes that labels are about: NEUTRAL only where a price that moved is called so.
+
+    Without a deadband (binary labels; a fixed horizon whose deadband is 0) a row is NEUTRAL only if its exit equals its
+    entry. That is the outcome of no side: it is traded, and costs what it costs, but nothing is to be learned from it.
+
+    Parameters
+    ----------
+    y, y_binary : array_like of int, shape (m,)
+        As in `Labels`, of all rows of a dataset.
+
+    Examples
+    --------
+    >>> learned_classes([0, 2, 1, 1], [0, 1, 1, -1]), learned_classes([0, 2, 1, 2], [0, 1, -1, 1])
+    ((0, 1, 2), (0, 2))
+    """
+    neutral = (np.asarray(y) == NEUTRAL) & (np.asarray(y_binary) != -1)
+    return (SHORT, NEUTRAL, LONG) if neutral.any() else (SHORT, LONG)
 
 
 def _outcomes(

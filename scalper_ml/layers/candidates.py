@@ -37,7 +37,7 @@ def tried(partitions: Sequence[Manifest]) -> int:
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
-        "code": code_digest("models/candidate", "validation", "schema", "layers/candidates"),
+        "code": code_digest("models/candidate", "labels/horizon", "validation", "schema", "layers/candidates"),
         "models": {layer.name: warehouse.require(layer.name, keys).content for layer in contenders(project.settings)},
         "dataset": warehouse.require("datasets", keys).content,
         "complexity": complexities(project.settings),

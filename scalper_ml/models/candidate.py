@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.errors import ContractError, InsufficientDataError
+from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.models.sealing import TrainedModel
 from scalper_ml.schema import us
 from scalper_ml.validation.bootstrap import (
@@ -93,15 +94,16 @@ def choose_candidate(
         raise InsufficientDataError("candidate: no model to choose from; train at least one kind first")
     role = np.asarray(table.column("role").to_pylist(), dtype=np.str_)
     y = table.column("y").to_numpy().astype(np.int64)
-    rates, select = base_rates(y[role == "train"]), role == "select"
-    ts = us(table.column("ts_us"))[select]
-    ret = table.column("ret").to_numpy()[select]
-    said = {kind: _select(kind, model, ts) for kind, model in sorted(models.items())}
-    rows = [{"kind": kind} | _compare(P, y[select], ret, rates) for kind, P in said.items()]
+    known = np.isin(y, learned_classes(y, table.column("y_binary").to_numpy()))
+    rates, select = base_rates(y[known & (role == "train")]), role == "select"
+    ts, judged = us(table.column("ts_us"))[select], known[select]
+    ret, outcome = table.column("ret").to_numpy()[select][judged], y[select][judged]
+    said = {kind: _select(kind, model, ts)[judged] for kind, model in sorted(models.items())}
+    rows = [{"kind": kind} | _compare(P, outcome, ret, rates) for kind, P in said.items()]
     rows.sort(key=lambda row: row["log_loss"])
-    least = _losses(said[str(rows[0]["kind"])], y[select])
+    least = _losses(said[str(rows[0]["kind"])], outcome)
     for place, row in enumerate(rows):
-        more = _losses(said[str(row["kind"])], y[select]) - least
+        more = _losses(said[str(row["kind"])], outcome) - least
         row["behind"] = float(more.mean())
         row["behind_se"], row["behind_ci"] = (None, None) if place == 0 else _uncertainty(more, horizon, seed)
         row["as_good"] = row["behind"] <= (row["behind_se"] or 0.0)

@@ -86,7 +86,7 @@ def test_the_signal_is_chosen_once(data: Planted) -> None:
 
 
 def test_little_of_what_says_nothing_is_chosen() -> None:
-    """Of features that are all noise about one in twelve helps by more than its error; without it more than twice as many.
+    """Of features that are all noise about one in twelve helps by more than its error; without it twice as many.
 
     Permuting such a feature hurts as often as not: that it did on average is no reason to keep it.
     """
