@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.labels.checks import check_bars, check_params, check_scale, spread_out
+from scalper_ml.labels.checks import check_bars, check_scale, spread_out
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.schema import LONG, NEUTRAL, SHORT
 
 __all__ = [
@@ -131,8 +132,14 @@ class LabelParams:
     latency_us: int = 0
     barriers: Barriers = Barriers()
 
+    @property
+    def rule(self) -> LabelRule:
+        """What labellers are told; a binary label has no deadband."""
+        k_vol, kappa = (self.k_vol, self.kappa) if self.kind != "binary" else (0.0, 0.0)
+        return LabelRule(self.horizon, self.interval_us, k_vol, kappa, self.max_gap_bars)
+
     def __post_init__(self) -> None:
-        check_params(self.horizon, self.interval_us, self.k_vol, self.kappa, self.max_gap_bars)
+        LabelRule(self.horizon, self.interval_us, self.k_vol, self.kappa, self.max_gap_bars)
         if self.kind not in KINDS or self.price not in PRICE_RULES:
             raise SettingsError(
                 f"labels: kind {self.kind!r} on price {self.price!r}; expected one of {', '.join(KINDS)} on one of "
@@ -203,13 +210,9 @@ def horizon_labels(
     open_ts_us: ArrayLike,
     ts_us: ArrayLike,
     *,
-    horizon: int,
-    interval_us: int,
+    rule: LabelRule,
     sigma: ArrayLike,
     cost: ArrayLike,
-    k_vol: float,
-    kappa: float,
-    max_gap_bars: int,
 ) -> Labels:
     """Label every bar whose outcome is complete.
 
@@ -218,19 +221,12 @@ def horizon_labels(
     open : array_like of float, shape (n,)
         Opening prices of the bars of one symbol, finite and > 0.
     open_ts_us, ts_us : array_like of int, shape (n,)
-        Start and close of each bar, microseconds; closes strictly increasing, every bar `interval_us` long.
-    horizon : int
-        Bars between signal and exit, >= 1.
-    interval_us : int
-        Length of a bar, microseconds.
+        Start and close of each bar, microseconds; closes strictly increasing, every bar ``rule.interval_us`` long.
+    rule : LabelRule
     sigma : array_like of float, shape (n,)
         Causal st. dev. of 1-bar log returns, >= 0; NaN before warm-up (the row is dropped as ``not_warm``).
     cost : float or array_like of float, shape (n,)
         Round-trip cost as a fraction of notional, >= 0; may be NaN where `sigma` is.
-    k_vol, kappa : float
-        Weights of volatility and cost in the deadband, >= 0.
-    max_gap_bars : int
-        Intervals by which the entry bar or the exit bar may start late, >= 0.
 
     Returns
     -------
@@ -240,12 +236,11 @@ def horizon_labels(
     ------
     ContractError
         The arrays are not the bars of one symbol in time order, or hold impossible values.
-    SettingsError
-        A parameter is outside its range.
 
     Notes
     -----
-    ``d = max(k_vol * sigma * sqrt(horizon), kappa * cost)``; LONG if ``ret > d``, SHORT if ``ret < -d``, else NEUTRAL.
+    LONG if ``ret > d``, SHORT if ``ret < -d``, else NEUTRAL, d the deadband of the rule. Neither the entry nor the exit
+    bar may start more than ``rule.max_gap_bars`` intervals late.
     A label looks ahead to bar ``t1`` and no further: bars that close after ``t1`` cannot change it. A bar that would
     be entry and exit at once (a gap as long as the horizon) is dropped as ``gap``: nothing was held.
 
@@ -253,26 +248,25 @@ def horizon_labels(
     --------
     >>> minute = 60_000_000
     >>> start = minute * np.arange(5)
-    >>> labels = horizon_labels([100.0, 101.0, 103.0, 102.0, 102.0], start, start + minute, horizon=1,
-    ...     interval_us=minute, sigma=np.full(5, 0.01), cost=0.001, k_vol=0.5, kappa=1.0, max_gap_bars=0)
+    >>> labels = horizon_labels([100.0, 101.0, 103.0, 102.0, 102.0], start, start + minute,
+    ...     rule=LabelRule(1, minute, k_vol=0.5, kappa=1.0), sigma=np.full(5, 0.01), cost=0.001)
     >>> labels.y, labels.y_binary, labels.dropped
     (array([2, 0, 1], dtype=int8), array([ 1,  0, -1], dtype=int8),
      {'not_warm': 0, 'no_entry': 1, 'no_exit': 1, 'gap': 0})
     """
-    check_params(horizon, interval_us, k_vol, kappa, max_gap_bars)
     price = np.asarray(open, dtype=np.float64)
     start, close = np.asarray(open_ts_us, dtype=np.int64), np.asarray(ts_us, dtype=np.int64)
     vol = np.asarray(sigma, dtype=np.float64)
     charge = spread_out(np.asarray(cost, dtype=np.float64), price.size)
-    check_bars(price, start, close, interval_us)
+    check_bars(price, start, close, rule.interval_us)
     check_scale("sigma", vol, price.size, np.isnan(vol))
     check_scale("cost", charge, price.size, np.isnan(vol))
 
-    entry_at, exit_at, reason = _outcomes(start, close, vol, horizon, interval_us, max_gap_bars)
+    entry_at, exit_at, reason = _outcomes(start, close, vol, rule)
     row = np.flatnonzero(reason == len(DROP_REASONS))
     entry_price, exit_price = price[entry_at[row]], price[exit_at[row]]
     ret = np.log(exit_price / entry_price)
-    deadband = np.maximum(k_vol * vol[row] * np.sqrt(horizon), kappa * charge[row])
+    deadband = rule.deadband(vol[row], charge[row])
     return Labels(
         row=row,
         t0=close[row],
@@ -314,17 +308,14 @@ def learned_classes(y: ArrayLike, y_binary: ArrayLike) -> tuple[int, ...]:
     return (SHORT, NEUTRAL, LONG) if neutral.any() else (SHORT, LONG)
 
 
-def _outcomes(
-    start: I64, close: I64, sigma: F64, horizon: int, interval_us: int, max_gap_bars: int
-) -> tuple[I64, I64, NDArray[np.int8]]:
+def _outcomes(start: I64, close: I64, sigma: F64, rule: LabelRule) -> tuple[I64, I64, NDArray[np.int8]]:
     """Entry bar, exit bar and drop reason (index into DROP_REASONS, its length = labelled) of every row."""
     n = close.size
     entry = np.arange(1, n + 1, dtype=np.int64)
-    due = close + horizon * interval_us
+    due = close + rule.horizon_us
     exit_ = np.searchsorted(start, due, side="left").astype(np.int64)
-    late = max_gap_bars * interval_us
-    entry_late = start[np.minimum(entry, n - 1)] - close > late
-    exit_late = start[np.minimum(exit_, n - 1)] - due > late
+    entry_late = start[np.minimum(entry, n - 1)] - close > rule.late_us
+    exit_late = start[np.minimum(exit_, n - 1)] - due > rule.late_us
     reason = np.select(
         [np.isnan(sigma), entry >= n, exit_ >= n, entry_late | exit_late | (exit_ <= entry)],
         [0, 1, 2, 3],

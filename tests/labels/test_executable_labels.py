@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelrules import ruled
 
 from scalper_ml.errors import ContractError
 from scalper_ml.labels.executable import Fills, executable_labels, mid_fills, side_mid_fills, trade_fills
@@ -67,7 +68,7 @@ def test_mids_are_of_what_was_known_at_the_moment(tape: Any, due: list[int], age
 def test_labels_enter_and_leave_at_the_first_trade_after_the_latency() -> None:
     """A trade between the close and the arrival of the order is not had; the exit is as late as the entry."""
     tape = partial(trade_fills, ts_us=[100, 104, 106, 119, 121, 126], price=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], wait_us=10)
-    labels = executable_labels([100], tape, latency_us=5, sigma=[0.1], **LABEL)
+    labels = executable_labels([100], tape, latency_us=5, sigma=[0.1], **ruled(**LABEL))
     assert (labels.entry.tolist(), labels.exit.tolist()) == ([3.0], [6.0])
     assert (labels.t0.tolist(), labels.t1.tolist()) == ([100], [126])
     assert labels.ret.tolist() == [np.log(2.0)]
@@ -77,11 +78,11 @@ def test_every_row_is_labelled_or_counted() -> None:
     """No entry, no exit, a late price, one trade as entry and exit, and not warm: each has its reason."""
     tape = partial(trade_fills, ts_us=[10, 30, 100, 125], price=[1.0, 1.1, 1.2, 1.3], wait_us=5)
     sigma = [np.nan, 0.1, 0.1, 0.1, 0.1, 0.1]
-    labels = executable_labels([5, 10, 50, 100, 120, 130], tape, latency_us=0, sigma=sigma, **LABEL)
+    labels = executable_labels([5, 10, 50, 100, 120, 130], tape, latency_us=0, sigma=sigma, **ruled(**LABEL))
     assert labels.row.tolist() == [1, 3]
     assert labels.dropped == {"not_warm": 1, "no_entry": 1, "no_exit": 1, "gap": 1}
     wide = partial(trade_fills, ts_us=[50], price=[1.0], wait_us=60)
-    one = executable_labels([0], wide, latency_us=0, sigma=[0.1], **LABEL)
+    one = executable_labels([0], wide, latency_us=0, sigma=[0.1], **ruled(**LABEL))
     assert one.dropped["gap"] == 1
 
 
