@@ -220,10 +220,10 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ),
         Scenario(
             "texture",
-            "fat tails, volatility in clusters, a busy hour: the stylised facts",
+            "fat tails, volatility and trades in clusters, a busy hour: the stylised facts",
             {"REALUSDT": replace(_A, sigma=6e-4, spread_bps=2.0, trades_per_bar=30, texture=Texture(
                 vol_sd=0.35, slow_half_life=4320.0, shock_df=8.0, jumps_per_day=4.0, jump_sigmas=2.0, season=0.4,
-                burst=0.5))},
+                burst=0.5, branching=0.7))},
             (Must("facts", "stylised facts in range, of 11 (flow moves no price of its bar)", 10.0, fast=(9.0, None)),),
             measure_facts,
             days=30,
