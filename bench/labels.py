@@ -27,7 +27,7 @@ def run() -> list[Figure]:
     high = np.maximum(first, close) * np.exp(rng.exponential(3e-4, EVENTS))
     low = np.minimum(first, close) * np.exp(-rng.exponential(3e-4, EVENTS))
     start = MINUTE * np.arange(EVENTS, dtype=np.int64)
-    times = {"open_ts_us": start, "ts_us": start + MINUTE}
+    times: dict[str, Any] = {"open_ts_us": start, "ts_us": start + MINUTE}
     stamp = np.sort(rng.integers(0, EVENTS * MINUTE, TRADES))
     price = 100 * np.exp(np.cumsum(rng.normal(0, 4.5e-4, TRADES)))
     rule: dict[str, Any] = {
