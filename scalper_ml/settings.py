@@ -252,7 +252,9 @@ class Labels(_Section):
 
     kind: Literal["fixed", "binary", "triple_barrier"] = "fixed"
     price: Literal["open", "trade", "mid", "side_mid"] = "open"  # of entry and exit; mid needs quotes, the rest trades
-    latency_ms: NotNegative = 250.0  # from the close of the bar to the venue; not of open
+    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        250.0  # close of the bar to venue; not of open
+    )
     k_vol: NotNegative
     kappa: NotNegative
     max_gap_bars: Annotated[int, Field(ge=0)]

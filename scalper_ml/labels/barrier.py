@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import ContractError
-from scalper_ml.labels.checks import check_bars, check_order, check_prices, check_scale, spread_out
+from scalper_ml.labels.checks import check_bars, check_decisions, check_order, check_prices, check_scale, spread_out
 from scalper_ml.labels.horizon import DROP_REASONS, Barriers, Labels, classes_of
 from scalper_ml.labels.paths import BOTH, LOWER, UPPER, VERTICAL, first_touch, next_pause, skip_table
 from scalper_ml.labels.rule import LabelRule
@@ -167,7 +167,7 @@ def tape_barrier_labels(
     """
     close, stamp = np.asarray(ts_us, dtype=np.int64), np.asarray(trade_ts_us, dtype=np.int64)
     price = np.asarray(trade_price, dtype=np.float64)
-    check_order("decisions", close, ())
+    check_decisions(close)
     check_order("trades", stamp, (price,))
     check_prices("trades: price", price)
     pause = rule.late_us + rule.interval_us

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from scalper_ml.errors import ContractError
 
-__all__ = ["check_bars", "check_order", "check_prices", "check_scale", "spread_out"]
+__all__ = ["check_bars", "check_decisions", "check_order", "check_prices", "check_scale", "spread_out"]
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -45,6 +45,16 @@ def check_prices(what: str, price: F64) -> None:
     """Refuse a price that is not finite and positive; `what` begins the message."""
     if (bad := _first(~(np.isfinite(price) & (price > 0)))) is not None:
         raise ContractError(f"{what} of row {bad} is {float(price[bad])!r}; expected a finite price > 0")
+
+
+def check_decisions(close: I64) -> None:
+    """Refuse decisions that are not those of one symbol, each after the one before."""
+    check_order("decisions", close, ())
+    if (bad := _first(close[1:] == close[:-1])) is not None:
+        raise ContractError(
+            f"decisions: rows {bad} and {bad + 1} are of one moment ({close[bad]} us); expected closes of one symbol, "
+            "each once - symbols are labelled one by one"
+        )
 
 
 def check_order(what: str, ts_us: I64, values: tuple[F64, ...]) -> None:

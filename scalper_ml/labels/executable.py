@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import ContractError
-from scalper_ml.labels.checks import check_order, check_prices, check_scale, spread_out
+from scalper_ml.labels.checks import check_decisions, check_order, check_prices, check_scale, spread_out
 from scalper_ml.labels.horizon import DROP_REASONS, Labels, classes_of
 from scalper_ml.labels.rule import LabelRule
 
@@ -194,7 +194,7 @@ def executable_labels(
     (array([100., 102.]), array([102., 101.]), array([21, 35]), 1)
     """
     close = np.asarray(ts_us, dtype=np.int64)
-    check_order("decisions", close, ())
+    check_decisions(close)
     vol, charge = np.asarray(sigma, dtype=np.float64), spread_out(np.asarray(cost, dtype=np.float64), close.size)
     check_scale("sigma", vol, close.size, np.isnan(vol))
     check_scale("cost", charge, close.size, np.isnan(vol))

@@ -85,7 +85,7 @@ class Barriers:
         for name, distance in (("upper", self.upper), ("lower", self.lower)):
             if not distance > 0:
                 raise SettingsError(f"labels: barrier {name} is {distance!r}; expected a number > 0")
-        if int(self.hold) != self.hold or self.hold < 1:
+        if not np.isfinite(self.hold) or int(self.hold) != self.hold or self.hold < 1:
             raise SettingsError(f"labels: barrier hold is {self.hold!r}; expected a whole number >= 1")
 
 
@@ -145,7 +145,7 @@ class LabelParams:
                 f"labels: kind {self.kind!r} on price {self.price!r}; expected one of {', '.join(KINDS)} on one of "
                 f"{', '.join(PRICE_RULES)}"
             )
-        if int(self.latency_us) != self.latency_us or self.latency_us < 0:
+        if not np.isfinite(self.latency_us) or int(self.latency_us) != self.latency_us or self.latency_us < 0:
             raise SettingsError(f"labels: latency_us is {self.latency_us!r}; expected a whole number >= 0")
 
 
