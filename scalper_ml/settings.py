@@ -251,8 +251,10 @@ class Labels(_Section):
     """What a row is told to expect, and how much it counts (METHOD 1)."""
 
     kind: Literal["fixed", "binary", "triple_barrier"] = "fixed"
-    price: Literal["open", "trade", "side_mid"] = "open"  # of entry and exit; all but open need trades
-    latency_ms: NotNegative = 250.0  # from the close of the bar to the venue; not of open
+    price: Literal["open", "trade", "mid", "side_mid"] = "open"  # of entry and exit; mid needs quotes, the rest trades
+    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = (
+        250.0  # close of the bar to venue; not of open
+    )
     k_vol: NotNegative
     kappa: NotNegative
     max_gap_bars: Annotated[int, Field(ge=0)]
@@ -266,8 +268,8 @@ class Labels(_Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.kind == "triple_barrier" and self.price == "side_mid":
-            raise ValueError("a triple_barrier cannot stand on side_mid; set labels.price to trade or open")
+        if self.kind == "triple_barrier" and self.price in ("mid", "side_mid"):
+            raise ValueError(f"a triple_barrier cannot stand on {self.price}; set labels.price to trade or open")
         if self.targets and (self.kind == "triple_barrier" or self.price != "open"):
             raise ValueError("targets are of a fixed horizon on opens; set labels.kind to fixed and price to open")
         if self.trend and (self.kind == "triple_barrier" or self.price != "open"):
@@ -458,7 +460,9 @@ class Settings(_Section):
             raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")
         if self.ensembles.kinds and (len(members) < 2 or len(set(members)) != len(members)):
             raise ValueError(f"ensembles.kinds {self.ensembles.kinds} need two members or more; found {members}")
-        if self.labels.price != "open" and self.source.kind == "klines":
+        if self.labels.price == "mid" and self.book.folder is None:
+            raise ValueError("labels.price 'mid' needs quotes; set book.folder, or labels.price to side_mid or open")
+        if self.labels.price in ("trade", "side_mid") and self.source.kind == "klines":
             raise ValueError(f"labels.price {self.labels.price!r} needs trades, klines have none; set it to open")
         if self.features.lead and self.features.lead not in self.symbols:
             raise ValueError(f"features.lead {self.features.lead!r} is not one of the symbols {self.symbols}")

@@ -13,7 +13,8 @@ from scalper_ml.backtest.rows import Rows, floats, join_rows
 from scalper_ml.backtest.signals import decide
 from scalper_ml.errors import ContractError
 from scalper_ml.kernel import kernel
-from scalper_ml.schema import TRADES, US, Role, conform, stamps, us
+from scalper_ml.labels.horizon import learned_classes
+from scalper_ml.schema import LONG, NEUTRAL, SHORT, TRADES, US, Role, conform, stamps, us
 
 __all__ = ["EQUITY", "RISK_PER_TRADE", "SIGNALS", "Backtest", "quote_volume", "run_backtest"]
 
@@ -57,6 +58,8 @@ class Backtest:
         Position of each trade's signal row within `signals`.
     unfillable : int
         Signals on a bar in which nothing traded: decided, but not executed.
+    classes : tuple of int
+        Codes of the classes that the dataset is about: without NEUTRAL where its labels have no deadband.
     """
 
     trades: pa.Table
@@ -64,6 +67,7 @@ class Backtest:
     signals: pa.Table
     trade_rows: np.ndarray
     unfillable: int
+    classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
 
 
 @kernel
@@ -263,6 +267,7 @@ def run_backtest(
         ),
         trade_rows=orders[done],
         unfillable=int((signals.traded & ~(volume > 0)).sum()),
+        classes=learned_classes(dataset.column("y").to_numpy(), dataset.column("y_binary").to_numpy()),
     )
 
 

@@ -42,6 +42,7 @@ MAX_CALIBRATION_ERROR = 0.03
 MAX_LATENCY_US = 5_000.0
 CHECKS = ("skill", "calibrated", "loads", "deterministic", "latency")
 CODE = (
+    "labels/horizon",
     "models/base",
     "models/boosting",
     "models/bundle",

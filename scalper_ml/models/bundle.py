@@ -75,7 +75,8 @@ class Model:
 
         A model with a `normaliser` takes rows that have gone through it, in order: see `LiveModel`.
 
-        Every value lies inside (0, 1) and rows sum to 1. A row's result does not depend on the others.
+        Values lie inside (0, 1), 0 for a class that training did not know; rows sum to 1. A row's result does not
+        depend on the others.
 
         Raises
         ------

@@ -182,4 +182,5 @@ MODEL = ModelKind(
     libraries=("sklearn",),
     summary="Multinomial logistic regression with an L2 penalty.",
     space=(Range("reg_lambda", 1.0, 10_000.0, log=True),),
+    complexity=0,
 )

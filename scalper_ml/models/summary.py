@@ -119,7 +119,7 @@ def role_intervals(data: TrainingData) -> dict[str, dict[str, int]]:
     return {
         role: {"rows": int(rows.size), "t0_us": int(data.t0[rows].min()), "t1_us": int(data.t1[rows].max())}
         for role in ROLES
-        for rows in (data.rows(role),)
+        for rows in (data.every(role),)
     }
 
 
@@ -136,7 +136,7 @@ def library_versions(libraries: Sequence[str]) -> dict[str, str]:
 def predictions_table(data: TrainingData, oof: OutOfFold, calibrated: Mapping[str, Floats]) -> pa.Table:
     """PREDICTIONS in time order: raw out-of-fold rows of train, then the final model's calibrated ones."""
     roles = list(calibrated)
-    rows = np.concatenate([oof.rows, *(data.rows(role) for role in roles)])
+    rows = np.concatenate([oof.rows, *(data.every(role) for role in roles)])
     fold = np.concatenate([oof.fold, *(np.full(len(calibrated[role]), -1) for role in roles)])
     P = np.concatenate([oof.P, *calibrated.values()])
     columns = [stamps(data.ts[rows]), pa.array(data.role[rows].tolist()), pa.array(fold.astype(np.int32))]
