@@ -49,11 +49,14 @@ CODE = (
     "models/calibrators",
     "models/conformal",
     "models/decision",
+    "models/exported",
     "models/fitting",
     "models/registry",
     "models/sealing",
     "models/summary",
     "models/train",
+    "models/tree_kernels",
+    "models/trees",
 )
 
 
