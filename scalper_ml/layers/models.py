@@ -51,11 +51,11 @@ CODE = (
     "models/decision",
     "models/exported",
     "models/fitting",
+    "models/kernels",
     "models/registry",
     "models/sealing",
     "models/summary",
     "models/train",
-    "models/tree_kernels",
     "models/trees",
 )
 

@@ -163,6 +163,10 @@ def load_bundle(
         Names, order or feature set id differ: what is missing, what is unexpected, the first position that differs.
     """
     files, manifest = open_bundle(source, bundle_id)
+    if "target" in manifest:
+        raise BundleError(
+            f"{MANIFEST}: {manifest['kind']!r} is a forecaster's bundle; open it with forecasters.bundle.load_forecast"
+        )
     check_features(manifest["feature_set"], names=names, fs_id=fs_id)
     model = _assemble(files, manifest)
     _check_golden(model, files[_GOLDEN])

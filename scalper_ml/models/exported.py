@@ -1,4 +1,4 @@
-"""Trees read out of what XGBoost, LightGBM, CatBoost and scikit-learn made, in the numbers these libraries compute with."""
+"""Trees read out of XGBoost, LightGBM, CatBoost and scikit-learn, in the numbers these libraries compute with."""
 
 import json
 import os

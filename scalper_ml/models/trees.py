@@ -80,13 +80,13 @@ class Trees:
 
     def add(self, X: Floats) -> Floats:
         """Base and leaves of every row (n, k), float64."""
-        from scalper_ml.models.tree_kernels import walk
+        from scalper_ml.models.kernels.trees import walk
 
-        out = np.empty((X.shape[0], self.base.size), dtype=self.sums)
+        out: Any = np.empty((X.shape[0], self.base.size), dtype=self.sums)
         out[:] = self.base
         walk(_rows(X, self.single), self.feature, self.threshold, self.child, self.value, self.root, self.group,
              self.strict, out)  # fmt: skip
-        return out.astype(np.float64)
+        return np.asarray(out, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,7 +115,7 @@ class ObliviousTrees:
 
     def add(self, X: Floats) -> Floats:
         """Scaled sums of leaves and the base, (n, k)."""
-        from scalper_ml.models.tree_kernels import walk_oblivious
+        from scalper_ml.models.kernels.trees import walk_oblivious
 
         out = np.zeros((X.shape[0], self.value.shape[1]))
         walk_oblivious(_rows(X, True), self.feature, self.border, self.first_split, self.value, self.first_leaf, out)

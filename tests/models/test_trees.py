@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from planted import Planted, planted
 
-from scalper_ml.models.base import Floats, FitContext
+from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.models.bundle import load_bundle
 from scalper_ml.models.exported import catboost_trees, forest_trees, lightgbm_trees, xgboost_trees
 from scalper_ml.models.registry import model_kind

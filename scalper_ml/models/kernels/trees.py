@@ -30,10 +30,8 @@ def walk(
             node = root[tree]
             while feature[node] >= 0:
                 x = X[i, feature[node]]
-                if x < threshold[node] or (not strict and x == threshold[node]):
-                    node = child[node, 0]
-                else:
-                    node = child[node, 1]
+                below = x < threshold[node] or (not strict and x == threshold[node])
+                node = child[node, 0] if below else child[node, 1]
             out[i, group[tree]] += value[node]
 
 
