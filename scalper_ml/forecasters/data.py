@@ -13,7 +13,8 @@ from scalper_ml.forecasters.har import fit_har
 from scalper_ml.forecasters.targets import Target
 from scalper_ml.forecasters.windows import window_ends
 from scalper_ml.models.base import Floats
-from scalper_ml.schema import DATASET, ROLES, TARGETS, conform, us
+from scalper_ml.schema import DATASET, TARGETS, conform, us
+from scalper_ml.vocabulary import ROLES
 
 __all__ = ["ForecastData", "forecast_data"]
 

@@ -16,9 +16,10 @@ from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.models.bundle import seal
 from scalper_ml.models.summary import importance_ranking, spread
-from scalper_ml.schema import ROLES, stamps
+from scalper_ml.schema import stamps
 from scalper_ml.validation.regression import regression_metrics
 from scalper_ml.validation.states import state_metrics
+from scalper_ml.vocabulary import ROLES
 
 __all__ = [
     "TrainedForecast",

@@ -35,7 +35,8 @@ from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.models.base import FitContext, Floats, ModelParams
 from scalper_ml.models.bundle import GOLDEN_TOLERANCE
 from scalper_ml.models.summary import library_versions, spread
-from scalper_ml.schema import ROLES, us
+from scalper_ml.schema import us
+from scalper_ml.vocabulary import ROLES
 
 __all__ = ["RidgeParams", "RidgeStack", "load_stack", "train_stack"]
 

@@ -36,7 +36,7 @@ from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.models.base import Device, FitContext, Floats
 from scalper_ml.models.bundle import GOLDEN_TOLERANCE
 from scalper_ml.models.summary import library_versions, spread
-from scalper_ml.schema import ROLES
+from scalper_ml.vocabulary import ROLES
 
 __all__ = ["ForecastOptions", "TrainedForecast", "train_forecaster"]
 
