@@ -109,6 +109,7 @@ def _model(project: Project, keys: Keys, layer: str) -> ModelPart:
         P,
         y,
         model.manifest["importance"]["all"],
+        model.manifest["conformal"],
         explanation,
         tuple(model.manifest["warnings"]),
     )

@@ -197,7 +197,9 @@ def seal_trained(
         "best_iteration": final.best_iteration,
         "calibrator": calibrator.to_dict(),
         "calibration": calibration,
-        "conformal": conformal_report(sets, calibrated["select"], data.y[data.rows("select")], ALPHA),
+        "conformal": conformal_report(
+            sets, calibrated["select"], data.y[data.rows("select")], ALPHA, horizon=context.horizon
+        ),
         "metrics": {
             "oof": _measure(data, trained.oof.rows, trained.oof.P, prior, context),
             "select": _measure(data, data.rows("select"), calibrated["select"], prior, context),

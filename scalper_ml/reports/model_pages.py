@@ -48,6 +48,8 @@ class ModelPart:
     importance : mapping
     explanation : Explanation, optional
         Where contributions are exact.
+    sets : mapping
+        From `conformal_report`.
     warnings : tuple of str
     """
 
@@ -57,6 +59,7 @@ class ModelPart:
     P: Floats
     y: np.ndarray
     importance: Mapping[str, float]
+    sets: Mapping[str, Any]
     explanation: Explanation | None = None
     warnings: tuple[str, ...] = ()
 
@@ -144,11 +147,9 @@ def _warnings(found: Sequence[str]) -> str:
 
 
 def _model(model: ModelPart) -> str:
-    scores = [
-        {"class": name, **{key: model.metrics["classes"][name][key] for key in ("precision", "recall", "f1", "f1_chance")},
-         "auc": model.metrics["auc"][name]}
-        for name in CLASSES
-    ]  # fmt: skip
+    by_class, auc = model.metrics["classes"], model.metrics["auc"]
+    shown = ("precision", "recall", "f1", "f1_chance")
+    scores = [{"class": name, **{key: by_class[name][key] for key in shown}, "auc": auc[name]} for name in CLASSES]
     heads = {"class": "class", "precision": "precision", "recall": "recall", "f1": "F1", "f1_chance": "F1 of chance",
              "auc": "AUC"}  # fmt: skip
     drawings = [
@@ -157,7 +158,6 @@ def _model(model: ModelPart) -> str:
         plots.reliability(model.metrics["reliability"], title="probability of the predicted class: said and seen"),
         plots.importance(model.importance, title="share of each feature"),
     ]
-    told = ""
     if model.explanation is not None:
         found = model.explanation
         drawings += [
@@ -169,12 +169,20 @@ def _model(model: ModelPart) -> str:
             f"<h2 id='{escape(model.kind)}'>{escape(model.kind)}</h2>",
             f"<p class='quiet'>bundle {model.bundle_id[:16]}, {model.metrics['rows']:,} rows of select, "
             f"{model.metrics['n_eff']:,.0f} effective</p>",
+            _sets(model.sets),
             _warnings(model.warnings),
             records(verdicts(model.metrics), _VERDICTS),
             records(scores, heads),
             figure(*drawings),
-            told,
         )
+    )
+
+
+def _sets(said: Mapping[str, Any]) -> str:
+    follows = said["following"]
+    return (
+        f"<p class='quiet'>Sets of classes held {said['coverage']:.1%} of outcomes, {1 - said['alpha']:.0%} promised; "
+        f"{follows['coverage']:.1%} where their level follows the outcomes. They name {said['mean_size']:.2f} classes.</p>"
     )
 
 

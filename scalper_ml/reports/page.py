@@ -8,7 +8,8 @@ __all__ = ["cell", "document", "figure", "records", "table"]
 
 _STYLE: Final = """
 body{font:14px/1.45 system-ui,sans-serif;color:#1f2933;margin:2rem auto;max-width:76rem;padding:0 1rem}
-h1{font-size:1.5rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2.2rem 0 .5rem;border-top:1px solid #d9dee4;padding-top:1rem}
+h1{font-size:1.5rem;margin:0 0 .3rem}
+h2{font-size:1.15rem;margin:2.2rem 0 .5rem;border-top:1px solid #d9dee4;padding-top:1rem}
 h3{font-size:1rem;margin:1.2rem 0 .4rem}p{margin:.3rem 0}.quiet{color:#616e7c}a{color:#2563a8}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;border-bottom:1px solid #d9dee4;text-align:right;white-space:nowrap}
