@@ -191,7 +191,7 @@ def train_stack(
         "select": measured(first.target, data, at["select"], found["select"], baseline[at["select"]], context),
     }
     manifest["interval"] = held(sealed, found["select"], data.y[at["select"]])
-    manifest["importance"] = importance_of(sealed, data, at["select"], options.permuted_rows, context)
+    manifest["importance"] = importance_of(sealed, data, at["select"], options.permuted_rows // lookback, context)
     golden = spread(np.concatenate(list(at.values())), max(options.golden_rows // lookback, 4))
     windows = windows_of(data.X, lookback)[golden - lookback + 1]
     expected = np.array([sealed.predict(window)[0] for window in windows])

@@ -40,6 +40,7 @@ from scalper_ml.vocabulary import ROLES
 
 __all__ = ["ForecastOptions", "TrainedForecast", "train_forecaster"]
 
+_LEAST_PERMUTED = 16
 LINEAGE = ("symbol", "horizon", "label_version")
 
 
@@ -56,7 +57,7 @@ class ForecastOptions:
     golden_rows : int
         Most rows of the golden batch, divided by the lookback.
     permuted_rows : int
-        Most rows of select on which kinds without a share of features are permuted.
+        Most rows of select on which kinds without a share of features are permuted, divided by the lookback.
     """
 
     n_folds: int = 4
@@ -181,7 +182,9 @@ def train_forecaster(
         "select": measured(aim, data, at["select"], said["select"], baseline[at["select"]], context),
     }
     manifest["interval"] = held(sealed, said["select"], data.y[at["select"]])
-    manifest["importance"] = importance_of(sealed, data, at["select"], options.permuted_rows, context)
+    manifest["importance"] = importance_of(
+        sealed, data, at["select"], max(options.permuted_rows // params.lookback, _LEAST_PERMUTED), context
+    )
     golden = spread(np.concatenate(list(at.values())), max(options.golden_rows // params.lookback, 4))
     windows = windows_of(data.X, params.lookback)[golden - params.lookback + 1]
     expected = np.array([sealed.predict(window)[0] for window in windows])

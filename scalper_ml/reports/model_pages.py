@@ -182,7 +182,8 @@ def _sets(said: Mapping[str, Any]) -> str:
     follows = said["following"]
     return (
         f"<p class='quiet'>Sets of classes held {said['coverage']:.1%} of outcomes, {1 - said['alpha']:.0%} promised; "
-        f"{follows['coverage']:.1%} where their level follows the outcomes. They name {said['mean_size']:.2f} classes.</p>"
+        f"{follows['coverage']:.1%} where their level follows the outcomes. They name {said['mean_size']:.2f} classes."
+        "</p>"
     )
 
 
