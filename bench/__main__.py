@@ -6,7 +6,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, dirty, driver, features, ingest, labels, memory, models, planning, splits, synthetic, tuning
+from bench import (
+    bars,
+    dirty,
+    driver,
+    features,
+    forecasters,
+    ingest,
+    labels,
+    memory,
+    models,
+    planning,
+    splits,
+    synthetic,
+    tuning,
+)
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -20,6 +34,7 @@ BENCHMARKS = {
     "splits": splits.run,
     "synthetic": synthetic.run,
     "models": models.run,
+    "forecasters": forecasters.run,
     "tuning": tuning.run,
     "driver": driver.run,
 }

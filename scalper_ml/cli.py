@@ -27,6 +27,8 @@ _COMMANDS = MappingProxyType(
         "evaluate": "scalper_ml.commands.models:evaluate",
         "compare": "scalper_ml.commands.models:compare",
         "explain": "scalper_ml.commands.models:explain",
+        "forecast": "scalper_ml.commands.report:forecast",
+        "report": "scalper_ml.commands.report:report",
         "verify": "scalper_ml.commands.verify:verify",
     }
 )  # where each is: a function, or a `typer.Typer` of its own

@@ -21,6 +21,7 @@ __all__ = [
     "Drift",
     "Ensembles",
     "Features",
+    "Forecasts",
     "Gate",
     "LabelBarriers",
     "Labels",
@@ -380,6 +381,33 @@ class Ensembles(_Kinds):
         return ensemble_kind(name)
 
 
+class Forecasts(_Kinds):
+    """Which forecasters are trained beside the classifiers, an asset each: regressors, specialists, sequence models."""
+
+    targets: dict[str, str] = {}  # by kind, of those that can learn several; else the kind's first
+    stack: list[str] = []  # members of ensembles/ridge_stack; empty: none
+    folds: Annotated[int, Field(ge=0, le=20)] | None = None  # None: splits.folds; 0: no out-of-fold forecasts
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The forecaster kind of a name."""
+        from scalper_ml.forecasters.registry import forecaster_kind
+
+        return forecaster_kind(name)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for kind, target in self.targets.items():
+            _as_value_error(lambda kind=kind, target=target: self.kind(kind).target(target))  # type: ignore[misc]
+        if unknown := [kind for kind in self.stack if kind not in self.kinds]:
+            raise ValueError(f"stack {unknown} are not trained; forecasts.kinds: {self.kinds}")
+        if self.stack and (len(self.stack) < 2 or len(set(self.stack)) != len(self.stack)):
+            raise ValueError(f"stack needs two members or more; found {self.stack}")
+        if self.stack and self.folds is not None and self.folds < 2:
+            raise ValueError("stack learns from out-of-fold forecasts; set folds to 2 or more")
+        return self
+
+
 class Backtest(_Section):
     """Costs as the trader pays them, a side (METHOD 6.2)."""
 
@@ -437,6 +465,7 @@ class Settings(_Section):
     selection: Selection = Selection()
     training: Training = Field(default_factory=Training)
     ensembles: Ensembles = Ensembles()
+    forecasts: Forecasts = Field(default_factory=Forecasts)
     backtest: Backtest
     gate: Gate
     drift: Drift
@@ -455,6 +484,8 @@ class Settings(_Section):
             raise ValueError(f"labels.meta {self.labels.meta!r} is not trained; training.kinds: {self.training.kinds}")
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
+        if self.forecasts.kinds and not self.labels.targets:
+            raise ValueError("forecasts.kinds learn the targets of the specialists; set labels.targets to true")
         members = self.members
         if unknown := [kind for kind in members if kind not in self.training.kinds]:
             raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")

@@ -17,6 +17,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.champions import CHAMPIONS_LAYER
     from scalper_ml.layers.datasets import datasets_layer
     from scalper_ml.layers.features import FEATURES_LAYER
+    from scalper_ml.layers.forecasts import forecast_layers
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
     from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
@@ -36,6 +37,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         datasets_layer(settings),
         *contenders(settings),
         *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
+        *forecast_layers(settings),
         candidates_layer(settings),
         BACKTESTS_LAYER,
         THRESHOLDS_LAYER,

@@ -31,7 +31,7 @@ from scalper_ml.schema import CLASSES, us
 from scalper_ml.validation.metrics import classification_metrics
 from scalper_ml.validation.ranking import roc_auc
 
-__all__ = ["Built", "Explained", "compare_saved", "evaluate_saved", "explain_saved", "train_stale"]
+__all__ = ["Built", "Explained", "compare_saved", "evaluate_saved", "explain_saved", "role_rows", "train_stale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def train_stale(
     return found
 
 
-def _rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+def role_rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
     """The dataset, the row numbers of a role with an outcome, and their unscaled features in the order of the model."""
     dataset = project.warehouse.require("datasets", keys)
     table = project.warehouse.read_table(dataset)
@@ -112,7 +112,7 @@ def evaluate_saved(project: Project, keys: Keys, kind: str, role: str = "select"
         raise SettingsError(f"role {role!r}: expected calibrate, select or score; train rows were fitted on")
     layer = layer_named(project, kind)
     model = bundle_of(project, layer.name, keys)
-    table, rows, X = _rows(project, keys, model, role)
+    table, rows, X = role_rows(project, keys, model, role)
     y, P = table["y"].to_numpy()[rows].astype(np.int64), model.predict_proba(X)
     metrics = classification_metrics(
         y,
@@ -163,7 +163,7 @@ def explain_saved(
         Permutations also where contributions are exact; ensembles always take them.
     """
     model = bundle_of(project, layer_named(project, kind).name, keys)
-    table, chosen, X = _rows(project, keys, model, "select")
+    table, chosen, X = role_rows(project, keys, model, "select")
     some = spread(np.arange(chosen.size), rows)
     if exact(model) and not permute:
         method, effects = "contributions to the log-odds", shap_effects(model, X[some])

@@ -50,11 +50,14 @@ CODE = (
     "models/calibrators",
     "models/conformal",
     "models/decision",
+    "models/exported",
     "models/fitting",
+    "models/kernels",
     "models/registry",
     "models/sealing",
     "models/summary",
     "models/train",
+    "models/trees",
 )
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "golden_bytes",
     "golden_rows",
     "load_bundle",
+    "open_bundle",
     "seal",
 ]
 
@@ -162,6 +163,27 @@ def load_bundle(
     FeatureSetError
         Names, order or feature set id differ: what is missing, what is unexpected, the first position that differs.
     """
+    files, manifest = open_bundle(source, bundle_id)
+    if "target" in manifest:
+        raise BundleError(
+            f"{MANIFEST}: {manifest['kind']!r} is a forecaster's bundle; open it with forecasters.bundle.load_forecast"
+        )
+    check_features(manifest["feature_set"], names=names, fs_id=fs_id)
+    model = _assemble(files, manifest)
+    _check_golden(model, files[_GOLDEN])
+    return model
+
+
+def open_bundle(
+    source: Path | Mapping[str, bytes], bundle_id: str | None = None
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files and the manifest of a bundle, every hash verified; nothing in them is used yet.
+
+    Raises
+    ------
+    BundleError
+        As for `load_bundle`, but for the golden batch.
+    """
     files = _read(source) if isinstance(source, Path) else dict(source)
     _refuse_forbidden(files)
     manifest = _verified_manifest(files)
@@ -170,10 +192,7 @@ def load_bundle(
         raise BundleError(
             f"bundle {manifest['bundle_id'][:12]}: expected {bundle_id[:12]}; the pointer names another - {_AGAIN}"
         )
-    check_features(manifest["feature_set"], names=names, fs_id=fs_id)
-    model = _assemble(files, manifest)
-    _check_golden(model, files[_GOLDEN])
-    return model
+    return files, manifest
 
 
 def check_features(

@@ -201,7 +201,7 @@ def seal_trained(
         "best_iteration": final.best_iteration,
         "calibrator": calibrator.to_dict(),
         "calibration": calibration,
-        "conformal": conformal_report(sets, chosen, data.y[data.rows("select")], ALPHA),
+        "conformal": conformal_report(sets, chosen, data.y[data.rows("select")], ALPHA, horizon=context.horizon),
         "metrics": {
             "oof": _measure(data, trained.oof.rows[out], trained.oof.P[out], prior, context),
             "select": _measure(data, data.rows("select"), chosen, prior, context),
