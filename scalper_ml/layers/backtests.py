@@ -7,28 +7,13 @@ import numpy as np
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.report import build_report, report_bytes
 from scalper_ml.durable import parquet_bytes
-from scalper_ml.errors import ContractError
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_params, project_costs
 from scalper_ml.project import Project
 from scalper_ml.schema import us
-from scalper_ml.validation.sharpe import dsr, sharpe_moments
 from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["BACKTESTS_LAYER"]
-
-
-def deflated(r: np.ndarray, trials: int) -> dict[str, Any]:
-    """Deflated Sharpe ratio of trades in R against the best of so many skill-less tries on as many trades.
-
-    Their Sharpe ratios vary by one part in the number of trades. None where trades are too few or all alike.
-    """
-    try:
-        sr, skew, kurtosis = sharpe_moments(r)
-        value = dsr(sr, r.size, trials=trials, variance=1.0 / r.size, skew=skew, kurtosis=kurtosis)
-    except ContractError as error:
-        return {"trials": trials, "dsr": None, "undefined": str(error)}
-    return {"trials": trials, "dsr": value, "sharpe_per_trade": sr}
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -47,7 +32,30 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "costs": project_costs(project).to_dict(),
         "risk_per_trade": settings.backtest.risk_per_trade,
         "gate": {"version": settings.gate.version, "draws": settings.gate.draws, "seed": settings.gate.seed},
+        "evidence": _evidence(project, keys, candidate.summary["layer"]),
+        "benchmark": None if (bars := _benchmark(project)) is None else [bars.keys["symbol"], bars.content],
+        "calendar": settings.source.kind != "synthetic",
     }
+
+
+def _evidence(project: Project, keys: Keys, layer: str) -> dict[str, bool]:
+    """What the score rests on: the features' audit, and that labels, features and model are of one another."""
+    warehouse = project.warehouse
+    features = warehouse.require("features", {"symbol": keys["symbol"]})
+    dataset, model = warehouse.require("datasets", keys), warehouse.require(layer, keys)
+    audit = [check["passed"] for check in features.checks if check["name"] == "no_future"]
+    of_features = dataset.inputs.get("features") == features.content == model.inputs.get("features")
+    return {
+        "look_ahead_audit_failed": audit == [True],
+        "versions_differ": of_features and model.inputs.get("dataset") == dataset.content,
+    }
+
+
+def _benchmark(project: Project) -> Manifest | None:
+    """Bars of BTC, or else of the lead coin, where there are some."""
+    settings = project.settings
+    name = next((symbol for symbol in settings.symbols if symbol.startswith(("BTC", "XBT"))), settings.lead)
+    return project.warehouse.manifest("bars", {"symbol": name})
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
@@ -57,6 +65,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bars = warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]}))
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     predictions = warehouse.read_table(warehouse.require(layer, keys), "predictions.parquet")
+    benchmark = _benchmark(project)
     evaluation = build_report(
         bars,
         dataset,
@@ -71,7 +80,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
         draws=settings.gate.draws,
         risk_per_trade=settings.backtest.risk_per_trade,
         rule=AsLabelled.of(dataset_params(project, int(keys["horizon"])).labels),
-        lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind", "trials")},
+        lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind", "layer", "trials", "calendar")},
+        trials=inputs["trials"],
+        evidence=inputs["evidence"],
+        benchmark=None if benchmark is None else (benchmark.keys["symbol"], warehouse.read_table(benchmark)),
     )
     report, trades = evaluation.report, evaluation.run.trades
     role = dataset["role"].to_numpy(zero_copy_only=False)
@@ -105,7 +117,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     }
     summary = {
         "report_id": report["report_id"],
-        "deflated": deflated(trades["r"].to_numpy(), inputs["trials"] + len(report["threshold"]["table"])),
+        "deflated": report["robustness"]["deflated"],
         "bundle_id": inputs["bundle_id"],
         **{
             key: decision[key]

@@ -1,11 +1,12 @@
 """thresholds: the verdict of every configured coin x horizon, published as one JSON file with history."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from scalper_ml.durable import atomic_write, sha256_of
 from scalper_ml.errors import ChecksFailedError, WarehouseError
-from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
+from scalper_ml.gate.thresholds import FORMAT, build_thresholds, diff_thresholds, thresholds_bytes
 from scalper_ml.layers.backtests import BACKTESTS_LAYER
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.candidates import candidates_layer, contenders
@@ -46,13 +47,24 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     settings = project.settings
     published = project.path(settings.gate.file)
     return {
-        "code": code_digest("gate/thresholds", "gate/tiers", "layers/thresholds"),
-        "family": settings.fingerprint("symbols", "horizons", "bars", "gate"),
+        "code": code_digest(
+            "gate/thresholds", "gate/decision", "gate/tiers", "validation/multiplicity", "layers/thresholds"
+        ),
+        "family": settings.fingerprint("symbols", "horizons", "bars", "gate", "drift"),
         "backtests": {
             f"{symbol} x {horizon}": manifest.content for (symbol, horizon), manifest in _scored(project).items()
         },
         "published": sha256_of(published.read_bytes()) if published.is_file() else None,
     }
+
+
+def _before(published: Path) -> dict[str, Any] | None:
+    """The last document, if it is one of this format."""
+    try:
+        document = json.loads(published.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return document if isinstance(document, dict) and document.get("format") == FORMAT else None
 
 
 def _build(project: Project, keys: Keys) -> Manifest:
@@ -67,6 +79,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         version=settings.gate.version,
         timeframe=settings.bars.interval,
         min_score=settings.gate.min_score,
+        max_age_days=settings.drift.max_age_days,
     )
     data = thresholds_bytes(thresholds)
     family = len(settings.symbols) * len(settings.horizons)
@@ -85,6 +98,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         Check("all_scored", not missing, f"not scored, so NO_TRADE: {missing or 'none'}", blocking=False),
     ]
     published = project.path(settings.gate.file)
+    changes = diff_thresholds(_before(published), thresholds)
     if published.is_file() and (before := published.read_bytes()) != data:
         atomic_write(published.parent / "history" / f"{published.stem}-{sha256_of(before)[:12]}.json", before)
     atomic_write(published, data)
@@ -93,7 +107,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         keys,
         {"thresholds.json": data},
         inputs=inputs | {"published": sha256_of(data)},
-        summary=thresholds["summary"],
+        summary=thresholds["summary"] | {"changes": changes},
         checks=checks,
     )
 

@@ -36,6 +36,7 @@ __all__ = [
     "golden_rows",
     "load_bundle",
     "seal",
+    "verify_bundle",
 ]
 
 FORMAT = 2
@@ -162,6 +163,29 @@ def load_bundle(
         Names, order or feature set id differ: what is missing, what is unexpected, the first position that differs.
     """
     files = _read(source) if isinstance(source, Path) else dict(source)
+    manifest = _verified(files, bundle_id)
+    check_features(manifest["feature_set"], names=names, fs_id=fs_id)
+    model = _assemble(files, manifest)
+    _check_golden(model, files[_GOLDEN])
+    return model
+
+
+def verify_bundle(folder: Path, *, bundle_id: str, symbol: str, horizon: int) -> None:
+    """Check every byte of a bundle and that it is the one named, without making a model of it.
+
+    Raises
+    ------
+    BundleError
+        As `load_bundle`, but for the golden batch; or the bundle is of another symbol or horizon.
+    """
+    manifest = _verified(_read(folder), bundle_id)
+    own = (manifest["symbol"], manifest["horizon"])
+    if own != (symbol, horizon):
+        raise BundleError(f"bundle {bundle_id[:12]}: is of {own}; expected {(symbol, horizon)} - {_AGAIN}")
+
+
+def _verified(files: Mapping[str, bytes], bundle_id: str | None) -> dict[str, Any]:
+    """The manifest of files that are a bundle as it was sealed."""
     _refuse_forbidden(files)
     manifest = _verified_manifest(files)
     _verify_files(files, manifest["sha256"])
@@ -169,10 +193,7 @@ def load_bundle(
         raise BundleError(
             f"bundle {manifest['bundle_id'][:12]}: expected {bundle_id[:12]}; the pointer names another - {_AGAIN}"
         )
-    check_features(manifest["feature_set"], names=names, fs_id=fs_id)
-    model = _assemble(files, manifest)
-    _check_golden(model, files[_GOLDEN])
-    return model
+    return manifest
 
 
 def check_features(
