@@ -92,8 +92,8 @@ def trade_metrics(run: Backtest, horizon: int) -> TradeMetrics:
         ``profit_factor`` is money: gross profit over gross loss of net trades. ``max_drawdown`` has
         ``r`` (closed trades, fixed size: the one the score uses), ``r_marked`` (every bar) and
         ``pct`` (compounded equity, every bar). ``coverage`` is the share of
-        time in a trade, ``trades*(h + 1)/rows``. ``win_rate_gross`` counts trades whose direction was right, costs aside. ``expectancy_r_at_cost`` repeats expectancy at
-        multiples of the costs.
+        time in a trade, ``trades*(h + 1)/rows``. ``win_rate_gross`` counts trades whose
+        direction was right, costs aside. ``expectancy_r_at_cost`` repeats expectancy at multiples of the costs.
     """
     r, net = floats(run.trades, "r"), floats(run.trades, "net")
     gross, risk = floats(run.trades, "gross"), floats(run.trades, "risk")

@@ -13,8 +13,8 @@ from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.metrics import trade_metrics
 from scalper_ml.backtest.robustness import correlation_with, robustness
 from scalper_ml.backtest.rows import of_role
-from scalper_ml.gate.estimates import CHANCE
 from scalper_ml.gate.decision import decide, suspicions
+from scalper_ml.gate.estimates import CHANCE
 from scalper_ml.gate.score import DRAWS, Score, quality_score, sample_of
 from scalper_ml.gate.threshold_choice import ThresholdChoice, choose_threshold
 from scalper_ml.gate.tiers import TIERS

@@ -1,6 +1,7 @@
 """What a result rests on: how lucky, how late, how wild it may be before it is gone. Reported beside the score."""
 
 import math
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -82,7 +83,7 @@ def correlation_with(run: Backtest, bars: pa.Table) -> float | None:
     own = _by_hour(us(run.equity["ts_us"]), floats(run.equity, "r_cum"))
     other = _by_hour(us(bars["ts_us"]), np.log(floats(bars, "close")))
     common = sorted(own.keys() & other.keys())
-    pairs = [(own[b] - own[a], other[b] - other[a]) for a, b in zip(common, common[1:], strict=False) if b == a + 1]
+    pairs = [(own[b] - own[a], other[b] - other[a]) for a, b in pairwise(common) if b == a + 1]
     x, y = np.array(pairs, dtype=float).reshape(-1, 2).T
     if x.size < 24 or not (x.std() > 0 and y.std() > 0):
         return None
@@ -130,10 +131,9 @@ def _drawdown(run: Backtest, r: np.ndarray, horizon: int, seed: int) -> dict[str
     ids = block_ids(rows, blocks(rows, horizon))[run.trade_rows]
     in_blocks = np.split(r, np.flatnonzero(np.diff(ids)) + 1)
     rng = np.random.default_rng(seed)
+    n = len(in_blocks)
     drawn = [
-        max_drawdown(
-            np.cumsum(np.concatenate([in_blocks[k] for k in rng.integers(len(in_blocks), size=len(in_blocks))]))
-        )
+        max_drawdown(np.cumsum(np.concatenate([in_blocks[k] for k in rng.integers(n, size=n)])))
         for _ in range(DRAWDOWN_DRAWS)
     ]
     return {

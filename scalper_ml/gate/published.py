@@ -124,9 +124,7 @@ def _parsed(data: bytes, written_us: int) -> Thresholds | Refused:
         return Refused("file_corrupt", f"the thresholds are no JSON ({error}); publish them again")
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else type(document).__name__
-        return Refused(
-            "file_corrupt", f"the thresholds are of format {found!r}; expected {FORMAT} - publish them again"
-        )
+        return Refused("file_corrupt", f"the thresholds have format {found!r}; expected {FORMAT} - publish them again")
     if document.get("document_id") != document_id(document):
         return Refused("file_corrupt", "the thresholds were altered after they were published; publish them again")
     wrong = [
@@ -136,9 +134,7 @@ def _parsed(data: bytes, written_us: int) -> Thresholds | Refused:
         if not _plausible(verdict)
     ]
     if wrong:
-        return Refused(
-            "file_corrupt", f"verdicts that contradict themselves: {wrong[:5]}; publish the thresholds again"
-        )
+        return Refused("file_corrupt", f"verdicts that contradict themselves: {wrong[:5]}; publish them again")
     return Thresholds(document, written_us)
 
 

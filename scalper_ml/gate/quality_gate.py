@@ -13,7 +13,7 @@ __all__ = ["REFUSALS", "Filtered", "FilteredSignal", "GateDecision", "Loop", "Qu
 
 Loop = Literal["paper", "live"]
 VerifyBundle = Callable[[str, int, str, str], None]
-"""Called with symbol, horizon, layer and bundle id; raises `Refused` where what the bot would run is not that bundle."""
+"""Called with symbol, horizon, layer and bundle id; raises `Refused` where the bot would run another bundle."""
 
 REFUSALS: Final = (
     "gate_disabled",

@@ -17,6 +17,8 @@ from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["THRESHOLDS_LAYER"]
 
+CODE = ("gate/thresholds", "gate/decision", "gate/tiers", "validation/multiplicity", "layers/thresholds")
+
 
 def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
     """Backtests of what is there today: one whose data, model or settings have changed since is not a score."""

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from papergate import FAMILY, report
 from papermarket import MINUTE, Market, bars_of, dataset_of, lean, predictions_of
 
 from scalper_ml.backtest.costs import Costs
@@ -11,7 +12,6 @@ from scalper_ml.backtest.rows import of_role
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.gate.threshold_choice import choose_threshold, threshold_grid
 from scalper_ml.gate.thresholds import build_thresholds, diff_thresholds, document_id, thresholds_bytes
-from scalper_ml.gate.tiers import TIERS
 
 FREE = Costs(0.0, 0.0, impact=0.0)
 
@@ -91,48 +91,6 @@ def test_the_grid_trades_different_rows_at_each_threshold():
     assert traded == sorted(set(traded), reverse=True)
     assert traded[0] == 500
     assert traded[-1] > 0
-
-
-def report(symbol, horizon, score, *, reason=None, timeframe="15m", p=1e-6, floors=None, dsr=0.99, guard=False) -> dict:
-    """A report as far as the document reads it; a score below 50 failed a gate."""
-    reasons = [reason or ("accepted" if score >= 50 else "expectancy_not_significant")]
-    plain = {"trades_taken": 150, "expectancy_r": 0.2}
-    at = {tier.name: {"min_confidence": max(0.6, tier.min_confidence), **plain} for tier in TIERS}
-    return {
-        "symbol": symbol,
-        "horizon": horizon,
-        "timeframe": timeframe,
-        "report_id": f"{symbol}{horizon}",
-        "lineage": {"bundle_id": "b" * 64, "layer": "models/xgb_classifier", "calendar": True},
-        "period": {"end": "2026-01-20T00:00:00+00:00"},
-        "threshold": {"threshold": 0.6},
-        "score": {
-            "score_0_100": score,
-            "raw_score": score - 5,
-            "reasons": reasons,
-            "p_value": p if score >= 50 else 0.5,
-            "version": "3",
-            "seed": 7,
-            "inputs_hash": "feed",
-        },
-        "metrics": {
-            "trades_taken": 200,
-            "expectancy_r": 0.1,
-            "balanced_accuracy": 0.4,
-            "expectancy_r_latency_1": 0.05,
-        },
-        "suspicious": [],
-        "robustness": {"deflated": {"dsr": dsr}, "volatility_guard": {"triggered": guard}},
-        "at_tier_floors": at | (floors or {}),
-    }
-
-
-FAMILY = {
-    "symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"],
-    "horizons": [1, 3],
-    "version": "v1",
-    "timeframe": "15m",
-}
 
 
 def test_the_document_worked_by_hand():
