@@ -72,6 +72,12 @@ def _plot(svg: bytes, alt: str) -> Any:
     return MetadataValue.md(plots.as_markdown(svg, alt))
 
 
+def _file(project: Project, manifest: Manifest, name: str) -> Any:
+    """Where a file of a partition lies."""
+    folder = project.warehouse.folder(manifest.layer, manifest.keys)
+    return MetadataValue.path(str(folder / manifest.files[name]["path"]))
+
+
 def _table(rows: list[dict[str, Any]]) -> Any:
     """Records of equal keys as a table; nested values as JSON."""
     flat = [
@@ -337,6 +343,7 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
     equity = project.warehouse.read_table(manifest, "equity.parquet")
     bars = project.warehouse.read_table(project.warehouse.require("bars", {"symbol": manifest.keys["symbol"]}))
     metrics, score, decision = report["metrics"], report["score"], report["decision"]
+    ladder = metrics["expectancy_r_at_cost"]
     names = (
         "trades_taken",
         "win_rate",
@@ -365,6 +372,14 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
         "equity": _plot(plots.equity(equity), "cumulative R on the score role"),
         "signals": _plot(plots.price_with_signals(bars, trades), "price and trades"),
         "confusion": _plot(plots.confusion(metrics["confusion_matrix"]), "decisions against labels on score"),
+        "calibration": _plot(plots.reliability(report["calibration"]["curve"]), "confidence: said and seen on score"),
+        "drawdown": _plot(plots.drawdown(equity), "equity below its peak"),
+        "suspicious": MetadataValue.text(", ".join(report["suspicious"]) or "no"),
+        "cost_ladder": _table([{"costs": name, "expectancy_r": r} for name, r in (ladder or {}).items()]),
+        "months": _table(metrics["by_month"]),
+        "what_accuracy_would_pay": _table(report["what_pays"]["selective"]),
+        "robustness": MetadataValue.json(report["robustness"]),
+        "tear_sheet": _file(project, manifest, "tear_sheet.html"),
         "score_components": _plot(plots.score_components(score["components"]), "points by component"),
     }
 
@@ -382,6 +397,18 @@ def _thresholds(project: Project, manifest: Manifest) -> Metadata:
         "dagster/row_count": len(rows),
         **plain(thresholds["summary"]),
         "verdicts": _table(rows),
+        "changes": _table(
+            [
+                {
+                    "symbol": one["symbol"],
+                    "horizon": one["horizon"],
+                    **{f"{k} {when}": (one[when] or {}).get(k) for k in names for when in ("before", "after")},
+                }
+                for one in manifest.summary["changes"]
+            ]
+        ),
+        "page": _file(project, manifest, "summary.html"),
+        "reports": MetadataValue.path(str(project.path(project.settings.gate.reports))),
     }
 
 

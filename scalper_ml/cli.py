@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from scalper_ml.commands.console import console
 from scalper_ml.commands.dataset import dataset
 from scalper_ml.commands.features import features
+from scalper_ml.commands.gate import backtest, gate, thresholds
 from scalper_ml.commands.ingest import ingest
 from scalper_ml.commands.models import compare, evaluate, explain, train
 from scalper_ml.commands.ticks import ticks
@@ -100,6 +101,9 @@ app.command("tune")(tune)
 app.command("evaluate")(evaluate)
 app.command("compare")(compare)
 app.command("explain")(explain)
+app.command("backtest")(backtest)
+app.command("thresholds")(thresholds)
+app.command("gate")(gate)
 app.add_typer(ticks, name="ticks")
 app.add_typer(features, name="features")
 app.add_typer(dataset, name="dataset")

@@ -5,21 +5,27 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import RISK_PER_TRADE, Backtest, run_backtest
+from scalper_ml.backtest.events import Tape
+from scalper_ml.backtest.execution import Execution, Funding
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.metrics import trade_metrics
 from scalper_ml.backtest.robustness import correlation_with, robustness
-from scalper_ml.backtest.rows import of_role
+from scalper_ml.backtest.rows import floats, of_role
+from scalper_ml.backtest.what_pays import what_pays
 from scalper_ml.gate.decision import decide, suspicions
-from scalper_ml.gate.estimates import CHANCE
+from scalper_ml.gate.estimates import CHANCE, Sample
 from scalper_ml.gate.score import DRAWS, Score, quality_score, sample_of
 from scalper_ml.gate.threshold_choice import ThresholdChoice, choose_threshold
 from scalper_ml.gate.tiers import TIERS
 from scalper_ml.reports.canonical import canonical_json, content_id
-from scalper_ml.schema import CLASSES
+from scalper_ml.schema import CLASSES, LONG, NEUTRAL
+from scalper_ml.validation.calibration_error import ece, reliability
 from scalper_ml.validation.metrics import balanced_accuracy, class_scores, confusion_matrix
 
 __all__ = ["REPORT_VERSION", "Evaluation", "build_report", "decision_metrics", "report_bytes"]
@@ -57,6 +63,9 @@ def build_report(
     trials: int = 1,
     evidence: Mapping[str, bool] | None = None,
     benchmark: tuple[str, pa.Table] | None = None,
+    execution: Execution | None = None,
+    tape: Tape | None = None,
+    funding: Funding | None = None,
 ) -> Evaluation:
     """Choose the threshold on select, trade score once at it, and report everything about that run.
 
@@ -76,7 +85,7 @@ def build_report(
         Of the compounded equity curve.
     lineage : mapping, optional
         Plain values naming the inputs (bundle id, dataset hash, model kind): copied into the report.
-    rule : AsLabelled, optional
+    rule, execution, tape, funding
         As for `run_backtest`.
     trials : int
         What was tried to find the model, besides the thresholds tried here.
@@ -97,23 +106,21 @@ def build_report(
     ContractError
         As `run_backtest`.
     """
-    choice = choose_threshold(
-        bars, dataset, of_role(predictions, "select"), costs=costs, horizon=horizon, interval_us=interval_us, rule=rule
-    )
+    market: dict[str, Any] = {"costs": costs, "horizon": horizon, "interval_us": interval_us, "rule": rule}
+    market |= {"execution": execution, "tape": tape, "funding": funding}
+    choice = choose_threshold(bars, dataset, of_role(predictions, "select"), **market)
     at = partial(
         run_backtest,
         bars,
         dataset,
         of_role(predictions, "score"),
         role="score",
-        costs=costs,
-        horizon=horizon,
-        interval_us=interval_us,
         risk_per_trade=risk_per_trade,
-        rule=rule,
+        **market,
     )
     run = at(threshold=choice.threshold)
-    score = quality_score(sample_of(run, horizon), seed=seed, draws=draws, evidence=evidence)
+    sample = sample_of(run, horizon)
+    score = quality_score(sample, seed=seed, draws=draws, evidence=evidence)
     late = trade_metrics(at(threshold=choice.threshold, latency_bars=1), horizon)
     known = trade_metrics(run, horizon)
     decisions, undefined = decision_metrics(run)
@@ -123,7 +130,7 @@ def build_report(
         "expectancy_r_latency_1": late.values["expectancy_r"],
         "undefined": {**known.undefined, **undefined, **_late_reason(late.undefined)},
     }
-    report = {
+    report: dict[str, Any] = {
         "report_version": REPORT_VERSION,
         "symbol": symbol,
         "timeframe": timeframe,
@@ -133,6 +140,7 @@ def build_report(
         "role": "score",
         "period": _period(run),
         "costs": costs.to_dict(),
+        "execution": {**(execution or Execution()).to_dict(), "filled_with": "bars" if tape is None else "trades"},
         "risk_per_trade": risk_per_trade,
         "threshold": choice.to_dict(),
         "metrics": metrics,
@@ -142,6 +150,8 @@ def build_report(
             "correlation": _correlation(run, benchmark),
         },
         "suspicious": suspicions(metrics),
+        "calibration": _calibration(sample),
+        "what_pays": _what_pays(dataset, horizon),
         "score": score.to_dict(),
         "at_tier_floors": _at_floors(at, choice.threshold, horizon),
     }
@@ -187,6 +197,22 @@ def _at_floors(at: Callable[..., Backtest], threshold: float, horizon: int) -> d
         found[confidence] = {"min_confidence": confidence, **{name: there[name] for name in _AT_FLOOR}}
         found[confidence]["undefined"] = {k: v for k, v in there["undefined"].items() if k in _AT_FLOOR}
     return {tier.name: found[max(threshold, tier.min_confidence)] for tier in TIERS}
+
+
+def _calibration(sample: Sample) -> dict[str, Any]:
+    """What the confidence said of the rows whose label has a side, and what was seen."""
+    sided = sample.y != NEUTRAL
+    said, was = sample.p_long[sided], sample.y[sided] == LONG
+    if not said.size:
+        return {"rows": 0, "ece": None, "curve": {"p": [], "frequency": [], "rows": []}}
+    return {"rows": int(said.size), "ece": ece(said, was), "curve": reliability(said, was)}
+
+
+def _what_pays(dataset: pa.Table, horizon: int) -> dict[str, Any]:
+    """From the median volatility and cost of the score role."""
+    score = dataset.filter(pc.equal(dataset["role"], "score"))
+    sigma, cost = (float(np.median(floats(score, name))) for name in ("sigma", "cost"))
+    return what_pays(sigma, cost, horizon)
 
 
 def _correlation(run: Backtest, benchmark: tuple[str, pa.Table] | None) -> dict[str, Any]:

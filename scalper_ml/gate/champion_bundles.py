@@ -24,7 +24,7 @@ class ChampionBundles:
         Refused
             ``no_champion`` or ``bundle_not_verified``.
         """
-        keys = {"symbol": symbol, "horizon": horizon}
+        keys: dict[str, str | int] = {"symbol": symbol, "horizon": horizon}
         try:
             champion = self._warehouse.manifest("champions", keys)
         except WarehouseError as error:

@@ -144,8 +144,8 @@ def _plausible(verdict: Mapping[str, Any]) -> bool:
     if tier is None or not math.isfinite(verdict["min_confidence"]):
         return False
     if verdict["action"] == "NO_TRADE":
-        return verdict["size_factor"] == 0
+        return bool(verdict["size_factor"] == 0)
     least = max(tier.min_confidence, verdict["threshold"])
     allowed = _ACTIONS[tier.name] | ({"WARMUP"} if _ACTIONS[tier.name] else set())
     scored = verdict["bundle_id"] is not None and verdict["score_0_100"] >= tier.min_score
-    return verdict["action"] in allowed and verdict["min_confidence"] >= least and scored
+    return bool(verdict["action"] in allowed and verdict["min_confidence"] >= least and scored)

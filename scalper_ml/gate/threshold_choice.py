@@ -12,6 +12,8 @@ from scipy.special import stdtrit
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import Backtest, run_backtest
+from scalper_ml.backtest.events import Tape
+from scalper_ml.backtest.execution import Execution, Funding
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.rows import floats
 
@@ -88,6 +90,9 @@ def choose_threshold(
     horizon: int,
     interval_us: int,
     rule: AsLabelled | None = None,
+    execution: Execution | None = None,
+    tape: Tape | None = None,
+    funding: Funding | None = None,
 ) -> ThresholdChoice:
     """The confidence threshold with the best lower bound of expectancy on the select role.
 
@@ -104,7 +109,7 @@ def choose_threshold(
         As for `run_backtest`; predictions of role select only.
     costs : Costs
     horizon, interval_us : int
-    rule : AsLabelled, optional
+    rule, execution, tape, funding
         As for `run_backtest`.
 
     Returns
@@ -135,6 +140,9 @@ def choose_threshold(
             horizon=horizon,
             interval_us=interval_us,
             rule=rule,
+            execution=execution,
+            tape=tape,
+            funding=funding,
         )
 
     signals = trades_at(FLOOR).signals

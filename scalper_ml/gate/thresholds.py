@@ -9,7 +9,7 @@ from scalper_ml.gate.tiers import REJECTED
 from scalper_ml.reports.canonical import canonical_json, content_id
 from scalper_ml.validation.multiplicity import bh, holm
 
-__all__ = ["FORMAT", "build_thresholds", "diff_thresholds", "document_id", "thresholds_bytes"]
+__all__ = ["FORMAT", "build_thresholds", "diff_thresholds", "document_id", "summary_of", "thresholds_bytes"]
 
 FORMAT: Final = 2
 NOT_SCORED: Final = "not_scored"
@@ -124,6 +124,23 @@ def diff_thresholds(before: Mapping[str, Any] | None, after: Mapping[str, Any]) 
     ]
 
 
+def summary_of(document: Mapping[str, Any], reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Metrics of PRODUCT B1 and the verdict of every scored coin x horizon, beside the counts of the document."""
+    found = {(report["symbol"], report["horizon"]): report["metrics"] for report in reports}
+    coins = {
+        symbol: {
+            horizon: {
+                **{name: found[symbol, int(horizon)][name] for name in _B1},
+                **{name: verdict[name] for name in ("score_0_100", "quality_tier", "action", "reason")},
+            }
+            for horizon, verdict in coin["horizons"].items()
+            if (symbol, int(horizon)) in found
+        }
+        for symbol, coin in document["coins"].items()
+    }
+    return {name: document[name] for name in ("version", "timeframe", "summary", "document_id")} | {"coins": coins}
+
+
 def _verdicts(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     shown = ("action", "quality_tier", "score_0_100", "min_confidence", "reason")
     return {
@@ -132,6 +149,19 @@ def _verdicts(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, An
         for horizon, verdict in coin["horizons"].items()
     }
 
+
+_B1: Final = (
+    "balanced_accuracy",
+    "f1_long",
+    "f1_short",
+    "confusion_matrix",
+    "trades_taken",
+    "win_rate",
+    "expectancy_r",
+    "profit_factor",
+    "max_drawdown",
+    "coverage",
+)
 
 _COIN_FIELDS: Final = (
     "status",

@@ -37,10 +37,16 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         *contenders(settings),
         *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
         candidates_layer(settings),
-        BACKTESTS_LAYER,
+        replace(BACKTESTS_LAYER, upstream=(*BACKTESTS_LAYER.upstream, *_filled_with(settings))),
         THRESHOLDS_LAYER,
         CHAMPIONS_LAYER,
     )
+
+
+def _filled_with(settings: Settings) -> tuple[str, ...]:
+    """What orders of a backtest are filled with besides bars."""
+    trades = ("ticks",) if settings.source.kind != "klines" and settings.backtest.ticks else ()
+    return (*trades, *(("context",) if settings.context.folder is not None and settings.backtest.funding else ()))
 
 
 def _feeds(settings: Settings) -> tuple[Layer, ...]:

@@ -1,23 +1,33 @@
 """thresholds: the verdict of every configured coin x horizon, published as one JSON file with history."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from scalper_ml.durable import atomic_write, sha256_of
 from scalper_ml.errors import ChecksFailedError, WarehouseError
-from scalper_ml.gate.thresholds import FORMAT, build_thresholds, diff_thresholds, thresholds_bytes
+from scalper_ml.gate.thresholds import FORMAT, build_thresholds, diff_thresholds, summary_of, thresholds_bytes
 from scalper_ml.layers.backtests import BACKTESTS_LAYER
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.candidates import candidates_layer, contenders
 from scalper_ml.layers.datasets import DATASETS_LAYER
 from scalper_ml.layers.features import FEATURES_LAYER
 from scalper_ml.project import Project
+from scalper_ml.reports.canonical import canonical_json
+from scalper_ml.reports.tear_sheet import summary_page
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["THRESHOLDS_LAYER"]
+__all__ = ["THRESHOLDS_LAYER", "published_thresholds"]
 
-CODE = ("gate/thresholds", "gate/decision", "gate/tiers", "validation/multiplicity", "layers/thresholds")
+CODE = (
+    "gate/thresholds",
+    "gate/decision",
+    "gate/tiers",
+    "validation/multiplicity",
+    "reports/tear_sheet",
+    "layers/thresholds",
+)
 
 
 def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
@@ -58,6 +68,30 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         },
         "published": sha256_of(published.read_bytes()) if published.is_file() else None,
     }
+
+
+def _write_reports(
+    project: Project, document: dict[str, Any], summary: dict[str, Any], reports: Sequence[dict[str, Any]]
+) -> None:
+    """``per_coin/<SYMBOL>_<timeframe>_<version>.json`` and ``summary_<version>.json``, and a page of the latter."""
+    folder, version = project.path(project.settings.gate.reports), document["version"]
+    for symbol, coin in document["coins"].items():
+        own = {str(report["horizon"]): report for report in reports if report["symbol"] == symbol}
+        name = f"{symbol}_{document['timeframe']}_{version}.json"
+        atomic_write(folder / "per_coin" / name, canonical_json({"symbol": symbol, "verdict": coin, "horizons": own}))
+    atomic_write(folder / f"summary_{version}.json", canonical_json(summary))
+    atomic_write(folder / f"summary_{version}.html", summary_page(document).encode())
+
+
+def published_thresholds(project: Project, *, force: bool = False) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The document as it is today and what its making changed; made where it is missing or stale."""
+    manifest = project.warehouse.manifest("thresholds", {})
+    changes: list[dict[str, Any]] = []
+    if force or manifest is None or not THRESHOLDS_LAYER.fresh(project, {}):
+        manifest = THRESHOLDS_LAYER.run(project, {})
+        changes = manifest.summary["changes"]
+    document: dict[str, Any] = json.loads(project.warehouse.read_bytes(manifest, "thresholds.json"))
+    return document, changes
 
 
 def _before(published: Path) -> dict[str, Any] | None:
@@ -104,10 +138,16 @@ def _build(project: Project, keys: Keys) -> Manifest:
     if published.is_file() and (before := published.read_bytes()) != data:
         atomic_write(published.parent / "history" / f"{published.stem}-{sha256_of(before)[:12]}.json", before)
     atomic_write(published, data)
+    summary = summary_of(thresholds, reports)
+    _write_reports(project, thresholds, summary, reports)
     return warehouse.write(
         "thresholds",
         keys,
-        {"thresholds.json": data},
+        {
+            "thresholds.json": data,
+            "summary.json": canonical_json(summary),
+            "summary.html": summary_page(thresholds).encode(),
+        },
         inputs=inputs | {"published": sha256_of(data)},
         summary=thresholds["summary"] | {"changes": changes},
         checks=checks,
