@@ -6,7 +6,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, dirty, driver, features, ingest, labels, memory, models, planning, splits, synthetic, tuning
+from bench import (
+    backtest,
+    bars,
+    dirty,
+    driver,
+    features,
+    ingest,
+    labels,
+    memory,
+    models,
+    planning,
+    splits,
+    synthetic,
+    tuning,
+)
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -21,6 +35,7 @@ BENCHMARKS = {
     "synthetic": synthetic.run,
     "models": models.run,
     "tuning": tuning.run,
+    "backtest": backtest.run,
     "driver": driver.run,
 }
 

@@ -384,6 +384,11 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _placebo(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    return plain({k: summary[k] for k in ("placebos", "accepted")}) | {"scores": _table(list(summary["rows"]))}
+
+
 def _thresholds(project: Project, manifest: Manifest) -> Metadata:
     thresholds = json.loads(project.warehouse.read_bytes(manifest, "thresholds.json"))
     names = ("action", "reason", "quality_tier", "score_0_100", "min_confidence")
@@ -433,6 +438,7 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ensembles": _ensembles,
     "candidates": _candidates,
     "backtests": _backtests,
+    "placebo": _placebo,
     "thresholds": _thresholds,
     "champions": _champions,
 }

@@ -19,6 +19,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.features import FEATURES_LAYER
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
+    from scalper_ml.layers.placebo import PLACEBO_LAYER
     from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
     from scalper_ml.layers.ticks import TICKS_LAYER
 
@@ -33,6 +34,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         *feeds,
         MARKET_LAYER,
         replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
+        PLACEBO_LAYER,
         DATASETS_LAYER,
         *contenders(settings),
         *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
