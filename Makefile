@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+VECTORBT := .venv-vectorbt
 export DAGSTER_HOME := $(CURDIR)/.dagster
 export OMP_WAIT_POLICY := PASSIVE
 export OMP_NUM_THREADS := 1
@@ -39,7 +40,8 @@ bench: $(VENV)/.dev
 
 bench-peers: $(VENV)/.dev
 	-@$(MAKE) --no-print-directory $(PEERS)/.ready
-	$(BIN)/python -m bench.peers $(PEERS)/bin/python
+	-@$(MAKE) --no-print-directory $(VECTORBT)/.ready
+	$(BIN)/python -m bench.peers $(PEERS)/bin/python $(VECTORBT)/bin/python
 
 $(PEERS)/.ready: bench/peers/requirements.txt | $(VENV)/bin/python
 	@echo "installing the peers (once, some minutes)"
@@ -54,6 +56,12 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports
 	@$(BIN)/scalper init
 	$(BIN)/dagster definitions validate -m scalper_assets.definitions
+
+$(VECTORBT)/.ready: bench/peers/vectorbt.txt | $(VENV)/bin/python
+	@echo "installing vectorbt (once, a minute or two)"
+	$(BIN)/python -m venv $(VECTORBT)
+	$(VECTORBT)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \

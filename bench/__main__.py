@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import (
+    backtest,
     bars,
     dirty,
     driver,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "models": models.run,
     "forecasters": forecasters.run,
     "tuning": tuning.run,
+    "backtest": backtest.run,
     "driver": driver.run,
 }
 

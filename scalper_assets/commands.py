@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from scalper_assets.driver import Only, Outcome, initialise_home, plan, run_plan
 from scalper_assets.project import location_project, open_project
+from scalper_ml.commands.gate import thresholds_table
 from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.layers import layers_of
 from scalper_ml.project import Project
@@ -234,33 +233,3 @@ def _blocked(project: Project) -> list[tuple[str, str]]:
                 first = blocked["failed"][0]
                 found.append((f"{layer.name} {symbol}", f"{first['name']}: {first['description']}"))
     return found
-
-
-def thresholds_table(thresholds: dict) -> Table:  # type: ignore[type-arg]
-    """The published verdicts, a row a coin and horizon."""
-    title = f"Thresholds {thresholds['version']} on {thresholds['timeframe']} bars"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("coin", "h", "action", "tier"):
-        table.add_column(name, no_wrap=True)
-    for name in ("score", "conf.", "trades", "E[R]", "BA"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("reason", no_wrap=True)
-    for symbol, coin in thresholds["coins"].items():
-        for horizon, row in sorted(coin["horizons"].items(), key=lambda item: int(item[0])):
-            table.add_row(
-                symbol,
-                horizon,
-                row["action"],
-                row["quality_tier"],
-                _number(row.get("score_0_100"), ".1f"),
-                _number(row.get("min_confidence"), ".3f"),
-                _number(row.get("trades_taken"), "d"),
-                _number(row.get("expectancy_r"), "+.3f"),
-                _number(row.get("balanced_accuracy"), ".3f"),
-                row["reason"],
-            )
-    return table
-
-
-def _number(value: float | int | None, form: str) -> str:
-    return "-" if value is None else format(value, form)

@@ -34,7 +34,7 @@ STAGES: dict[Only, tuple[str, ...]] = {
     "ticks": ("ticks", "bars", "event_bars", "context", "context_bars", "book"),
     "features": ("market", "features"),
     "train": ("datasets", "models", "meta_labels", "ensembles", "candidates"),
-    "backtest": ("backtests",),
+    "backtest": ("placebo", "backtests"),
     "thresholds": ("thresholds", "champions"),
 }
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -73,6 +73,12 @@ def _plot(svg: bytes, alt: str) -> Any:
     return MetadataValue.md(plots.as_markdown(svg, alt))
 
 
+def _file(project: Project, manifest: Manifest, name: str) -> Any:
+    """Where a file of a partition lies."""
+    folder = project.warehouse.folder(manifest.layer, manifest.keys)
+    return MetadataValue.path(str(folder / manifest.files[name]["path"]))
+
+
 def _table(rows: list[dict[str, Any]]) -> Any:
     """Records of equal keys as a table; nested values as JSON."""
     flat = [
@@ -368,6 +374,7 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
     equity = project.warehouse.read_table(manifest, "equity.parquet")
     bars = project.warehouse.read_table(project.warehouse.require("bars", {"symbol": manifest.keys["symbol"]}))
     metrics, score, decision = report["metrics"], report["score"], report["decision"]
+    ladder = metrics["expectancy_r_at_cost"]
     names = (
         "trades_taken",
         "win_rate",
@@ -396,8 +403,21 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
         "equity": _plot(plots.equity(equity), "cumulative R on the score role"),
         "signals": _plot(plots.price_with_signals(bars, trades), "price and trades"),
         "confusion": _plot(plots.confusion(metrics["confusion_matrix"]), "decisions against labels on score"),
+        "calibration": _plot(plots.reliability(report["calibration"]["curve"]), "confidence: said and seen on score"),
+        "drawdown": _plot(plots.drawdown(equity), "equity below its peak"),
+        "suspicious": MetadataValue.text(", ".join(report["suspicious"]) or "no"),
+        "cost_ladder": _table([{"costs": name, "expectancy_r": r} for name, r in (ladder or {}).items()]),
+        "months": _table(metrics["by_month"]),
+        "what_accuracy_would_pay": _table(report["what_pays"]["selective"]),
+        "robustness": MetadataValue.json(report["robustness"]),
+        "tear_sheet": _file(project, manifest, "tear_sheet.html"),
         "score_components": _plot(plots.score_components(score["components"]), "points by component"),
     }
+
+
+def _placebo(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    return plain({k: summary[k] for k in ("placebos", "accepted")}) | {"scores": _table(list(summary["rows"]))}
 
 
 def _thresholds(project: Project, manifest: Manifest) -> Metadata:
@@ -413,6 +433,18 @@ def _thresholds(project: Project, manifest: Manifest) -> Metadata:
         "dagster/row_count": len(rows),
         **plain(thresholds["summary"]),
         "verdicts": _table(rows),
+        "changes": _table(
+            [
+                {
+                    "symbol": one["symbol"],
+                    "horizon": one["horizon"],
+                    **{f"{k} {when}": (one[when] or {}).get(k) for k in names for when in ("before", "after")},
+                }
+                for one in manifest.summary["changes"]
+            ]
+        ),
+        "page": _file(project, manifest, "summary.html"),
+        "reports": MetadataValue.path(str(project.path(project.settings.gate.reports))),
     }
 
 
@@ -437,6 +469,7 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ensembles": _ensembles,
     "candidates": _candidates,
     "backtests": _backtests,
+    "placebo": _placebo,
     "thresholds": _thresholds,
     "champions": _champions,
 }

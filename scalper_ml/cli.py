@@ -29,6 +29,9 @@ _COMMANDS = MappingProxyType(
         "explain": "scalper_ml.commands.models:explain",
         "forecast": "scalper_ml.commands.report:forecast",
         "report": "scalper_ml.commands.report:report",
+        "backtest": "scalper_ml.commands.gate:backtest",
+        "thresholds": "scalper_ml.commands.gate:thresholds",
+        "gate": "scalper_ml.commands.gate:gate",
         "verify": "scalper_ml.commands.verify:verify",
     }
 )  # where each is: a function, or a `typer.Typer` of its own

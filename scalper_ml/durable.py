@@ -14,6 +14,7 @@ from scalper_ml.errors import WarehouseError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = ["atomic_write", "canonical_json", "locked", "parquet_bytes", "sha256_of", "sync_names", "writing"]
 
@@ -31,8 +32,6 @@ def sha256_of(data: bytes) -> str:
 
 def parquet_bytes(table: "pa.Table") -> bytes:
     """`table` as Parquet (zstd, no dictionary for floats): equal tables give equal bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     sink = io.BytesIO()
     with parquet_writer(sink, table.schema) as writer:
@@ -40,8 +39,11 @@ def parquet_bytes(table: "pa.Table") -> bytes:
     return sink.getvalue()
 
 
-def parquet_writer(sink: io.BytesIO | Path, schema: pa.Schema) -> pq.ParquetWriter:
+def parquet_writer(sink: io.BytesIO | Path, schema: "pa.Schema") -> "pq.ParquetWriter":
     """A writer of such files for tables that come in pieces; each piece is a row group, or several."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     text = [f.name for f in schema if pa.types.is_string(f.type)]
     return pq.ParquetWriter(
         sink, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True

@@ -178,9 +178,12 @@ TRADES: Final = pa.schema(
         pa.field("fees", pa.float64(), nullable=False),
         pa.field("spread", pa.float64(), nullable=False),
         pa.field("slippage", pa.float64(), nullable=False),
-        pa.field("net", pa.float64(), nullable=False),
+        pa.field("funding", pa.float64(), nullable=False),  # paid if > 0
+        pa.field("net", pa.float64(), nullable=False),  # gross - fees - spread - slippage - funding
         pa.field("risk", pa.float64(), nullable=False),  # fraction of entry price
         pa.field("r", pa.float64(), nullable=False),  # net / risk
+        pa.field("qty", pa.float64(), nullable=False),  # base units
+        pa.field("exit_reason", pa.string(), nullable=False),  # time, stop, target, opposite; label: where it says
     ]
 )
 

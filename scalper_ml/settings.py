@@ -416,6 +416,20 @@ class Backtest(_Section):
     impact: NotNegative  # Y of the square-root law
     notional: Positive  # quote units of one order
     risk_per_trade: Share  # of equity, for the compounded equity curve only
+    venue: Literal["binance_usdm", "binance_usdm_bnb", "binance_spot", "binance_spot_bnb"] | None = None  # its fees
+    maker_fee_bps: float = 0.0  # of a maker's fill, where no venue is named
+    ticks: bool = True  # fill with trades where there are trades
+    latency_ms: NotNegative = 250.0  # from the close of the bar to the venue; with bars the next open is later
+    entry: Literal["taker", "maker"] = "taker"
+    wait_s: Positive = 60.0  # before a maker order is taken back
+    stop: Positive | None = None  # from the entry, in units of sigma * sqrt(horizon)
+    target: Positive | None = None
+    opposite: bool = False  # leave when the other side is signalled
+    tick: NotNegative = 0.0  # grids of prices and quantities; 0: none
+    lot: NotNegative = 0.0
+    min_notional: NotNegative = 0.0
+    volume_share: Annotated[float, Field(gt=0, le=1)] = 0.1  # of the signal bar's volume that an order may be
+    funding: bool = True  # charge it where the context has settlements
 
 
 class Gate(_Section):
@@ -423,6 +437,7 @@ class Gate(_Section):
 
     version: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
     file: str
+    reports: str = "reports"  # folder of the JSON reports of coins and of all of them
     draws: Annotated[int, Field(ge=200)]
     seed: int
     min_score: Annotated[float, Field(ge=0, le=100)] | None = None  # can only tighten

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import ndtr
 
 from scalper_ml.schema import BARS, DATASET, PREDICTIONS, conform, stamps
 
@@ -124,8 +125,9 @@ def signal_market(n, *, rho, horizon, seed, phi=0.97, drift=0.0, sigma_1=6e-4, s
     dataset = dataset_of(bars, horizon=horizon, sigma=vol, deadband=0.5 * vol * np.sqrt(horizon), select=select)
     rows = np.searchsorted(bars.column("ts_us").cast(pa.int64()).to_numpy(), dataset.column("ts_us").cast(pa.int64()))
     signal = s[rows]
-    mean = rho * signal * phi * (1 - phi**horizon) / (1 - phi) / np.sqrt(horizon)
-    p_long = 1 / (1 + np.exp(-1.7 * mean)) if rho else 0.5 + 0.1 * np.tanh(signal)
+    mean = rho * signal * (1 - phi**horizon) / (1 - phi) / np.sqrt(horizon)
+    long, short = ndtr(mean - 0.5), ndtr(-mean - 0.5)  # beyond the deadband
+    p_long = long / (long + short) if rho else 0.5 + 0.01 * np.tanh(signal)
     return Market(bars, dataset, predictions_of(dataset, lean(p_long)), horizon), signal
 
 

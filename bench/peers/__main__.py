@@ -1,4 +1,4 @@
-"""``python -m bench.peers PYTHON``: ours and the peers of another environment in turn, on the same files.
+"""``python -m bench.peers PYTHON VECTORBT``: ours and the peers of two environments in turn, on the same files.
 
 Each run is a process of its own; a figure is the median CPU seconds of three, of the part that its text names.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from bench.backtest import orders_every, random_bars
 from bench.features import market
 from bench.ingest import write_trades
 from bench.measure import Figure, table_of
@@ -21,6 +22,7 @@ from scalper_ml.features.registry import INPUT_COLUMNS
 
 ROWS = 1_000_000
 BARS = 50_000
+EVERY, HOLD = 30, 20  # bars between signals, bars held
 REPEATS = 3
 Parts = dict[str, float]
 
@@ -92,13 +94,38 @@ def features(python: str, folder: Path) -> tuple[list[Figure], dict[str, str]]:
     ], missing
 
 
-def main(python: str) -> None:
+def backtest(python: str, folder: Path) -> tuple[list[Figure], dict[str, str]]:
+    """A million bars with stops and targets, the same signals; trades compared one by one."""
+    tape = random_bars(ROWS)
+    orders = orders_every(tape, EVERY, HOLD)
+    at = np.searchsorted(tape.end, orders.decided)
+    columns = {name: getattr(tape, name) for name in ("open", "high", "low", "close")}
+    np.savez(folder / "backtest.npz", **columns, at=at, side=orders.side, hold=HOLD, fee=5e-4)
+    found, missing = in_turn(python, programs.OURS_BACKTEST, {"vectorbt from_signals": programs.VECTORBT}, folder)
+    if missing:
+        return [], missing
+    ours, theirs = (dict(np.load(folder / f"{name}.npz")) for name in ("ours", "vectorbt"))
+    left = np.where(ours["timed"], ours["exit"] - 1, ours["exit"])  # the next open is the close they leave at
+    same = ours["entry"].size == theirs["entry"].size and bool(
+        (ours["entry"] == theirs["entry"]).all() and (left == theirs["exit"]).all()
+        and np.allclose(ours["price"], theirs["price"], rtol=1e-12)
+        and np.allclose(ours["pnl"], theirs["pnl"], rtol=1e-9, atol=1e-9)
+    )  # fmt: skip
+    agree = f"{ours['entry'].size:,} trades, " + ("all equal" if same else "NOT equal")
+    mine, took = found["ours"]["backtest"], found["vectorbt from_signals"]["backtest"]
+    what = f"{ROWS / 1e6:g} M bars, stops and targets ({agree})"
+    return [
+        Figure(what, mine * 1e3, "CPU ms", "vectorbt from_signals", took * 1e3, took / mine, "at least 10")
+    ], missing
+
+
+def main(python: str, vectorbt: str) -> None:
     """Print the table, keep it in ``bench/results/peers.json``, and say what was skipped and why."""
     figures: list[Figure] = []
     missing: dict[str, str] = {}
-    for benchmark in (bars, features):
+    for benchmark, own in ((bars, python), (features, python), (backtest, vectorbt)):
         with tempfile.TemporaryDirectory() as folder:
-            some, others = benchmark(python, Path(folder))
+            some, others = benchmark(own, Path(folder))
         figures += some
         missing |= others
     Console().print(table_of(figures, "peers in an environment of their own"))
@@ -109,4 +136,4 @@ def main(python: str) -> None:
     results.write_text(json.dumps([figure.to_dict() for figure in figures], indent=1))
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

@@ -5,7 +5,18 @@ Importing and, where a part says so, reading are not timed. CPU seconds are thos
 
 from typing import Final
 
-__all__ = ["BARS_MINUTES", "FREQAI", "FREQTRADE", "NAUTILUS", "OURS_BARS", "OURS_FEATURES", "QLIB", "TICKS_A_BAR"]
+__all__ = [
+    "BARS_MINUTES",
+    "FREQAI",
+    "FREQTRADE",
+    "NAUTILUS",
+    "OURS_BACKTEST",
+    "OURS_BARS",
+    "OURS_FEATURES",
+    "QLIB",
+    "TICKS_A_BAR",
+    "VECTORBT",
+]
 
 BARS_MINUTES: Final = 1
 TICKS_A_BAR: Final = 1000
@@ -146,5 +157,57 @@ with part("features"):
     frame = expanded(bars)
 took["values"] = frame.size
 took["columns"] = frame.shape[1]
+print(json.dumps(took))
+"""
+
+OURS_BACKTEST: Final = f"""{_TIMED}
+from pathlib import Path
+import numpy as np
+from scalper_ml.backtest.costs import BPS
+from scalper_ml.backtest.events import Orders, Tape, walk
+root = Path(sys.argv[1])
+given = dict(np.load(root / "backtest.npz"))
+n = given["close"].size
+start = np.arange(n, dtype=np.int64) * 60_000_000
+tape = Tape(start, start + 60_000_000, *(given[name] for name in ("open", "high", "low", "close")))
+at, hold, fee = given["at"], int(given["hold"]), float(given["fee"])
+def run(tape):
+    decided = tape.end[at]
+    orders = Orders.takers(decided, decided, tape.end[at + hold], given["side"], stop=0.01, target=0.01)
+    fills = walk(tape, orders)
+    pnl = given["side"] * (fills.exit_price - fills.entry_price) - fee * (fills.exit_price + fills.entry_price)
+    return fills, pnl
+run(tape)
+with part("backtest"):
+    fills, pnl = run(tape)
+np.savez(root / "ours.npz", entry=at, exit=fills.exit_at, price=fills.exit_price, pnl=pnl, timed=fills.reason == 1)
+print(json.dumps(took))
+"""
+
+VECTORBT: Final = f"""{_TIMED}
+from pathlib import Path
+import numpy as np, pandas as pd, vectorbt as vbt
+root = Path(sys.argv[1])
+given = dict(np.load(root / "backtest.npz"))
+n = given["close"].size
+frame = {{name: pd.Series(given[name]) for name in ("open", "high", "low", "close")}}
+at, hold, side = given["at"], int(given["hold"]), given["side"]
+signals = {{name: np.zeros(n, bool) for name in ("entries", "short_entries", "exits", "short_exits")}}
+signals["entries"][at[side > 0]] = True
+signals["short_entries"][at[side < 0]] = True
+signals["exits"][at[side > 0] + hold] = True
+signals["short_exits"][at[side < 0] + hold] = True
+signals = {{name: pd.Series(one) for name, one in signals.items()}}
+def run():
+    return vbt.Portfolio.from_signals(
+        frame["close"], **signals, open=frame["open"], high=frame["high"], low=frame["low"], size=1.0,
+        fees=float(given["fee"]), sl_stop=0.01, tp_stop=0.01, init_cash=1e9, freq="1min")
+run()
+with part("backtest"):
+    portfolio = run()
+trades = portfolio.trades.records
+closed = trades[trades["status"] == 1]
+np.savez(root / "vectorbt.npz", entry=closed["entry_idx"].to_numpy(), exit=closed["exit_idx"].to_numpy(),
+         price=closed["exit_price"].to_numpy(), pnl=closed["pnl"].to_numpy())
 print(json.dumps(took))
 """

@@ -247,6 +247,14 @@ CATALOGUE: dict[str, Entry] = {
         },
         ("backtest", "gate", "validation", "layers/backtests"),
     ),
+    "placebo": Entry(
+        "decisions",
+        ("json",),
+        "What the score says of random signals on the coin's own returns, resampled in blocks and without costs: "
+        "nothing can be known there, so everything but REJECTED is the score's own error.",
+        {"rejected": "Every placebo is REJECTED (a warning)."},
+        ("gate", "validation", "layers/placebo"),
+    ),
     "thresholds": Entry(
         "decisions",
         ("json",),
@@ -279,6 +287,7 @@ _WARNS: dict[str, frozenset[str]] = {
     "ensembles": frozenset({"skill", "calibrated", "latency"}),
     "meta_labels": frozenset({"both_outcomes"}),
     "backtests": frozenset({"gates"}),
+    "placebo": frozenset({"rejected"}),
     "thresholds": frozenset({"all_scored"}),
     "champions": frozenset({"has_champion"}),
 }

@@ -1,20 +1,24 @@
 """The event loop over bars: one position at a time, filled after the signal bar, marked every bar."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from scalper_ml.backtest.costs import Costs
+from scalper_ml.backtest.costs import BPS, Costs
+from scalper_ml.backtest.events import EXITS, Tape, walk
+from scalper_ml.backtest.execution import Execution, Funding, charges, orders_of, sizes
 from scalper_ml.backtest.labelled import AsLabelled, labelled_fills, replay_labelled
+from scalper_ml.backtest.log import Entries
 from scalper_ml.backtest.rows import Rows, floats, join_rows
 from scalper_ml.backtest.signals import decide
 from scalper_ml.errors import ContractError
 from scalper_ml.kernel import kernel
 from scalper_ml.labels.horizon import learned_classes
-from scalper_ml.schema import LONG, NEUTRAL, SHORT, TRADES, US, Role, conform, stamps, us
+from scalper_ml.schema import LONG, NEUTRAL, SHORT, US, Role, stamps, us
 
 __all__ = ["EQUITY", "RISK_PER_TRADE", "SIGNALS", "Backtest", "quote_volume", "run_backtest"]
 
@@ -57,7 +61,9 @@ class Backtest:
     trade_rows : ndarray of int64, shape (trades,)
         Position of each trade's signal row within `signals`.
     unfillable : int
-        Signals on a bar in which nothing traded: decided, but not executed.
+        Signals on a bar in which nothing traded, or too little: decided, but not executed.
+    entries : Entries
+        The orders that became trades; `order_log` tells them event by event.
     classes : tuple of int
         Codes of the classes that the dataset is about: without NEUTRAL where its labels have no deadband.
     """
@@ -67,61 +73,39 @@ class Backtest:
     signals: pa.Table
     trade_rows: np.ndarray
     unfillable: int
+    entries: Entries
     classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
 
 
 @kernel
-def _replay(
-    open_ts: np.ndarray,
-    open_: np.ndarray,
+def _mark(
+    close_ts: np.ndarray,
     close: np.ndarray,
     first: int,
+    entry_ts: np.ndarray,
+    exit_ts: np.ndarray,
+    entry: np.ndarray,
     side: np.ndarray,
-    entry_due: np.ndarray,
-    exit_due: np.ndarray,
-    cost: np.ndarray,
+    paid_in: np.ndarray,
     risk: np.ndarray,
+    r: np.ndarray,
     stake: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Walk the bars once; returns entry bar and exit bar of each order (-1 = not taken) and the marks.
-
-    At each open: the position leaves if its time is up; orders that are due enter if there was no
-    position when they were decided; at the close the position is marked net of its entry-side costs.
-    """
-    n_orders, n_bars = entry_due.size, open_ts.size
-    entry_bar = np.full(n_orders, -1, np.int64)
-    exit_bar = np.full(n_orders, -1, np.int64)
-    r_cum = np.zeros(n_bars)
-    equity = np.ones(n_bars)
-    held, order = -1, 0
-    closed_r, closed_equity = 0.0, 1.0
-    for i in range(first, n_bars):
-        was_flat = held < 0  # when the orders due now were decided, at the close just before
-        while True:
-            if held >= 0 and open_ts[i] >= exit_due[held]:
-                gross = side[held] * (open_[i] / open_[entry_bar[held]] - 1.0)
-                r = (gross - cost[held]) / risk[held]
-                closed_r += r
-                closed_equity *= 1.0 + stake * r
-                exit_bar[held] = i
-                held = -1
-            if order == n_orders or entry_due[order] > open_ts[i]:
-                break
-            if was_flat and held < 0:
-                held = order
-                entry_bar[held] = i
-            order += 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative R and compounded equity at the close of every bar, open positions net of what their entry cost."""
+    n = close_ts.size
+    r_cum, equity = np.zeros(n), np.ones(n)
+    closed_r, closed_equity, k = 0.0, 1.0, 0
+    for i in range(first, n):
+        while k < r.size and exit_ts[k] < close_ts[i]:
+            closed_r += r[k]
+            closed_equity *= 1.0 + stake * r[k]
+            k += 1
         r_open = 0.0
-        if held >= 0:
-            gross = side[held] * (close[i] / open_[entry_bar[held]] - 1.0)
-            r_open = (gross - 0.5 * cost[held]) / risk[held]
+        if k < r.size and entry_ts[k] < close_ts[i]:
+            r_open = (side[k] * (close[i] / entry[k] - 1.0) - paid_in[k]) / risk[k]
         r_cum[i] = closed_r + r_open
         equity[i] = closed_equity * (1.0 + stake * r_open)
-        if held < 0 and order == n_orders:
-            r_cum[i:] = closed_r
-            equity[i:] = closed_equity
-            break
-    return entry_bar, exit_bar, r_cum, equity
+    return r_cum, equity
 
 
 def run_backtest(
@@ -137,6 +121,9 @@ def run_backtest(
     latency_bars: int = 0,
     risk_per_trade: float = RISK_PER_TRADE,
     rule: AsLabelled | None = None,
+    execution: Execution | None = None,
+    tape: Tape | None = None,
+    funding: Funding | None = None,
 ) -> Backtest:
     """Trade the predictions of one role over its bars and return trades, equity and decisions.
 
@@ -168,6 +155,12 @@ def run_backtest(
         Of a dataset whose labels leave at barriers or are made of trades: its trades enter and leave where the
         labels do, and who leaves within a bar can take what is decided at its close. `latency_bars` then delays
         entries alone.
+    execution : Execution, optional
+        How orders are sent; default: takers that leave when their time is up. Not with `rule`.
+    tape : Tape, optional
+        Trades that orders are filled with; default: the bars. Not with `rule`.
+    funding : Funding, optional
+        Settlements that open positions pay or are paid.
 
     Returns
     -------
@@ -181,7 +174,7 @@ def run_backtest(
 
     Notes
     -----
-    ``gross = side * (exit/entry - 1)``, ``net = gross - fees - spread - slippage``,
+    ``gross = side * (exit/entry - 1)``, ``net = gross - fees - spread - slippage - funding``,
     ``risk = sigma * sqrt(horizon)``, ``r = net / risk``. A decision at bar i uses probabilities,
     sigma and volume known at its close; prices after it are only filled at.
     """
@@ -194,69 +187,102 @@ def run_backtest(
     open_, close = floats(bars, "open"), floats(bars, "close")
     rows = join_rows(close_ts, dataset, predictions, role)
     signals = decide(rows.P, threshold)
-    volume = quote_volume(bars)[rows.bar]
-    orders = np.flatnonzero(signals.traded & (volume > 0))
-    legs = costs.legs(rows.sigma[orders], volume[orders])
-    risk = rows.sigma[orders] * np.sqrt(horizon)
-    side = signals.side[orders].astype(np.float64)
-    first = int(rows.bar[0])
-    if rule is None:
-        entry_due = rows.ts[orders] + latency_bars * interval_us
-        exit_due = entry_due + horizon * interval_us
-        entry_bar, exit_bar, r_cum, equity = _replay(
-            open_ts, open_, close, first, side, entry_due, exit_due, legs.total, risk, risk_per_trade
+    execution = execution or Execution()
+    if rule is not None and (tape is not None or not execution.as_labels):
+        raise ContractError(
+            "backtest: trades that follow their labels have no tape and no exits of their own; leave out"
         )
-        if latency_bars == 0:
-            _check_fills(rows, orders, entry_bar, exit_bar, open_, close_ts)
-        done = np.flatnonzero(exit_bar >= 0)
-        entry, leave, left_ts = open_[entry_bar[done]], open_[exit_bar[done]], open_ts[exit_bar[done]]
+    volume = quote_volume(bars)[rows.bar]
+    qty, worth = sizes(execution, costs.notional, close[rows.bar], volume)
+    orders = np.flatnonzero(signals.traded & (volume > 0) & (qty > 0))
+    side, risk = signals.side[orders].astype(np.float64), rows.sigma[orders] * np.sqrt(horizon)
+    high, low = floats(bars, "high"), floats(bars, "low")
+    first = int(rows.bar[0])
+
+    def entries(
+        done: np.ndarray,
+        times: Sequence[np.ndarray],
+        prices: Sequence[np.ndarray],
+        makers: Sequence[np.ndarray],
+        reason: np.ndarray,
+    ) -> Entries:
+        """The trades among the orders, with what they paid."""
+        row = orders[done]
+        paid = [charges(costs, execution, maker, rows.sigma[row], volume[row], worth[row]) for maker in makers]
+        settled = np.zeros(done.size) if funding is None else funding.of(times[0], times[1], side[done])
+        return Entries(
+            rows.ts[row],
+            *times,
+            side[done],
+            signals.confidence[row],
+            *prices,
+            *paid,
+            settled,
+            risk[done],
+            qty[row],
+            reason,
+        )
+
+    if rule is None:
+        wanted = orders_of(
+            execution,
+            decided=rows.ts[orders],
+            late_us=latency_bars * interval_us + (execution.latency_us if tape is not None else 0),
+            hold_us=horizon * interval_us,
+            side=side,
+            risk=risk,
+            close=close[rows.bar[orders]],
+            spread=costs.spread_bps * BPS,
+        )
+        market = tape or Tape(open_ts, close_ts, open_, high, low, close)
+        fills = walk(market, wanted, opposite=execution.opposite, maker_target=execution.entry == "maker")
+        if latency_bars == 0 and tape is None and execution.as_labels:
+            _check_fills(rows, orders, fills.entry_at, fills.exit_at, open_, close_ts)
+        done = np.flatnonzero(fills.reason > 0)
+        made = entries(
+            done,
+            (fills.entry_ts[done], fills.exit_ts[done]),
+            (fills.entry_price[done], fills.exit_price[done]),
+            (fills.maker_in[done], fills.maker_out[done]),
+            np.array(EXITS)[fills.reason[done]],
+        )
+        trades = made.trades()
+        r_cum, equity = _mark(
+            close_ts, close, first, made.entry_ts, made.exit_ts, made.entry_price, made.side, made.paid_in.total,
+            made.risk, floats(trades, "r"), risk_per_trade,
+        )  # fmt: skip
+        last_exit = int(np.searchsorted(close_ts, made.exit_ts.max(initial=0), side="right"))
     else:
-        fills = labelled_fills(
-            rows, orders, side, rule, open_=open_, high=floats(bars, "high"), low=floats(bars, "low"),
+        labelled = labelled_fills(
+            rows, orders, side, rule, open_=open_, high=high, low=low,
             close_ts=close_ts, horizon=horizon, latency_bars=latency_bars,
         )  # fmt: skip
-        entry_bar, exit_bar = fills.entry_bar, fills.exit_bar
+        takers = np.zeros(orders.size, bool)
+        side_cost = charges(costs, execution, takers, rows.sigma[orders], volume[orders], worth[orders]).total
         taken, r_cum, equity = replay_labelled(
             close,
             first,
             side,
-            entry_bar,
-            exit_bar,
-            fills.entry_price,
-            fills.exit_price,
-            legs.total,
+            labelled.entry_bar,
+            labelled.exit_bar,
+            labelled.entry_price,
+            labelled.exit_price,
+            2.0 * side_cost,
             risk,
             risk_per_trade,
         )
         done = np.flatnonzero(taken)
-        entry, leave, left_ts = fills.entry_price[done], fills.exit_price[done], rows.t1[orders[done]]
-        exit_bar = np.where(taken, exit_bar, -1)
-    gross = side[done] * (leave / entry - 1.0)
-    fees, spread, slippage = legs.fees[done], legs.spread[done], legs.slippage[done]
-    net = gross - fees - spread - slippage
-    trades = conform(
-        pa.table(
-            {
-                "signal_ts_us": stamps(rows.ts[orders[done]]),
-                "entry_ts_us": stamps(open_ts[entry_bar[done]]),
-                "exit_ts_us": stamps(left_ts),
-                "side": signals.side[orders[done]],
-                "confidence": signals.confidence[orders[done]],
-                "entry_price": entry,
-                "exit_price": leave,
-                "gross": gross,
-                "fees": fees,
-                "spread": spread,
-                "slippage": slippage,
-                "net": net,
-                "risk": risk[done],
-                "r": net / risk[done],
-            }
-        ),
-        TRADES,
-        "trades",
-    )
-    last = max(int(rows.bar[-1]), int(exit_bar.max(initial=0)))
+        taker = np.zeros(done.size, bool)
+        made = entries(
+            done,
+            (open_ts[labelled.entry_bar[done]], rows.t1[orders[done]]),
+            (labelled.entry_price[done], labelled.exit_price[done]),
+            (taker, taker),
+            np.full(done.size, "label"),
+        )
+        trades = made.trades()
+        last_exit = int(labelled.exit_bar[done].max(initial=0))
+    last = min(max(int(rows.bar[-1]), last_exit), close_ts.size - 1)
     span = slice(first, last + 1)
     return Backtest(
         trades=trades,
@@ -266,7 +292,8 @@ def run_backtest(
             schema=SIGNALS,
         ),
         trade_rows=orders[done],
-        unfillable=int((signals.traded & ~(volume > 0)).sum()),
+        unfillable=int(signals.traded.sum()) - orders.size,
+        entries=made,
         classes=learned_classes(dataset.column("y").to_numpy(), dataset.column("y_binary").to_numpy()),
     )
 

@@ -20,6 +20,7 @@ COST_LADDER: Final = (0.0, 1.0, 1.5, 2.0)
 
 _OF_TRADES: Final = (
     "win_rate",
+    "win_rate_gross",
     "expectancy_r",
     "profit_factor",
     "max_drawdown",
@@ -91,8 +92,8 @@ def trade_metrics(run: Backtest, horizon: int) -> TradeMetrics:
         ``profit_factor`` is money: gross profit over gross loss of net trades. ``max_drawdown`` has
         ``r`` (closed trades, fixed size: the one the score uses), ``r_marked`` (every bar) and
         ``pct`` (compounded equity, every bar). ``coverage`` is the share of
-        time in a trade, ``trades*(h + 1)/rows``. ``expectancy_r_at_cost`` repeats expectancy at
-        multiples of the costs.
+        time in a trade, ``trades*(h + 1)/rows``. ``win_rate_gross`` counts trades whose
+        direction was right, costs aside. ``expectancy_r_at_cost`` repeats expectancy at multiples of the costs.
     """
     r, net = floats(run.trades, "r"), floats(run.trades, "net")
     gross, risk = floats(run.trades, "gross"), floats(run.trades, "risk")
@@ -114,6 +115,7 @@ def trade_metrics(run: Backtest, horizon: int) -> TradeMetrics:
     profit, loss = math.fsum(net[net > 0]), -math.fsum(net[net <= 0])
     measured: dict[str, tuple[Any, str]] = {
         "win_rate": (float(win.mean()), ""),
+        "win_rate_gross": (float((gross > 0).mean()), ""),
         "expectancy_r": (float(r.mean()), ""),
         "profit_factor": (profit / loss if loss > 0 else None, "no losing trade"),
         "max_drawdown": (_drawdowns(run, r), ""),

@@ -1,31 +1,37 @@
 """The backtest report: what one candidate earned on data nobody has touched, and what that allows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import RISK_PER_TRADE, Backtest, run_backtest
+from scalper_ml.backtest.events import Tape
+from scalper_ml.backtest.execution import Execution, Funding
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.metrics import trade_metrics
-from scalper_ml.backtest.rows import of_role
-from scalper_ml.gate.estimates import side_recall
-from scalper_ml.gate.score import DRAWS, MIN_TRADES, Score, quality_score, sample_of
-from scalper_ml.gate.thresholds import ThresholdChoice, choose_threshold
-from scalper_ml.gate.tiers import REJECTED, status_of, tier_of
+from scalper_ml.backtest.robustness import correlation_with, robustness
+from scalper_ml.backtest.rows import floats, of_role
+from scalper_ml.backtest.what_pays import what_pays
+from scalper_ml.gate.decision import decide, suspicions
+from scalper_ml.gate.estimates import Sample, side_recall
+from scalper_ml.gate.score import DRAWS, Score, quality_score, sample_of
+from scalper_ml.gate.threshold_choice import ThresholdChoice, choose_threshold
+from scalper_ml.gate.tiers import TIERS
 from scalper_ml.reports.canonical import canonical_json, content_id
-from scalper_ml.schema import CLASSES
+from scalper_ml.schema import CLASSES, LONG, NEUTRAL
+from scalper_ml.validation.calibration_error import ece, reliability
 from scalper_ml.validation.metrics import balanced_accuracy, class_scores, confusion_matrix
 
-__all__ = ["REPORT_VERSION", "Evaluation", "build_report", "decision_metrics", "decision_of", "report_bytes"]
+__all__ = ["REPORT_VERSION", "Evaluation", "build_report", "decision_metrics", "report_bytes"]
 
-REPORT_VERSION: Final = 1
-
-TOO_FEW_THERE: Final = "too_few_trades_at_min_confidence"
-LOSES_THERE: Final = "expectancy_not_positive_at_min_confidence"
+REPORT_VERSION: Final = 2
+_AT_FLOOR: Final = ("trades_taken", "win_rate", "expectancy_r", "profit_factor", "total_r", "coverage", "undefined")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,12 @@ def build_report(
     risk_per_trade: float = RISK_PER_TRADE,
     lineage: Mapping[str, Any] | None = None,
     rule: AsLabelled | None = None,
+    trials: int = 1,
+    evidence: Mapping[str, bool] | None = None,
+    benchmark: tuple[str, pa.Table] | None = None,
+    execution: Execution | None = None,
+    tape: Tape | None = None,
+    funding: Funding | None = None,
 ) -> Evaluation:
     """Choose the threshold on select, trade score once at it, and report everything about that run.
 
@@ -73,8 +85,14 @@ def build_report(
         Of the compounded equity curve.
     lineage : mapping, optional
         Plain values naming the inputs (bundle id, dataset hash, model kind): copied into the report.
-    rule : AsLabelled, optional
+    rule, execution, tape, funding
         As for `run_backtest`.
+    trials : int
+        What was tried to find the model, besides the thresholds tried here.
+    evidence : mapping, optional
+        As for `quality_score`.
+    benchmark : pair of str and pyarrow.Table, optional
+        A coin and its bars, usually BTC, whose returns the result's are correlated with.
 
     Returns
     -------
@@ -88,30 +106,31 @@ def build_report(
     ContractError
         As `run_backtest`.
     """
-    choice = choose_threshold(
-        bars, dataset, of_role(predictions, "select"), costs=costs, horizon=horizon, interval_us=interval_us, rule=rule
-    )
+    market: dict[str, Any] = {"costs": costs, "horizon": horizon, "interval_us": interval_us, "rule": rule}
+    market |= {"execution": execution, "tape": tape, "funding": funding}
+    choice = choose_threshold(bars, dataset, of_role(predictions, "select"), **market)
     at = partial(
         run_backtest,
         bars,
         dataset,
         of_role(predictions, "score"),
         role="score",
-        costs=costs,
-        horizon=horizon,
-        interval_us=interval_us,
         risk_per_trade=risk_per_trade,
-        rule=rule,
+        **market,
     )
     run = at(threshold=choice.threshold)
-    score = quality_score(sample_of(run, horizon), seed=seed, draws=draws)
-    tier = tier_of(score.score_0_100)
-    min_confidence = max(choice.threshold, tier.min_confidence)
-    stricter = trade_metrics(at(threshold=min_confidence), horizon).to_dict()
+    sample = sample_of(run, horizon)
+    score = quality_score(sample, seed=seed, draws=draws, evidence=evidence)
     late = trade_metrics(at(threshold=choice.threshold, latency_bars=1), horizon)
     known = trade_metrics(run, horizon)
     decisions, undefined = decision_metrics(run)
-    report = {
+    metrics = {
+        **known.values,
+        **decisions,
+        "expectancy_r_latency_1": late.values["expectancy_r"],
+        "undefined": {**known.undefined, **undefined, **_late_reason(late.undefined)},
+    }
+    report: dict[str, Any] = {
         "report_version": REPORT_VERSION,
         "symbol": symbol,
         "timeframe": timeframe,
@@ -121,18 +140,23 @@ def build_report(
         "role": "score",
         "period": _period(run),
         "costs": costs.to_dict(),
+        "execution": {**(execution or Execution()).to_dict(), "filled_with": "bars" if tape is None else "trades"},
         "risk_per_trade": risk_per_trade,
         "threshold": choice.to_dict(),
-        "metrics": {
-            **known.values,
-            **decisions,
-            "expectancy_r_latency_1": late.values["expectancy_r"],
-            "undefined": {**known.undefined, **undefined, **_late_reason(late.undefined)},
+        "metrics": metrics,
+        "robustness": {
+            **robustness(run, horizon, trials=trials + choice.trials, seed=seed),
+            "intervals_95": score.to_dict()["intervals"],
+            "correlation": _correlation(run, benchmark),
         },
+        "suspicious": suspicions(metrics),
+        "calibration": _calibration(sample),
+        "what_pays": _what_pays(dataset, horizon),
         "score": score.to_dict(),
-        "at_min_confidence": {"min_confidence": min_confidence, **stricter},
-        "decision": decision_of(score, min_confidence, stricter),
+        "at_tier_floors": _at_floors(at, choice.threshold, horizon),
     }
+    decision = decide(report)
+    report |= {"decision": decision, "at_min_confidence": report["at_tier_floors"][decision["quality_tier"]]}
     return Evaluation({**report, "report_id": content_id(report)}, run, choice, score)
 
 
@@ -167,6 +191,37 @@ def decision_metrics(run: Backtest) -> tuple[dict[str, Any], dict[str, str]]:
     return {**scores, **described}, {name: reason for name, value in scores.items() if value is None}
 
 
+def _at_floors(at: Callable[..., Backtest], threshold: float, horizon: int) -> dict[str, dict[str, Any]]:
+    """The trades of the score role at the confidence that each tier would publish."""
+    found: dict[float, dict[str, Any]] = {}
+    for confidence in {max(threshold, tier.min_confidence) for tier in TIERS}:
+        there = trade_metrics(at(threshold=confidence), horizon).to_dict()
+        found[confidence] = {"min_confidence": confidence, **{name: there[name] for name in _AT_FLOOR}}
+        found[confidence]["undefined"] = {k: v for k, v in there["undefined"].items() if k in _AT_FLOOR}
+    return {tier.name: found[max(threshold, tier.min_confidence)] for tier in TIERS}
+
+
+def _calibration(sample: Sample) -> dict[str, Any]:
+    """What the confidence said of the rows whose label has a side, and what was seen."""
+    sided = sample.y != NEUTRAL
+    said, was = sample.p_long[sided], sample.y[sided] == LONG
+    if not said.size:
+        return {"rows": 0, "ece": None, "curve": {"p": [], "frequency": [], "rows": []}}
+    return {"rows": int(said.size), "ece": ece(said, was), "curve": reliability(said, was)}
+
+
+def _what_pays(dataset: pa.Table, horizon: int) -> dict[str, Any]:
+    """From the median volatility and cost of the score role."""
+    score = dataset.filter(pc.equal(dataset["role"], "score"))
+    sigma, cost = (float(np.median(floats(score, name))) for name in ("sigma", "cost"))
+    return what_pays(sigma, cost, horizon)
+
+
+def _correlation(run: Backtest, benchmark: tuple[str, pa.Table] | None) -> dict[str, Any]:
+    name, bars = benchmark or (None, None)
+    return {"with": name, "value": None if bars is None else correlation_with(run, bars), "by": "hour"}
+
+
 def _late_reason(undefined: Mapping[str, str]) -> dict[str, str]:
     return {"expectancy_r_latency_1": undefined["expectancy_r"]} if "expectancy_r" in undefined else {}
 
@@ -175,38 +230,3 @@ def _period(run: Backtest) -> dict[str, Any]:
     """First and last signal and the number of rows."""
     ts = run.signals.column("ts_us")
     return {"start": ts[0].as_py().isoformat(), "end": ts[-1].as_py().isoformat(), "rows": run.signals.num_rows}
-
-
-def decision_of(score: Score, min_confidence: float, there: Mapping[str, Any]) -> dict[str, Any]:
-    """What the score allows, after the trades left at the published confidence had their say.
-
-    Parameters
-    ----------
-    score : Score
-    min_confidence : float
-        Published: the chosen threshold or the tier's floor, whichever is larger.
-    there : mapping
-        Metrics of the score role at `min_confidence`. A tier that would trade does not with fewer
-        than 100 trades there, or if they do not earn.
-    """
-    tier = tier_of(score.score_0_100)
-    reasons, effective = list(score.reasons), tier
-    if tier is not REJECTED and (stopped := _stopped_there(there)):
-        reasons, effective = [stopped], REJECTED
-    return {
-        "status": status_of(effective.action),
-        "quality_tier": tier.name,
-        "score_0_100": score.score_0_100,
-        "raw_score": score.raw_score,
-        "min_confidence": min_confidence,
-        "action": effective.action,
-        "size_factor": effective.size_factor,
-        "reason": reasons[0],
-        "reasons": reasons,
-    }
-
-
-def _stopped_there(there: Mapping[str, Any]) -> str | None:
-    if there["trades_taken"] < MIN_TRADES:
-        return TOO_FEW_THERE
-    return LOSES_THERE if there["expectancy_r"] <= 0 else None

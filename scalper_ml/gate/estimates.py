@@ -15,10 +15,11 @@ import numpy as np
 
 from scalper_ml.errors import ContractError
 from scalper_ml.schema import CLASSES, LONG, NEUTRAL, SHORT
+from scalper_ml.validation.calibration_error import ece, noise_floor
 from scalper_ml.validation.metrics import balanced_accuracy
-from scalper_ml.validation.statistics import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value
+from scalper_ml.validation.statistics import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value, ucb
 
-__all__ = ["Estimate", "Estimates", "Sample", "estimate", "side_recall"]
+__all__ = ["Estimate", "Estimates", "Sample", "calibration_excess", "estimate", "side_recall"]
 
 K: Final = len(CLASSES)
 
@@ -44,13 +45,15 @@ class Sample:
         Result of each trade after all costs: in risk units, and as a fraction of notional.
     horizon : int
         Bars held, >= 1.
+    p_long : ndarray of float64, shape (T,)
+        Calibrated ``P(LONG) / (P(LONG) + P(SHORT))`` of every row: what confidence is made of.
     classes : tuple of int
         Codes of the classes that the labels are about: without NEUTRAL, (0, 2), where they have no deadband.
 
     Raises
     ------
     ContractError
-        No rows, sizes that differ, a code outside its range, or a result that is not finite.
+        No rows, sizes that differ, a code outside its range, a result that is not finite, or no probability.
     """
 
     y: np.ndarray
@@ -60,14 +63,18 @@ class Sample:
     r: np.ndarray
     net: np.ndarray
     horizon: int
+    p_long: np.ndarray
     classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
 
     def __post_init__(self) -> None:
         y, rows = self.y, self.trade_rows
-        if y.size == 0 or y.shape != self.y_pred.shape:
+        if y.size == 0 or y.shape != self.y_pred.shape or y.shape != self.p_long.shape:
             raise ContractError(
-                f"score: labels {y.shape}, decisions {self.y_pred.shape}; expected equal shapes, not empty"
+                f"score: labels {y.shape}, decisions {self.y_pred.shape}, probabilities {self.p_long.shape}; expected "
+                "equal shapes, not empty"
             )
+        if not ((self.p_long >= 0) & (self.p_long <= 1)).all():
+            raise ContractError("score: a probability is outside [0, 1]")
         for name, codes in (("labels", y), ("decisions", self.y_pred)):
             if not np.isin(codes, range(K)).all():
                 raise ContractError(f"score: {name} hold {np.unique(codes).tolist()}; expected 0, 1, 2 for {CLASSES}")
@@ -88,7 +95,7 @@ class Sample:
         two = "" if len(self.classes) == K else " two classes"
         digest = hashlib.sha256(f"{self.y.size} {self.r.size} {self.horizon}{two}".encode())
         columns = ((self.y, "i1"), (self.y_pred, "i1"), (self.trade_rows, "<i8"), (self.side, "i1"))
-        for column, kind in (*columns, (self.r, "<f8"), (self.net, "<f8")):
+        for column, kind in (*columns, (self.r, "<f8"), (self.net, "<f8"), (self.p_long, "<f8")):
             digest.update(np.ascontiguousarray(column, dtype=kind).tobytes())
         return digest.hexdigest()[:16]
 
@@ -104,6 +111,16 @@ class Estimate:
     def lcb(self, alpha: float) -> float:
         """One-sided lower confidence bound; -inf where undefined."""
         return -math.inf if self.value is None else lcb(self.value, self.draws, alpha, self.n_blocks)
+
+    def interval(self, alpha: float) -> tuple[float, float] | None:
+        """Two-sided interval of level 1 - `alpha`; None where undefined or unbounded."""
+        if self.value is None:
+            return None
+        bounds = (
+            lcb(self.value, self.draws, alpha / 2, self.n_blocks),
+            ucb(self.value, self.draws, alpha / 2, self.n_blocks),
+        )
+        return bounds if all(map(math.isfinite, bounds)) else None
 
     def p_value(self, null: float) -> float:
         """One-sided p-value of H0: metric <= `null`; 1 where undefined."""
@@ -173,6 +190,18 @@ def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
         n_blocks=n_blocks,
         traded_blocks=traded_blocks,
     )
+
+
+def calibration_excess(sample: Sample, *, seed: int) -> float | None:
+    """Calibration error of the confidence, less what a calibrated one of this size would show by chance.
+
+    Of the rows whose label has a side: how often it was LONG against what `p_long` said. None without such rows.
+    """
+    sided = sample.y != NEUTRAL
+    if not sided.any():
+        return None
+    said, was = sample.p_long[sided], sample.y[sided] == LONG
+    return ece(said, was) - noise_floor(said, horizon=sample.horizon, seed=seed)
 
 
 def _block_sums(sample: Sample, n_blocks: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The quality score: lower confidence bounds of what a model earned, and the gates it must pass."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import numpy as np
 from scalper_ml.backtest.engine import Backtest
 from scalper_ml.backtest.metrics import max_drawdown
 from scalper_ml.backtest.rows import floats
-from scalper_ml.gate.estimates import Estimate, Estimates, Sample, estimate
+from scalper_ml.gate.estimates import Estimate, Estimates, Sample, calibration_excess, estimate
 
 __all__ = [
     "ACCEPTED",
@@ -24,7 +25,7 @@ __all__ = [
     "sample_of",
 ]
 
-SCORE_VERSION: Final = "2"
+SCORE_VERSION: Final = "3"
 DRAWS: Final = 1000
 LCB_ALPHA: Final = 0.05
 GATE_ALPHA: Final = 0.01
@@ -33,6 +34,8 @@ MIN_TRADES_PER_SIDE: Final = 30
 MIN_TIME_BLOCKS: Final = 40
 BLOCK_HORIZONS: Final = 4  # a block shorter than this many horizons is not a block of its own
 MAX_BLOCK_SHARE: Final = 0.5
+MAX_CALIBRATION_ERROR: Final = 0.03  # beyond the noise floor
+INTERVAL_ALPHA: Final = 0.05
 RAW_EDGES: Final = (0.0, 40.0, 55.0, 70.0, 100.0)
 PUBLISHED_EDGES: Final = (0.0, 50.0, 60.0, 75.0, 100.0)
 FAILED_GATE_CAP: Final = 49.9
@@ -48,12 +51,15 @@ REASONS: Final = (
     "one_sided",
     "pnl_not_positive",
     "single_block_dominates",
+    "calibration_off",
+    "look_ahead_audit_failed",
+    "versions_differ",
     "score_below_low",
     ACCEPTED,
 )
 """Reason codes in the order in which they are reported; the first that applies is the primary one.
 
-Lack of evidence comes first, then the two significance gates, then the shape of the result. So
+Lack of evidence comes first, then the significance gates, then the shape of the result, then what it rests on. So
 plenty of trades whose costs eat the edge read ``expectancy_not_significant``, and always-long in a
 rising market reads ``balanced_accuracy_not_significant`` before ``one_sided``.
 """
@@ -92,6 +98,10 @@ class Score:
         Published: edges 50 / 60 / 75, at most 49.9 if a gate failed.
     reasons : tuple of str
         Codes of `REASONS` in order; ``("accepted",)`` if nothing failed.
+    p_value : float
+        The largest of the significance gates: the score's own place in its family.
+    intervals : mapping
+        95 % intervals of ``expectancy_r`` and ``profit_factor`` from the same draws; None where undefined.
     inputs_hash : str
         Of the sample scored.
     """
@@ -106,6 +116,8 @@ class Score:
     seed: int
     version: str
     inputs_hash: str
+    p_value: float
+    intervals: Mapping[str, tuple[float, float] | None]
 
     @property
     def accepted(self) -> bool:
@@ -120,7 +132,8 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and text for reports."""
         lists = {name: [asdict(one) for one in getattr(self, name)] for name in ("components", "gates")}
-        return {**asdict(self), **lists, "reasons": list(self.reasons), "reason": self.reason}
+        intervals = {name: None if pair is None else list(pair) for name, pair in self.intervals.items()}
+        return {**asdict(self), **lists, "intervals": intervals, "reasons": list(self.reasons), "reason": self.reason}
 
 
 def publish(raw_score: float, gates_passed: bool) -> float:
@@ -137,6 +150,7 @@ def publish(raw_score: float, gates_passed: bool) -> float:
 
 def sample_of(run: Backtest, horizon: int) -> Sample:
     """The decisions and trades of a backtest, as the score takes them."""
+    side, confidence = run.signals.column("side").to_numpy(), floats(run.signals, "confidence")
     return Sample(
         y=run.signals.column("y").to_numpy(),
         y_pred=run.signals.column("y_pred").to_numpy(),
@@ -145,11 +159,14 @@ def sample_of(run: Backtest, horizon: int) -> Sample:
         r=floats(run.trades, "r"),
         net=floats(run.trades, "net"),
         horizon=horizon,
+        p_long=np.where(side > 0, confidence, 1.0 - confidence),
         classes=run.classes,
     )
 
 
-def quality_score(sample: Sample, *, seed: int, draws: int = DRAWS) -> Score:
+def quality_score(
+    sample: Sample, *, seed: int, draws: int = DRAWS, evidence: Mapping[str, bool] | None = None
+) -> Score:
     """Score the decisions and trades of one role; bit-identical for identical arguments.
 
     Parameters
@@ -160,6 +177,9 @@ def quality_score(sample: Sample, *, seed: int, draws: int = DRAWS) -> Score:
         Of the bootstrap.
     draws : int
         Bootstrap draws B.
+    evidence : mapping, optional
+        What the sample rests on, by the reason code of its failure: ``look_ahead_audit_failed`` is True where the
+        features' audit is green, ``versions_differ`` where labels, features and model belong together.
 
     Notes
     -----
@@ -181,10 +201,13 @@ def quality_score(sample: Sample, *, seed: int, draws: int = DRAWS) -> Score:
     Balanced accuracy alone can be bought by timing volatility: where the deadband is wide against calm
     bars, trading the wild ones and resting in the calm ones beats 1/3 without knowing any direction. So
     a third test asks for direction itself (`Estimates.direction` > 1/2) and is as strict as the others.
+
+    The calibration error of the confidence may exceed its simulated noise floor by .03.
     """
     estimates = estimate(sample, seed=seed, draws=draws)
     components = _components(estimates, sample)
-    gates = _gates(estimates, sample)
+    rests_on = [Gate(code, holds, None, "holds") for code, holds in (evidence or {}).items()]
+    gates = (*_gates(estimates, sample), _calibration_gate(sample, seed), *rests_on)
     raw = math.fsum(component.points for component in components)
     failed = {gate.name for gate in gates if not gate.passed}
     published = publish(raw, gates_passed=not failed)
@@ -201,7 +224,34 @@ def quality_score(sample: Sample, *, seed: int, draws: int = DRAWS) -> Score:
         seed=seed,
         version=SCORE_VERSION,
         inputs_hash=sample.content_hash,
+        p_value=max(gate.observed or 0.0 for gate in gates if gate.name in _SIGNIFICANCE),
+        intervals=_intervals(estimates),
     )
+
+
+_SIGNIFICANCE: Final = (
+    "expectancy_not_significant",
+    "balanced_accuracy_not_significant",
+    "direction_not_significant",
+)
+
+
+def _intervals(estimates: Estimates) -> dict[str, tuple[float, float] | None]:
+    log_pf = estimates.log_profit_factor.interval(INTERVAL_ALPHA)
+    return {
+        "expectancy_r": estimates.expectancy_r.interval(INTERVAL_ALPHA),
+        "profit_factor": None if log_pf is None else (_exp(log_pf[0]), _exp(log_pf[1])),
+    }
+
+
+def _exp(x: float) -> float:
+    return math.exp(min(x, 50.0))  # a profit factor of 1e21 says as much as a larger one, and is a number
+
+
+def _calibration_gate(sample: Sample, seed: int) -> Gate:
+    excess = calibration_excess(sample, seed=seed)
+    limit = f"<= {MAX_CALIBRATION_ERROR:g} beyond the noise floor"
+    return Gate("calibration_off", excess is not None and excess <= MAX_CALIBRATION_ERROR, excess, limit)
 
 
 def _unit(x: float) -> float:

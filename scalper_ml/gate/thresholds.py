@@ -1,190 +1,19 @@
-"""The confidence a coin is traded at: chosen on select, published per coin and horizon."""
+"""What the gate publishes: the verdict of every configured coin x horizon, and what changed since the last one."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from scipy.special import stdtrit
-
-from scalper_ml.backtest.costs import Costs
-from scalper_ml.backtest.engine import Backtest, run_backtest
-from scalper_ml.backtest.labelled import AsLabelled
-from scalper_ml.backtest.rows import floats
 from scalper_ml.errors import ContractError, SettingsError
+from scalper_ml.gate.decision import Family, decide
 from scalper_ml.gate.tiers import REJECTED
-from scalper_ml.reports.canonical import canonical_json
+from scalper_ml.reports.canonical import canonical_json, content_id
+from scalper_ml.validation.multiplicity import bh, holm
 
-__all__ = [
-    "ThresholdChoice",
-    "ThresholdTrial",
-    "build_thresholds",
-    "choose_threshold",
-    "threshold_grid",
-    "thresholds_bytes",
-]
+__all__ = ["FORMAT", "build_thresholds", "diff_thresholds", "document_id", "summary_of", "thresholds_bytes"]
 
-FLOOR: Final = 0.45  # confidence is never below 0.5, so this trades every row
-FIXED_GRID: Final = tuple(round(0.50 + 0.02 * step, 2) for step in range(25))  # .50 ... .98
-QUANTILES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-EXPECTED_TRADES: Final = 130.0  # on score, so that 100 are reached when it is a little thinner than select
-EXPECTED_TRADES_PER_SIDE: Final = 39.0  # the same margin over the gate's 30
-
+FORMAT: Final = 2
 NOT_SCORED: Final = "not_scored"
-BELOW_MIN_SCORE: Final = "score_below_min_score"
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdTrial:
-    """One threshold tried on select; `expectancy_r` and `lower` (95 % lower bound) are None below 2 trades."""
-
-    threshold: float
-    trades: int
-    long_trades: int
-    short_trades: int
-    expected_trades_on_score: float
-    expectancy_r: float | None
-    lower: float | None
-    eligible: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdChoice:
-    """The threshold chosen on select and everything that was tried.
-
-    Attributes
-    ----------
-    threshold : float
-        Least confidence traded, >= 0.45.
-    rule : str
-        ``best_lower_bound``, or why the most permissive was taken: ``too_few_trades`` (none is
-        expected to leave enough trades on score) or ``nothing_pays`` (no lower bound is positive).
-    trials : int
-        Distinct thresholds tried; they count as trials wherever results are deflated.
-    """
-
-    threshold: float
-    rule: str
-    trials: int
-    table: tuple[ThresholdTrial, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and text for reports."""
-        return {**asdict(self), "table": [asdict(trial) for trial in self.table]}
-
-
-def threshold_grid(confidence: np.ndarray) -> list[float]:
-    """Thresholds that trade different sets of rows: 0.45, .50 ... .98 and quantiles of `confidence` (n,), increasing.
-
-    Examples
-    --------
-    >>> [round(threshold, 2) for threshold in threshold_grid(np.array([0.51, 0.55, 0.55, 0.61]))]
-    [0.45, 0.52, 0.56]
-    """
-    observed = np.sort(confidence)
-    grid = sorted({FLOOR, *FIXED_GRID, *np.quantile(observed, QUANTILES).tolist()})
-    kept: dict[int, float] = {}
-    for threshold in grid:
-        kept.setdefault(observed.size - int(np.searchsorted(observed, threshold)), threshold)
-    return [threshold for rows, threshold in kept.items() if rows > 0]
-
-
-def choose_threshold(
-    bars: pa.Table,
-    dataset: pa.Table,
-    predictions: pa.Table,
-    *,
-    costs: Costs,
-    horizon: int,
-    interval_us: int,
-    rule: AsLabelled | None = None,
-) -> ThresholdChoice:
-    """The confidence threshold with the best lower bound of expectancy on the select role.
-
-    Every threshold of the grid is backtested on select. Eligible are those that promise at least
-    130 trades on score, at least 39 of them on each side (``trades * n_score / n_select``). Of the
-    eligible the one with the largest lower bound ``mean(R) - t(0.95, n - 1) * SE`` is chosen, if
-    that is positive: the bound the score is made of; ties go to the lower threshold. Otherwise
-    nothing on select speaks for being choosy, and the most permissive threshold is taken: the model
-    is judged on every decision it makes, with the most evidence.
-
-    Parameters
-    ----------
-    bars, dataset, predictions : pyarrow.Table
-        As for `run_backtest`; predictions of role select only.
-    costs : Costs
-    horizon, interval_us : int
-    rule : AsLabelled, optional
-        As for `run_backtest`.
-
-    Returns
-    -------
-    ThresholdChoice
-
-    Raises
-    ------
-    ContractError
-        As `run_backtest`.
-
-    Notes
-    -----
-    Of the score role only the number of rows is used. What is chosen here is never reported as
-    performance: every figure published is computed on score, and the number of thresholds tried is
-    recorded with it.
-    """
-    n_score = int(pc.sum(pc.equal(dataset.column("role"), "score")).as_py() or 0)
-
-    def trades_at(threshold: float) -> Backtest:
-        return run_backtest(
-            bars,
-            dataset,
-            predictions,
-            role="select",
-            threshold=threshold,
-            costs=costs,
-            horizon=horizon,
-            interval_us=interval_us,
-            rule=rule,
-        )
-
-    signals = trades_at(FLOOR).signals
-    scale = n_score / signals.num_rows
-    table = tuple(_trial(trades_at(t).trades, t, scale) for t in threshold_grid(floats(signals, "confidence")))
-    threshold, reason = _choose([trial for trial in table if trial.eligible])
-    return ThresholdChoice(threshold=threshold, rule=reason, trials=len(table), table=table)
-
-
-def _trial(trades: pa.Table, threshold: float, scale: float) -> ThresholdTrial:
-    r, side = floats(trades, "r"), trades.column("side").to_numpy()
-    longs, shorts = int((side > 0).sum()), int((side < 0).sum())
-    measured = r.size >= 2
-    return ThresholdTrial(
-        threshold=threshold,
-        trades=r.size,
-        long_trades=longs,
-        short_trades=shorts,
-        expected_trades_on_score=r.size * scale,
-        expectancy_r=float(r.mean()) if measured else None,
-        lower=_lower_bound(r) if measured else None,
-        eligible=measured
-        and r.size * scale >= EXPECTED_TRADES
-        and min(longs, shorts) * scale >= EXPECTED_TRADES_PER_SIDE,
-    )
-
-
-def _lower_bound(r: np.ndarray) -> float:
-    """95 % one-sided lower bound of the mean; trades do not overlap."""
-    return float(r.mean() - stdtrit(r.size - 1, 0.95) * r.std(ddof=1) / math.sqrt(r.size))
-
-
-def _choose(eligible: Sequence[ThresholdTrial]) -> tuple[float, str]:
-    if not eligible:
-        return FLOOR, "too_few_trades"
-    lower, threshold = max((trial.lower or 0.0, -trial.threshold) for trial in eligible)
-    return (max(FLOOR, -threshold), "best_lower_bound") if lower > 0 else (FLOOR, "nothing_pays")
+Member = tuple[str, int]
 
 
 def build_thresholds(
@@ -195,6 +24,7 @@ def build_thresholds(
     version: str,
     timeframe: str,
     min_score: float | None = None,
+    max_age_days: float = 30.0,
 ) -> dict[str, Any]:
     """What the gate publishes: the verdict of every configured coin x horizon.
 
@@ -208,12 +38,14 @@ def build_thresholds(
     version, timeframe : str
     min_score : float, optional
         Published scores below it do not trade (``score_below_min_score``). It only tightens.
+    max_age_days : float
+        After how long the file, and what it was scored on, is too old to trade on; the gate refuses then.
 
     Returns
     -------
     dict
-        ``{version, timeframe, min_score, coins: {SYMBOL: {status, quality_tier, score_0_100,
-        min_confidence, action, reason, size_factor, horizon, horizons: {h: {...}}}}, summary}``. A
+        ``{format, version, timeframe, min_score, max_age_days, coins: {SYMBOL: {status, quality_tier, score_0_100,
+        min_confidence, action, reason, size_factor, horizon, horizons: {h: {...}}}}, summary, document_id}``. A
         coin's own fields are those of its best accepted horizon (highest score, then shortest),
         else of its best-scored one. ``summary.coverage`` is ``1 - no_trade_coins / coins``.
 
@@ -223,25 +55,26 @@ def build_thresholds(
         Two reports for one coin x horizon, or a report of another timeframe.
     SettingsError
         `min_score` is outside [0, 100].
+
+    Notes
+    -----
+    The family counts every configured member; one without a report has p = 1. Benjamini-Hochberg at 5 % over the
+    p-values of the scores (each the largest of its significance gates) is the gate ``family_not_significant``.
     """
     if min_score is not None and not 0.0 <= min_score <= 100.0:
         raise SettingsError(f"thresholds: min_score is {min_score}; expected a published score in [0, 100]")
     found = _by_member(reports, timeframe)
-    coins = {}
-    for symbol in symbols:
-        verdicts = {h: _verdict(found.get((symbol, h)), min_score) for h in horizons}
-        best = max(verdicts, key=lambda h: (_rank(verdicts[h]), -h))
-        chosen = {name: verdicts[best][name] for name in _COIN_FIELDS}
-        coins[symbol] = {
-            **chosen,
-            "horizon": None if verdicts[best]["reason"] == NOT_SCORED else best,
-            "horizons": {str(h): verdict for h, verdict in verdicts.items()},
-        }
+    members = [(symbol, horizon) for symbol in symbols for horizon in horizons]
+    family = _family(found, members)
+    verdicts = {one: _verdict(found.get(one), family[one], min_score) for one in members}
+    coins = {symbol: _coin({h: verdicts[symbol, h] for h in horizons}) for symbol in symbols}
     statuses = [coin["status"] for coin in coins.values()]
-    return {
+    document = {
+        "format": FORMAT,
         "version": version,
         "timeframe": timeframe,
         "min_score": min_score,
+        "max_age_days": max_age_days,
         "coins": coins,
         "summary": {
             "coins": len(coins),
@@ -251,12 +84,84 @@ def build_thresholds(
             "coverage": 1.0 - statuses.count("NO_TRADE") / len(coins) if coins else 0.0,
         },
     }
+    return {**document, "document_id": document_id(document)}
+
+
+def document_id(document: Mapping[str, Any]) -> str:
+    """Hash of everything but the id itself: a document that was altered or cut shows it."""
+    return content_id({name: value for name, value in document.items() if name != "document_id"})
 
 
 def thresholds_bytes(thresholds: Mapping[str, Any]) -> bytes:
     """The document as canonical JSON: equal thresholds, equal bytes; NaN and infinities are refused."""
     return canonical_json(thresholds)
 
+
+def diff_thresholds(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What changed between two documents: a row for each coin x horizon whose action, tier, score or confidence did.
+
+    Parameters
+    ----------
+    before : mapping or None
+        None where there was none.
+
+    Returns
+    -------
+    list of dict
+        ``symbol``, ``horizon``, and ``before`` and ``after`` with the fields shown; None for a member that is not
+        in a document. In the order of the documents, newer first.
+    """
+    old, new = _verdicts(before or {"coins": {}}), _verdicts(after)
+    return [
+        {
+            "symbol": symbol,
+            "horizon": horizon,
+            "before": old.get((symbol, horizon)),
+            "after": new.get((symbol, horizon)),
+        }
+        for symbol, horizon in [*new, *(one for one in old if one not in new)]
+        if old.get((symbol, horizon)) != new.get((symbol, horizon))
+    ]
+
+
+def summary_of(document: Mapping[str, Any], reports: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Metrics of PRODUCT B1 and the verdict of every scored coin x horizon, beside the counts of the document."""
+    found = {(report["symbol"], report["horizon"]): report["metrics"] for report in reports}
+    coins = {
+        symbol: {
+            horizon: {
+                **{name: found[symbol, int(horizon)][name] for name in _B1},
+                **{name: verdict[name] for name in ("score_0_100", "quality_tier", "action", "reason")},
+            }
+            for horizon, verdict in coin["horizons"].items()
+            if (symbol, int(horizon)) in found
+        }
+        for symbol, coin in document["coins"].items()
+    }
+    return {name: document[name] for name in ("version", "timeframe", "summary", "document_id")} | {"coins": coins}
+
+
+def _verdicts(document: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    shown = ("action", "quality_tier", "score_0_100", "min_confidence", "reason")
+    return {
+        (symbol, horizon): {name: verdict[name] for name in shown}
+        for symbol, coin in document["coins"].items()
+        for horizon, verdict in coin["horizons"].items()
+    }
+
+
+_B1: Final = (
+    "balanced_accuracy",
+    "f1_long",
+    "f1_short",
+    "confusion_matrix",
+    "trades_taken",
+    "win_rate",
+    "expectancy_r",
+    "profit_factor",
+    "max_drawdown",
+    "coverage",
+)
 
 _COIN_FIELDS: Final = (
     "status",
@@ -279,16 +184,26 @@ _UNSCORED: Final[Mapping[str, Any]] = {
     "size_factor": REJECTED.size_factor,
     "reason": NOT_SCORED,
     "reasons": [NOT_SCORED],
+    "notes": [],
+    "threshold": None,
     "trades_taken": None,
     "expectancy_r": None,
     "balanced_accuracy": None,
     "at_min_confidence": None,
+    "p_value": None,
+    "suspicious": [],
+    "bundle_id": None,
+    "layer": None,
+    "scored_until": None,
+    "score_version": None,
+    "seed": None,
+    "inputs_hash": None,
     "report_id": None,
 }
 
 
-def _by_member(reports: Iterable[Mapping[str, Any]], timeframe: str) -> dict[tuple[str, int], Mapping[str, Any]]:
-    found: dict[tuple[str, int], Mapping[str, Any]] = {}
+def _by_member(reports: Iterable[Mapping[str, Any]], timeframe: str) -> dict[Member, Mapping[str, Any]]:
+    found: dict[Member, Mapping[str, Any]] = {}
     for report in reports:
         member = (report["symbol"], report["horizon"])
         if report["timeframe"] != timeframe:
@@ -305,25 +220,46 @@ def _by_member(reports: Iterable[Mapping[str, Any]], timeframe: str) -> dict[tup
     return found
 
 
-def _verdict(report: Mapping[str, Any] | None, min_score: float | None) -> dict[str, Any]:
+def _family(found: Mapping[Member, Mapping[str, Any]], members: Sequence[Member]) -> dict[Member, Family]:
+    """Every member's place among all; what was not scored has p = 1."""
+    p = [found[one]["score"]["p_value"] if one in found else 1.0 for one in members]
+    return {one: Family(float(q), float(h)) for one, q, h in zip(members, bh(p), holm(p), strict=True)}
+
+
+def _verdict(report: Mapping[str, Any] | None, family: Family, min_score: float | None) -> dict[str, Any]:
     """The published entry of one coin x horizon."""
+    place = {"q_value": family.q_value, "holm_p": family.holm_p}
     if report is None:
-        return dict(_UNSCORED)
-    decision, metrics = report["decision"], report["metrics"]
-    verdict = {
+        return {**_UNSCORED, **place}
+    decision, metrics, score = decide(report, family, min_score), report["metrics"], report["score"]
+    return {
         **decision,
+        **place,
+        "threshold": report["threshold"]["threshold"],
         "trades_taken": metrics["trades_taken"],
         "expectancy_r": metrics["expectancy_r"],
         "balanced_accuracy": metrics["balanced_accuracy"],
-        "at_min_confidence": report["at_min_confidence"],
+        "at_min_confidence": report["at_tier_floors"][decision["quality_tier"]],
+        "p_value": score["p_value"],
+        "suspicious": report["suspicious"],
+        "bundle_id": report["lineage"].get("bundle_id"),
+        "layer": report["lineage"].get("layer"),
+        "scored_until": report["period"]["end"] if report["lineage"].get("calendar", True) else None,
+        "score_version": score["version"],
+        "seed": score["seed"],
+        "inputs_hash": score["inputs_hash"],
         "report_id": report["report_id"],
     }
-    if min_score is None or decision["score_0_100"] >= min_score:
-        return verdict
-    refused = {name: _UNSCORED[name] for name in ("status", "action", "size_factor")}
-    trading = decision["action"] != "NO_TRADE"
-    reasons = [BELOW_MIN_SCORE] if trading else [*decision["reasons"], BELOW_MIN_SCORE]
-    return {**verdict, **refused, "reason": reasons[0], "reasons": reasons}
+
+
+def _coin(verdicts: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """A coin: the fields of its best horizon, and all of them."""
+    best = max(verdicts, key=lambda h: (_rank(verdicts[h]), -h))
+    return {
+        **{name: verdicts[best][name] for name in _COIN_FIELDS},
+        "horizon": None if verdicts[best]["reason"] == NOT_SCORED else best,
+        "horizons": {str(h): dict(verdict) for h, verdict in verdicts.items()},
+    }
 
 
 def _rank(verdict: Mapping[str, Any]) -> tuple[bool, float]:

@@ -20,6 +20,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.forecasts import forecast_layers
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
+    from scalper_ml.layers.placebo import PLACEBO_LAYER
     from scalper_ml.layers.thresholds import THRESHOLDS_LAYER
     from scalper_ml.layers.ticks import TICKS_LAYER
 
@@ -34,15 +35,22 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         *feeds,
         MARKET_LAYER,
         replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
+        PLACEBO_LAYER,
         datasets_layer(settings),
         *contenders(settings),
         *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
         *forecast_layers(settings),
         candidates_layer(settings),
-        BACKTESTS_LAYER,
+        replace(BACKTESTS_LAYER, upstream=(*BACKTESTS_LAYER.upstream, *_filled_with(settings))),
         THRESHOLDS_LAYER,
         CHAMPIONS_LAYER,
     )
+
+
+def _filled_with(settings: Settings) -> tuple[str, ...]:
+    """What orders of a backtest are filled with besides bars."""
+    trades = ("ticks",) if settings.source.kind != "klines" and settings.backtest.ticks else ()
+    return (*trades, *(("context",) if settings.context.folder is not None and settings.backtest.funding else ()))
 
 
 def _feeds(settings: Settings) -> tuple[Layer, ...]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import quote_volume
+from scalper_ml.backtest.execution import VENUE_FEES_BPS
 from scalper_ml.datasets.build import SIGMA_COLUMN, Dataset, DatasetParams, build_dataset
 from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.labelling import Tape
@@ -49,7 +50,8 @@ CHECKS = ("min_rows", "class_balance", "no_nan", "roles_disjoint")
 def project_costs(project: Project) -> Costs:
     """The cost model of the settings."""
     costs = project.settings.backtest
-    return Costs(fee_bps=costs.fee_bps, spread_bps=costs.spread_bps, impact=costs.impact, notional=costs.notional)
+    fee_bps = costs.fee_bps if costs.venue is None else VENUE_FEES_BPS[costs.venue][1]
+    return Costs(fee_bps=fee_bps, spread_bps=costs.spread_bps, impact=costs.impact, notional=costs.notional)
 
 
 def dataset_params(project: Project, horizon: int) -> DatasetParams:

@@ -261,11 +261,15 @@ def _observation(file: Any) -> dict[str, Any]:
     return row
 
 
-def tick_days(project: Project, manifest: Manifest) -> Iterator[tuple[str, pa.Table]]:
-    """Days of a ticks partition in order: name and trades."""
+def tick_days(
+    project: Project, manifest: Manifest, first_us: int | None = None, last_us: int | None = None
+) -> Iterator[tuple[str, pa.Table]]:
+    """Days of a ticks partition in order, name and trades; with moments those that lie between them."""
+    first, last = ("" if moment is None else iso(moment)[:10] for moment in (first_us, last_us))
     for name in sorted(manifest.files):
         day = name.removeprefix("date=").removesuffix("/data.parquet")
-        yield day, project.warehouse.read_table(manifest, name).cast(TICKS)
+        if first <= day and (not last or day <= last):
+            yield day, project.warehouse.read_table(manifest, name).cast(TICKS)
 
 
 def read_all_ticks(project: Project, manifest: Manifest) -> pa.Table:

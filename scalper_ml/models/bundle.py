@@ -37,6 +37,7 @@ __all__ = [
     "load_bundle",
     "open_bundle",
     "seal",
+    "verify_bundle",
 ]
 
 FORMAT = 2
@@ -193,6 +194,20 @@ def open_bundle(
             f"bundle {manifest['bundle_id'][:12]}: expected {bundle_id[:12]}; the pointer names another - {_AGAIN}"
         )
     return files, manifest
+
+
+def verify_bundle(folder: Path, *, bundle_id: str, symbol: str, horizon: int) -> None:
+    """Check every byte of a bundle and that it is the one named, without making a model of it.
+
+    Raises
+    ------
+    BundleError
+        As `load_bundle`, but for the golden batch; or the bundle is of another symbol or horizon.
+    """
+    _, manifest = open_bundle(folder, bundle_id)
+    own = (manifest["symbol"], manifest["horizon"])
+    if own != (symbol, horizon):
+        raise BundleError(f"bundle {bundle_id[:12]}: is of {own}; expected {(symbol, horizon)} - {_AGAIN}")
 
 
 def check_features(

@@ -28,6 +28,7 @@ __all__ = [
     "as_markdown",
     "class_balance",
     "confusion",
+    "drawdown",
     "equity",
     "importance",
     "learning_curve",
@@ -182,6 +183,18 @@ def equity(curve: pa.Table, *, title: str = "cumulative R, marked every bar") ->
     drawing.level(0.0)
     drawing.line(ts_us, r_cum[keep])
     drawing.legend([("R", BLUE), ("drawdown", "#f0cfcb")])
+    return drawing.svg()
+
+
+def drawdown(curve: pa.Table, *, title: str = "fall of the compounded equity below its peak, %") -> bytes:
+    """How far the compounded equity (columns ``ts_us``, ``equity``) lies below its running maximum, per cent."""
+    equity_ = curve.column("equity").to_numpy()
+    fall = 100.0 * (equity_ / np.maximum.accumulate(np.maximum(equity_, 1.0)) - 1.0)
+    keep = _thin(fall)
+    ts_us = us(curve.column("ts_us"))[keep]
+    drawing = _over_time(title, ts_us, fall.min(initial=-0.1), 0.0)
+    drawing.area(ts_us, fall[keep], np.zeros(keep.size), colour=RED)
+    drawing.line(ts_us, fall[keep], colour=RED)
     return drawing.svg()
 
 

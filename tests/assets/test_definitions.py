@@ -21,7 +21,8 @@ GRAPH = {
     "datasets": {"bars", "features"},
     "models/xgb_classifier": {"datasets", "features"},
     "candidates": {"datasets", "models/xgb_classifier"},
-    "backtests": {"bars", "candidates", "datasets"},
+    "placebo": {"bars"},
+    "backtests": {"bars", "candidates", "datasets", "ticks"},
     "thresholds": {"backtests"},
     "champions": {"backtests", "candidates", "thresholds"},
 }

@@ -7,7 +7,8 @@ import pytest
 from papermarket import MINUTE, signal_market
 
 from scalper_ml.backtest.costs import Costs
-from scalper_ml.backtest.report import Evaluation, build_report, decision_of, report_bytes
+from scalper_ml.backtest.report import Evaluation, build_report, report_bytes
+from scalper_ml.gate.decision import decide
 from scalper_ml.gate.thresholds import build_thresholds, thresholds_bytes
 from scalper_ml.reports.canonical import content_id
 
@@ -121,7 +122,9 @@ def test_a_tier_that_keeps_too_few_trades_at_its_confidence_does_not_trade():
 )
 def test_the_trades_at_the_published_confidence_can_only_stop(there, action, reason):
     """An accepted score trades only if at least 100 trades remain at its confidence, and earn."""
-    decision = decision_of(evaluate(0.3, 0.5).score, 0.6, there)
+    report = evaluate(0.3, 0.5).report
+    floors = report["at_tier_floors"] | {"HIGH": {"min_confidence": 0.6, **there}}
+    decision = decide({**report, "at_tier_floors": floors})
     assert (decision["action"], decision["reason"]) == (action, reason)
     assert decision["quality_tier"] == "HIGH"
 

@@ -11,6 +11,7 @@ from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import Backtest, run_backtest
 from scalper_ml.backtest.rows import of_role
 from scalper_ml.schema import us
+from scalper_ml.validation.metrics import balanced_accuracy, confusion_matrix
 
 FREE = Costs(0.0, 0.0, impact=0.0)
 TAKER = Costs(fee_bps=5.0, spread_bps=1.0, impact=0.5, notional=10_000.0)
@@ -72,6 +73,33 @@ def test_law_3_flipped_signals_negate_gross_and_lose_the_same_costs(seed, horizo
     assert (here["gross"].to_numpy() == -flipped["gross"].to_numpy()).all()
     for leg in ("fees", "spread", "slippage"):
         assert here[leg] == flipped[leg]
+
+
+def test_law_4_permuted_labels_leave_chance():
+    """A market whose decisions are right beyond chance: against permuted labels its balanced accuracy is 1/3 again."""
+    market, _ = signal_market(20_000, rho=0.3, horizon=3, seed=4, phi=0.8, select=0.01)
+    signals = replay(market, threshold=0.5).signals
+    y, y_pred = signals["y"].to_numpy(), signals["y_pred"].to_numpy()
+    assert balanced_accuracy(confusion_matrix(y, y_pred)) > 0.38
+    rng = np.random.default_rng(0)
+    found = [float(balanced_accuracy(confusion_matrix(rng.permutation(y), y_pred))) for _ in range(40)]
+    assert abs(np.mean(found) - 1 / 3) < 3 * np.std(found) / np.sqrt(len(found))
+
+
+def test_law_9_the_bounce_between_bid_and_ask_is_no_edge():
+    """Betting against the last trade's side wins on last prices and loses the spread on executable ones."""
+    rng = np.random.default_rng(9)
+    n, half = 12_000, 2e-4
+    mid = 100 * np.exp(np.cumsum(rng.normal(0, 1e-4, n)))
+    first, last = rng.choice([-1, 1], (2, n))
+    bars = bars_of(mid * (1 + half * first), mid * (1 + half * last))
+    dataset = dataset_of(bars, horizon=1, sigma=3e-4, select=0.0)
+    rows = np.searchsorted(us(bars["ts_us"]), us(dataset["ts_us"]))
+    market = Market(bars, dataset, predictions_of(dataset, lean(np.where(last[rows] > 0, 0.2, 0.8))), 1)
+    seen = np.sign(0.5 - (last[rows] > 0)) * np.log(bars["close"].to_numpy()[rows + 1] / bars["close"].to_numpy()[rows])
+    assert seen.mean() > 1e-4
+    r = replay(market, costs=Costs(0.0, spread_bps=2e4 * half, impact=0.0)).trades["r"].to_numpy()
+    assert r.mean() < -3 * r.std() / np.sqrt(r.size)
 
 
 def test_law_6_later_fills_never_earn_more_on_a_planted_edge():

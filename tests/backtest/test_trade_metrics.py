@@ -4,7 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from scalper_ml.backtest.costs import CostLegs
 from scalper_ml.backtest.engine import EQUITY, SIGNALS, Backtest
+from scalper_ml.backtest.log import Entries
 from scalper_ml.backtest.metrics import breakeven_win_rate, max_drawdown, trade_metrics
 from scalper_ml.backtest.report import decision_metrics
 from scalper_ml.schema import TRADES, stamps
@@ -31,12 +33,20 @@ def run_of(r, *, risk=0.01, cost=0.001, days=1, y=(0, 1, 2), y_pred=(0, 1, 2), s
         "fees": np.full(n, cost),
         "spread": np.zeros(n),
         "slippage": np.zeros(n),
+        "funding": np.zeros(n),
         "net": net,
         "risk": np.broadcast_to(risk, n),
         "r": r,
+        "qty": np.ones(n),
+        "exit_reason": ["time"] * n,
     }
     curve = np.cumsum(r) if marks is None else np.asarray(marks, float)
     equity = np.cumprod(1 + 0.005 * np.diff(curve, prepend=0.0))
+    stopped = CostLegs(np.full(n, cost / 2), np.zeros(n), np.zeros(n))
+    entries = Entries(
+        at, at, at + DAY // 2, np.ones(n), np.full(n, 0.6), np.full(n, 100.0), np.full(n, 100.0), stopped, stopped,
+        np.zeros(n), np.broadcast_to(risk, n), np.ones(n), np.full(n, "time"),
+    )  # fmt: skip
     codes = {"y": np.array(y, np.int8), "y_pred": np.array(y_pred, np.int8)}
     rows = codes["y"].size
     return Backtest(
@@ -55,6 +65,7 @@ def run_of(r, *, risk=0.01, cost=0.001, days=1, y=(0, 1, 2), y_pred=(0, 1, 2), s
         ),
         trade_rows=np.arange(n),
         unfillable=0,
+        entries=entries,
     )
 
 

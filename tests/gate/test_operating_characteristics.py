@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.signal import lfilter
+from scipy.special import ndtr
 
 from scalper_ml.gate.estimates import Sample
 from scalper_ml.gate.score import quality_score
@@ -31,7 +32,11 @@ def market(seed, *, rho=0.0, drift=0.0, cost_r=0.0, rows=THIRTY_DAYS, phi=0.97, 
     y_pred = np.where(side > 0, 2, 0).astype(np.int8)
     taken = np.arange(0, rows, HORIZON)
     r = side[taken] * move[taken] - cost_r
-    return Sample(y, y_pred, taken, side[taken], r, r * vol[taken] * 1e-3, HORIZON)
+    known = (drift * HORIZON + (0 if always_long else rho) * s[:rows] * (1 - phi**HORIZON) / (1 - phi)) / np.sqrt(
+        HORIZON
+    )
+    long, short = ndtr(known - 0.5), ndtr(-known - 0.5)
+    return Sample(y, y_pred, taken, side[taken], r, r * vol[taken] * 1e-3, HORIZON, long / (long + short))
 
 
 def verdicts(seeds, **kind) -> list:

@@ -24,7 +24,7 @@ def sample(*, rows=4_000, trades=400, edge=0.0, skill=0.0, horizon=3, seed=0, lo
     trade_rows = np.sort(rng.choice(rows, trades, replace=False))
     side = np.where(rng.random(trades) < long_share, 1, -1)
     r = edge + rng.standard_normal(trades)
-    return Sample(y, y_pred, trade_rows, side, r, r * rng.uniform(5e-4, 2e-3, trades), horizon)
+    return Sample(y, y_pred, trade_rows, side, r, r * rng.uniform(5e-4, 2e-3, trades), horizon, np.full(rows, 0.5))
 
 
 GOOD = {"edge": 0.35, "skill": 0.15}
@@ -136,7 +136,7 @@ def test_a_coin_flip_is_rejected():
 def test_a_failed_gate_publishes_at_most_49_9_beside_the_raw_score():
     """A model that earns but does not know direction keeps its raw score and publishes 49.9."""
     one = sample(edge=0.5, skill=0.0, seed=3)
-    lucky = Sample(one.y, one.y, one.trade_rows, np.ones(one.side.size), one.r, one.net, one.horizon)
+    lucky = Sample(one.y, one.y, one.trade_rows, np.ones(one.side.size), one.r, one.net, one.horizon, one.p_long)
     score = quality_score(lucky, seed=1)
     assert score.raw_score > 70
     assert score.score_0_100 == 49.9
@@ -164,7 +164,7 @@ def test_one_lucky_block_is_not_an_edge():
     """When one time block brings more than half of the total, its gate fails."""
     one = sample(edge=0.0, skill=0.2, seed=8)
     r = np.where(one.trade_rows < 50, 30.0, one.r * 0.01)
-    score = quality_score(Sample(one.y, one.y_pred, one.trade_rows, one.side, r, r * 1e-3, 3), seed=1)
+    score = quality_score(Sample(one.y, one.y_pred, one.trade_rows, one.side, r, r * 1e-3, 3, one.p_long), seed=1)
     assert "single_block_dominates" in score.reasons
     assert "pnl_not_positive" not in score.reasons
 
@@ -186,7 +186,7 @@ def test_reasons_are_reported_in_their_published_order():
 
 
 def without(one: Sample, **fields) -> Sample:
-    names = ("y", "y_pred", "trade_rows", "side", "r", "net", "horizon")
+    names = ("y", "y_pred", "trade_rows", "side", "r", "net", "horizon", "p_long")
     return Sample(**{name: fields.get(name, getattr(one, name)) for name in names})
 
 
@@ -200,7 +200,14 @@ DEGENERATE = {
     "one class of labels": lambda s: without(s, y=np.full(s.y.size, 2, np.int8)),
     "a class of one row": lambda s: without(s, y=np.where(np.arange(s.y.size) == 9, 0, 1 + s.y // 2).astype(np.int8)),
     "few rows": lambda s: without(
-        s, y=s.y[:7], y_pred=s.y_pred[:7], trade_rows=np.arange(4), side=s.side[:4], r=s.r[:4], net=s.net[:4]
+        s,
+        y=s.y[:7],
+        y_pred=s.y_pred[:7],
+        trade_rows=np.arange(4),
+        side=s.side[:4],
+        r=s.r[:4],
+        net=s.net[:4],
+        p_long=s.p_long[:7],
     ),
 }
 
@@ -244,13 +251,15 @@ def test_recomputation_is_bit_identical_and_the_seed_is_stored():
     assert canonical_json(first.to_dict()) == canonical_json(second.to_dict())
     other = without(one, r=np.nextafter(one.r, 1.0))
     assert quality_score(other, seed=7).inputs_hash != first.inputs_hash
-    assert (first.seed, first.draws, first.version) == (7, 1000, "2")
+    assert (first.seed, first.draws, first.version) == (7, 1000, "3")
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"y": np.zeros(0, np.int8), "y_pred": np.zeros(0, np.int8)},
+        {"y": np.zeros(0, np.int8), "y_pred": np.zeros(0, np.int8), "p_long": np.zeros(0)},
+        {"p_long": np.full(4_000, 1.1)},
+        {"p_long": np.full(3, 0.5)},
         {"y": np.full(4_000, 3, np.int8)},
         {"r": np.full(400, np.nan)},
         {"side": np.zeros(400)},
@@ -283,6 +292,7 @@ def test_timing_volatility_with_a_drift_is_not_direction() -> None:
         r=result,
         net=result * 1e-3,
         horizon=horizon,
+        p_long=np.full(n, np.mean(y[y != 1] == 2)),
     )
     score = quality_score(one, seed=1)
     assert estimate(one, seed=1, draws=1000).balanced_accuracy.value > 0.45
@@ -308,6 +318,7 @@ def test_trades_in_a_handful_of_blocks_are_no_evidence() -> None:
         r=np.full(rows.size, 0.5),
         net=np.full(rows.size, 5e-4),
         horizon=1,
+        p_long=np.full(n, 0.5),
     )
     assert quality_score(one, seed=1).reason == "too_few_blocks"
 

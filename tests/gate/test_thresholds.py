@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from papergate import FAMILY, report
 from papermarket import MINUTE, Market, bars_of, dataset_of, lean, predictions_of
 
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.rows import of_role
 from scalper_ml.errors import ContractError, SettingsError
-from scalper_ml.gate.thresholds import build_thresholds, choose_threshold, threshold_grid, thresholds_bytes
+from scalper_ml.gate.threshold_choice import choose_threshold, threshold_grid
+from scalper_ml.gate.thresholds import build_thresholds, diff_thresholds, document_id, thresholds_bytes
 
 FREE = Costs(0.0, 0.0, impact=0.0)
 
@@ -91,44 +93,10 @@ def test_the_grid_trades_different_rows_at_each_threshold():
     assert traded[-1] > 0
 
 
-def report(symbol, horizon, score, *, action=None, tier=None, reason="accepted", timeframe="15m") -> dict:
-    tier = tier or ("HIGH" if score >= 75 else "MEDIUM" if score >= 60 else "LOW" if score >= 50 else "REJECTED")
-    action = action or {"HIGH": "ACTIVE", "MEDIUM": "WARMUP", "LOW": "LOW", "REJECTED": "NO_TRADE"}[tier]
-    status = {"LOW": "ACTIVE"}.get(action, action)
-    decision = {
-        "status": status,
-        "quality_tier": tier,
-        "score_0_100": score,
-        "raw_score": score - 5,
-        "min_confidence": 0.6,
-        "action": action,
-        "size_factor": 1.0,
-        "reason": reason,
-        "reasons": [reason],
-    }
-    return {
-        "symbol": symbol,
-        "horizon": horizon,
-        "timeframe": timeframe,
-        "report_id": f"{symbol}{horizon}",
-        "decision": decision,
-        "metrics": {"trades_taken": 200, "expectancy_r": 0.1, "balanced_accuracy": 0.4},
-        "at_min_confidence": {"min_confidence": 0.6, "trades_taken": 150},
-    }
-
-
-FAMILY = {
-    "symbols": ["BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"],
-    "horizons": [1, 3],
-    "version": "v1",
-    "timeframe": "15m",
-}
-
-
 def test_the_document_worked_by_hand():
     """Best accepted horizon per coin, missing ones not_scored, LOW counts as active, coverage = 1 - no_trade/coins."""
     reports = [
-        report("BTCUSDT", 1, 80.0, action="NO_TRADE", reason="too_few_trades_at_min_confidence"),
+        report("BTCUSDT", 1, 80.0, floors={"HIGH": {"min_confidence": 0.6, "trades_taken": 99, "expectancy_r": 0.2}}),
         report("BTCUSDT", 3, 55.0),
         report("ETHUSDT", 1, 65.0),
         report("ETHUSDT", 3, 49.9, reason="expectancy_not_significant"),
@@ -200,3 +168,54 @@ def test_doubtful_reports_are_refused():
         build_thresholds([report("BTCUSDT", 1, 80.0, timeframe="1m")], **FAMILY)
     with pytest.raises(SettingsError, match="min_score"):
         build_thresholds([], **FAMILY, min_score=101.0)
+
+
+def test_the_family_decides_what_chance_may_have_picked():
+    """One p-value of .02 among eight is no discovery: 49.9, refused; among two it is, but not enough for HIGH."""
+    lucky = [report("BTCUSDT", 1, 80.0, p=0.02)]
+    entry = build_thresholds(lucky, **FAMILY)["coins"]["BTCUSDT"]["horizons"]["1"]
+    assert (entry["reason"], entry["score_0_100"], entry["raw_score"]) == ("family_not_significant", 49.9, 75.0)
+    assert entry["q_value"] == pytest.approx(0.16)
+    assert entry["action"] == "NO_TRADE"
+    two = {**FAMILY, "symbols": ["BTCUSDT"], "horizons": [1, 3]}
+    pair = [report("BTCUSDT", 1, 80.0, p=0.03), report("BTCUSDT", 3, 80.0, p=0.04)]
+    entry = build_thresholds(pair, **two)["coins"]["BTCUSDT"]["horizons"]["1"]
+    assert (entry["quality_tier"], entry["score_0_100"], entry["min_confidence"]) == ("MEDIUM", 74.9, 0.6)
+    assert entry["notes"] == ["not_significant_enough_for_high"]
+
+
+def test_high_needs_a_deflated_sharpe_ratio():
+    """A score of 80 whose deflated Sharpe ratio is below .95, or unknown, is MEDIUM and says so."""
+    for dsr in (0.94, None):
+        coin = build_thresholds([report("BTCUSDT", 1, 80.0, dsr=dsr)], **FAMILY)["coins"]["BTCUSDT"]
+        assert (coin["quality_tier"], coin["action"], coin["score_0_100"]) == ("MEDIUM", "WARMUP", 74.9)
+        assert coin["horizons"]["1"]["notes"] == ["deflated_sharpe_below_0.95"]
+
+
+def test_a_coin_that_loses_in_wild_bars_trades_on_paper():
+    """The volatility guard takes ACTIVE and LOW to paper and refuses nobody."""
+    for score in (80.0, 55.0):
+        coin = build_thresholds([report("BTCUSDT", 1, score, guard=True)], **FAMILY)["coins"]["BTCUSDT"]
+        assert (coin["action"], coin["status"], coin["reason"]) == ("WARMUP", "WARMUP", "accepted")
+        assert coin["horizons"]["1"]["notes"] == ["volatility_guard"]
+
+
+def test_what_is_too_good_and_gone_a_bar_later_does_not_trade():
+    """A suspicious result trades only if it survives a bar of latency."""
+    doubtful = report("BTCUSDT", 1, 80.0) | {"suspicious": ["profit_factor_above_2"]}
+    assert build_thresholds([doubtful], **FAMILY)["coins"]["BTCUSDT"]["action"] == "ACTIVE"
+    doubtful["metrics"]["expectancy_r_latency_1"] = -0.01
+    coin = build_thresholds([doubtful], **FAMILY)["coins"]["BTCUSDT"]
+    assert (coin["action"], coin["reason"]) == ("NO_TRADE", "suspicious_and_gone_a_bar_later")
+
+
+def test_the_document_names_itself_and_what_changed():
+    """The id covers everything else; the diff lists the members whose verdict moved, and nothing else."""
+    one = build_thresholds([report("BTCUSDT", 1, 80.0), report("ETHUSDT", 1, 65.0)], **FAMILY)
+    two = build_thresholds([report("BTCUSDT", 1, 80.0), report("ETHUSDT", 1, 55.0)], **FAMILY)
+    assert document_id(one) == one["document_id"] != two["document_id"]
+    assert diff_thresholds(one, one) == []
+    (moved,) = diff_thresholds(one, two)
+    assert (moved["symbol"], moved["horizon"]) == ("ETHUSDT", "1")
+    assert (moved["before"]["action"], moved["after"]["action"]) == ("WARMUP", "LOW")
+    assert len(diff_thresholds(None, one)) == 8

@@ -53,6 +53,8 @@ PLOTS = {
     "learning_curve_of_one": lambda: plots.learning_curve({"best": [0.4]}),
     "equity": lambda: plots.equity(pa.table({"ts_us": stamps(TS), "r_cum": WALK})),
     "equity_flat": lambda: plots.equity(pa.table({"ts_us": stamps(TS[:2]), "r_cum": [0.0, 0.0]})),
+    "drawdown": lambda: plots.drawdown(pa.table({"ts_us": stamps(TS), "equity": np.exp(WALK * 1e-2)})),
+    "drawdown_of_none": lambda: plots.drawdown(pa.table({"ts_us": stamps(TS[:2]), "equity": [1.0, 1.0]})),
     "score_components": lambda: plots.score_components(COMPONENTS),
 }
 
