@@ -28,7 +28,15 @@ from scalper_ml.project import Project
 from scalper_ml.schema import TARGETS, conform, stamps, us
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_normaliser", "read_scaler"]
+__all__ = [
+    "DATASETS_LAYER",
+    "dataset_matrix",
+    "profile_of",
+    "project_costs",
+    "project_tape",
+    "read_normaliser",
+    "read_scaler",
+]
 
 _REFERENCE = "dataset_reference.parquet"
 _BEFORE = ("dataset_before.parquet", "before.json")
@@ -72,7 +80,7 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
     )
 
 
-def _tape(project: Project, keys: Keys) -> Tape | None:
+def project_tape(project: Project, keys: Keys) -> Tape | None:
     """The trades, where labels are made of them."""
     if project.settings.labels.price == "open":
         return None
@@ -112,10 +120,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bars = warehouse.read_table(warehouse.require("bars", symbol))
     _, warm, values, names = read_features(project, features)
     cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], quote_volume(bars))
-    params = dataset_params(project, int(keys["horizon"]))
+    params, tape = dataset_params(project, int(keys["horizon"])), project_tape(project, keys)
     try:
         dataset = build_dataset(
-            bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost, tape=_tape(project, keys)
+            bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost, tape=tape
         )
     except InsufficientDataError as error:
         failed = "class_balance" if "class" in str(error) else "min_rows"
