@@ -16,6 +16,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.candidates import candidates_layer, contenders
     from scalper_ml.layers.champions import CHAMPIONS_LAYER
     from scalper_ml.layers.datasets import DATASETS_LAYER
+    from scalper_ml.layers.drift import DRIFT_LAYERS
     from scalper_ml.layers.features import FEATURES_LAYER
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
@@ -40,6 +41,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         BACKTESTS_LAYER,
         THRESHOLDS_LAYER,
         CHAMPIONS_LAYER,
+        *DRIFT_LAYERS,
     )
 
 
