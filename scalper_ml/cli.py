@@ -27,6 +27,7 @@ _COMMANDS = MappingProxyType(
         "evaluate": "scalper_ml.commands.models:evaluate",
         "compare": "scalper_ml.commands.models:compare",
         "explain": "scalper_ml.commands.models:explain",
+        "models": "scalper_ml.commands.registry:models",
         "verify": "scalper_ml.commands.verify:verify",
     }
 )  # where each is: a function, or a `typer.Typer` of its own
