@@ -28,6 +28,7 @@ _COMMANDS = MappingProxyType(
         "compare": "scalper_ml.commands.models:compare",
         "explain": "scalper_ml.commands.models:explain",
         "verify": "scalper_ml.commands.verify:verify",
+        "replay": "scalper_ml.commands.replay:replay",
     }
 )  # where each is: a function, or a `typer.Typer` of its own
 

@@ -84,7 +84,7 @@ class Decided:
             "price": pa.array(self.price),
             **{name: known(getattr(self, name)) for name in ("side", "confidence", "target")},
         }
-        cells = (columns.get(one.name, None) for one in DECISIONS)
+        cells = (columns.get(one.name) for one in DECISIONS)
         return pa.table(
             [
                 (same(getattr(self, one.name)) if cell is None else cell).cast(one.type)

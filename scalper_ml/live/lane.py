@@ -1,7 +1,9 @@
 """One symbol of the loop: trades to bars, bars to features, features to decisions, decisions to paper trades."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import base64
+import io
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -55,7 +57,7 @@ class LaneRules:
     interval_us: int
     costs: Costs
     gate: Gate
-    filters: BlockFilters = BlockFilters()
+    filters: BlockFilters = field(default_factory=BlockFilters)
     latency_us: int = 0
     max_late_us: int = 0
     source: str = "replay"
@@ -134,7 +136,7 @@ class Lane:
         self._sigma = fs.names.index(SIGMA_COLUMN)
         self._waiting = BARS.empty_table()
         self._tape = _NO_TRADES
-        self.last_ts_us = -1
+        self.last_ts_us = self.last_id = -1
 
     @property
     def needs_market(self) -> bool:
@@ -145,6 +147,12 @@ class Lane:
     def waiting(self) -> pa.Table:
         """Closed bars that have not been decided on."""
         return self._waiting
+
+    def keep(self, horizons: Collection[int]) -> None:
+        """Decide on these horizons only."""
+        for of in (self.champions, self.brokers, self.since):
+            for horizon in [h for h in of if h not in horizons]:
+                del of[horizon]  # type: ignore[attr-defined]
 
     def add(self, trades: Trades) -> None:
         """Take trades in time order.
@@ -158,7 +166,7 @@ class Lane:
         self._queue(self._builder.push(*columns))
         if len(trades):
             self._tape = trades.copy() if len(self._tape) == 0 else concatenate([self._tape, trades])
-            self.last_ts_us = int(trades.ts_us[-1])
+            self.last_ts_us, self.last_id = int(trades.ts_us[-1]), int(trades.trade_id[-1])
 
     def end_bar(self) -> bool:
         """Close the open bar, for its time or the stream is over; whether there was one."""
@@ -202,7 +210,7 @@ class Lane:
         P, confidence, target = np.full((n, 3), np.nan), np.full(n, np.nan), np.full(n, np.nan)
         side, codes = np.zeros(n, dtype=np.int8), np.full(n, _WARMING, dtype=np.int8)
         should, ordered = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
-        words = _WORDS
+        words: tuple[str, ...] = _WORDS
         if isinstance(champion, NoChampion):
             words = (f"no_champion: {champion.reason}",)
         else:
@@ -289,6 +297,51 @@ class Lane:
         else:
             self._tape = self._tape.take(slice(int(np.searchsorted(self._tape.ts_us, before)), None))
 
+    def state(self) -> dict[str, Any]:
+        """Everything carried, as plain values; JSON keeps every bit of them."""
+        models = {h: one for h, one in self.champions.items() if isinstance(one, SignalModel)}
+        return {
+            "feature_set_id": self.fs.id,
+            "bars": _text(self._builder.state()),
+            "features": _text(self._stream.state()),
+            "waiting": _text(_ipc(self._waiting)),
+            "tape": {"ts_us": self._tape.ts_us.tolist(), "price": self._tape.price.tolist()},
+            "last": [self.last_ts_us, self.last_id],
+            "since": {str(h): ts for h, ts in self.since.items()},
+            "brokers": {str(h): broker.state() for h, broker in self.brokers.items()},
+            "champions": {str(h): {"bundle_id": one.bundle_id, "scaler": one.state()} for h, one in models.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`.
+
+        Raises
+        ------
+        FeatureSetError, ContractError
+            It is of other features, of bars of another length, or of other horizons.
+        """
+        if state["feature_set_id"] != self.fs.id or set(state["brokers"]) != {str(h) for h in self.brokers}:
+            raise FeatureSetError(
+                f"checkpoint {self.symbol}: of feature set {state['feature_set_id']} and horizons "
+                f"{sorted(state['brokers'])}; expected {self.fs.id} and {sorted(self.brokers)} - start in a new folder"
+            )
+        self._builder = BarBuilder.from_state(self.rules.interval_us, _bytes(state["bars"]))
+        self._stream = FeatureStream(self.fs, _bytes(state["features"]))
+        self._waiting = pa.ipc.open_stream(_bytes(state["waiting"])).read_all()
+        n = len(state["tape"]["ts_us"])
+        self._tape = Trades(
+            np.array(state["tape"]["ts_us"], dtype=np.int64), np.array(state["tape"]["price"], dtype=np.float64),
+            np.ones(n), np.ones(n, dtype=np.int8), np.full(n, -1, dtype=np.int64),
+        )  # fmt: skip
+        self.last_ts_us, self.last_id = state["last"]
+        self.since = {int(h): int(ts) for h, ts in state["since"].items()}
+        for horizon, broker in self.brokers.items():
+            broker.restore(state["brokers"][str(horizon)])
+        for horizon, champion in self.champions.items():
+            saved = state["champions"].get(str(horizon))
+            if isinstance(champion, SignalModel) and saved and saved["bundle_id"] == champion.bundle_id:
+                champion.restore(saved["scaler"])
+
     def take_done(self) -> list[dict[str, Any]]:
         """Paper trades finished since the last call."""
         return [trade for broker in self.brokers.values() for trade in broker.take_done()]
@@ -308,3 +361,18 @@ def _holding(
         bundle_id=bundle_id,
         size_factor=size_factor,
     )
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _ipc(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -139,6 +139,38 @@ class Loop:
         rows, self._rows = self._rows, []
         return Outcome(decided, [trade for lane in self.lanes.values() for trade in lane.take_done()], rows)
 
+    def state(self) -> dict[str, Any]:
+        """Everything carried, as plain values: another loop of the same lanes goes on exactly here.
+
+        What `take` has not given yet is no part of it.
+        """
+        return {
+            "until_us": self._until_us,
+            "closes": {symbol: list(last) for symbol, last in self._closes.items()},
+            "counts": asdict(self.counts),
+            "lanes": {symbol: lane.state() for symbol, lane in self.lanes.items()},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`.
+
+        Raises
+        ------
+        ContractError
+            It is of other symbols.
+        FeatureSetError
+            It is of other features.
+        """
+        if sorted(state["lanes"]) != sorted(self.lanes):
+            raise ContractError(
+                f"checkpoint: of symbols {sorted(state['lanes'])}, expected {sorted(self.lanes)}; start in a new folder"
+            )
+        self._until_us = int(state["until_us"])
+        self._closes = {symbol: (int(ts), float(close)) for symbol, (ts, close) in state["closes"].items()}
+        self.counts = Counts(**state["counts"])
+        for symbol, one in state["lanes"].items():
+            self.lanes[symbol].restore(one)
+
     def _add(self, message: Message) -> list[str]:
         trades = message.trades
         if trades is None or len(trades) == 0:
@@ -167,9 +199,9 @@ class Loop:
         ended = []
         for symbol, lane in self.lanes.items():
             interval = lane.rules.interval_us
-            if lane.last_ts_us >= 0 and floor_us(lane.last_ts_us, interval) + interval <= self._until_us:
-                if lane.end_bar():
-                    ended.append(symbol)
+            over = lane.last_ts_us >= 0 and floor_us(lane.last_ts_us, interval) + interval <= self._until_us
+            if over and lane.end_bar():
+                ended.append(symbol)
         return ended
 
     def _decide_on(self, touched: Iterable[str], waited: Callable[[], int] | None) -> None:

@@ -11,9 +11,10 @@ import pyarrow as pa
 from scalper_ml.errors import ContractError, ScalperError, SettingsError, WarehouseError
 from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
-from scalper_ml.layers.base import keys_of
+from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.layers.datasets import project_costs
 from scalper_ml.layers.features import engine_inputs, read_features
+from scalper_ml.live.filters import BlockFilters
 from scalper_ml.live.gate import Gate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
 from scalper_ml.live.loop import Loop
@@ -83,7 +84,7 @@ def champion_of(
     project: Project, symbol: str, horizon: int, fs: FeatureSet, warm: Warm | None = None
 ) -> SignalModel | NoChampion:
     """What stands behind a symbol x horizon; a pointer that cannot be followed says why, and does not trade."""
-    keys = {"symbol": symbol, "horizon": horizon}
+    keys: Keys = {"symbol": symbol, "horizon": horizon}
     try:
         pointer: dict[str, Any] = project.warehouse.require("champions", keys).summary
         if pointer["bundle_id"] is None:
@@ -111,11 +112,13 @@ def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
             f"labels.kind {settings.labels.kind!r} on {settings.labels.price!r}: paper orders hold for a fixed horizon "
             "between opens or trades; set labels.kind to fixed and labels.price to open or trade"
         )
+    live = settings.live
     latency_us = 0 if settings.labels.price == "open" else round(settings.labels.latency_ms * 1000)
     return LaneRules(
         interval_us=settings.interval_us,
         costs=project_costs(project),
         gate=gate,
+        filters=BlockFilters(live.dead_volatility, live.price_shock, live.inactivity),
         latency_us=latency_us,
         max_late_us=settings.labels.max_gap_bars * settings.interval_us,
         source=source,
