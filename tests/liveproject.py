@@ -17,7 +17,7 @@ SYMBOL = "EDGEUSDT"
 HORIZONS = (1, 3)
 
 
-def build(folder: Path, *, symbols: tuple[str, ...] = (SYMBOL,), days: float = 3.0, **changes: object) -> Project:
+def build(folder: Path, *, symbols: tuple[str, ...] = (SYMBOL,), days: float = 2.0, **changes: object) -> Project:
     """Every layer up to the champions of coins whose edge pays."""
     market = {"level": "A", "sigma_bps": 25.0, "rho": 0.35, "phi": 0.9, "spread_bps": 1.0}
     values = {
@@ -32,7 +32,7 @@ def build(folder: Path, *, symbols: tuple[str, ...] = (SYMBOL,), days: float = 3
             "trades_per_bar": 12,
             "markets": {symbol: market | {"seed": 11 + place} for place, symbol in enumerate(symbols)},
         },
-        "features": {"families": ["momentum", "flow", "volatility"]},
+        "features": {"families": ["momentum", "flow"]},
         "labels": {"k_vol": 0.43, "kappa": 1.0, "max_gap_bars": 3},
         "splits": {
             "min_rows": 500, "test_size": 0.30, "calibrate_size": 0.10, "select_size": 0.15, "folds": 2,

@@ -16,6 +16,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.candidates import candidates_layer, contenders
     from scalper_ml.layers.champions import CHAMPIONS_LAYER
     from scalper_ml.layers.datasets import DATASETS_LAYER
+    from scalper_ml.layers.decisions import DECISIONS_LAYER
     from scalper_ml.layers.features import FEATURES_LAYER
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
@@ -31,6 +32,7 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     return (
         *market_data,
         *feeds,
+        DECISIONS_LAYER,
         MARKET_LAYER,
         replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
         DATASETS_LAYER,

@@ -5,7 +5,7 @@ place; what was written after it is written again by the process that goes on fr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,7 +82,7 @@ class Journal:
 
 
 def parts_of(folder: Path) -> tuple[pa.Table, pa.Table]:
-    """Decisions and paper trades of a journal, in the order they were made; empty where there is none."""
+    """Decisions by close, and paper trades by exit, of a journal; empty where there is none."""
     found = _read(folder)
     parts = [] if found is None else found["parts"]
     read = [
@@ -90,10 +90,12 @@ def parts_of(folder: Path) -> tuple[pa.Table, pa.Table]:
         for name, schema in (("decisions", DECISIONS), ("trades", PAPER_TRADES))
     ]
     decisions, trades = read
-    return (
-        pa.concat_tables(decisions) if decisions else DECISIONS.empty_table(),
-        pa.concat_tables(trades) if trades else PAPER_TRADES.empty_table(),
-    )
+    return _sorted(decisions, DECISIONS, "ts_us"), _sorted(trades, PAPER_TRADES, "exit_ts_us")
+
+
+def _sorted(tables: Sequence[pa.Table], schema: pa.Schema, by: str) -> pa.Table:
+    keys = [(name, "ascending") for name in (by, "symbol", "horizon")]
+    return pa.concat_tables([schema.empty_table(), *tables]).sort_by(keys).combine_chunks()
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
