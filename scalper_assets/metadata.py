@@ -391,6 +391,10 @@ def _champions(project: Project, manifest: Manifest) -> Metadata:
     return plain(shown) | {"versions_so_far": len(history)}
 
 
+def _decisions(project: Project, manifest: Manifest) -> Metadata:
+    return plain({name: value for name, value in manifest.summary.items() if name != "rows"})
+
+
 DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ticks": _ticks,
     "bars": _bars,
@@ -408,4 +412,5 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "backtests": _backtests,
     "thresholds": _thresholds,
     "champions": _champions,
+    "decisions": _decisions,
 }

@@ -29,6 +29,8 @@ _COMMANDS = MappingProxyType(
         "explain": "scalper_ml.commands.models:explain",
         "verify": "scalper_ml.commands.verify:verify",
         "replay": "scalper_ml.commands.replay:replay",
+        "bot": "scalper_ml.commands.bot:bot",
+        "serve": "scalper_ml.commands.serve:serve",
     }
 )  # where each is: a function, or a `typer.Typer` of its own
 

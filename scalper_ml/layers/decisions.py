@@ -53,7 +53,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "first": iso(int(ts[0])) if rows else None,
         "last": iso(int(ts[-1])) if rows else None,
     }
-    checks = [Check("explained", lacking == 0, f"{lacking} of {rows} decisions without a reason", values={"rows": rows})]
+    checks = [
+        Check("explained", lacking == 0, f"{lacking} of {rows} decisions without a reason", values={"rows": rows})
+    ]
     files = {"data.parquet": parquet_bytes(decisions), "trades.parquet": parquet_bytes(trades)}
     return project.warehouse.write("decisions", keys, files, inputs=inputs, summary=summary, checks=checks)
 

@@ -155,7 +155,7 @@ class Lane:
                 del of[horizon]  # type: ignore[attr-defined]
 
     def add(self, trades: Trades) -> None:
-        """Take trades in time order.
+        """Take trades as they came: in time order, or out of it within a bar, which then count as of one moment.
 
         Raises
         ------
@@ -165,8 +165,10 @@ class Lane:
         columns = (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id)
         self._queue(self._builder.push(*columns))
         if len(trades):
-            self._tape = trades.copy() if len(self._tape) == 0 else concatenate([self._tape, trades])
-            self.last_ts_us, self.last_id = int(trades.ts_us[-1]), int(trades.trade_id[-1])
+            rising = np.maximum.accumulate(np.maximum(trades.ts_us, self.last_ts_us))
+            taken = Trades(rising, *columns[1:])
+            self._tape = taken.copy() if len(self._tape) == 0 else concatenate([self._tape, taken])
+            self.last_ts_us, self.last_id = int(rising[-1]), int(trades.trade_id[-1])
 
     def end_bar(self) -> bool:
         """Close the open bar, for its time or the stream is over; whether there was one."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scalper_ml.bars.interval import floor_us
+from scalper_ml.bars.interval import floor_us, origin_us
 from scalper_ml.bars.market import market_table
 from scalper_ml.errors import ContractError
 from scalper_ml.ingest.order import Trades
@@ -185,14 +185,16 @@ class Loop:
         return [lane.symbol]
 
     def _in_time(self, lane: Lane, trades: Trades) -> Trades:
-        """Trades that can still be taken: those before a bar that was closed by the clock come too late."""
-        if self._until_us < 0:
+        """Trades that can still be taken: those of a bar that a later trade or the clock has closed come too late."""
+        interval = lane.rules.interval_us
+        past = max(lane.last_ts_us, self._until_us)
+        latest = np.maximum.accumulate(np.maximum(trades.ts_us, past)) if past >= 0 else trades.ts_us
+        origin = origin_us(interval)
+        late = trades.ts_us < (latest - origin) // interval * interval + origin
+        if not late.any():
             return trades
-        late = int(np.searchsorted(trades.ts_us, floor_us(self._until_us, lane.rules.interval_us)))
-        if late:
-            self.counts.add("late", lane.symbol, late)
-            trades = trades.take(slice(late, None))
-        return trades
+        self.counts.add("late", lane.symbol, int(late.sum()))
+        return trades.take(~late)
 
     def _end_bars(self) -> list[str]:
         """Close the bars whose time is over by the clock; the symbols that had one."""

@@ -35,6 +35,10 @@ class Warm:
         The bar state holds the bar that was open; the features are those up to the bar before.
     last : (int, float)
         Stamp and price of the last closed bar.
+    last_id : int
+        Of the last trade, -1 where it has none.
+    source : str
+        Of its trades, e.g. ``binance-spot-trades``.
     values, warm : ndarray (n, f), (n,)
         Its rows so far, for models that scale causally.
     """
@@ -42,6 +46,8 @@ class Warm:
     bar_state: bytes
     feature_state: bytes
     last: tuple[int, float]
+    last_id: int
+    source: str
     values: np.ndarray
     warm: np.ndarray
 
@@ -77,7 +83,12 @@ def warm_state(project: Project, symbol: str) -> Warm:
     X, ts = engine_inputs(project, table, symbol, fs), us(table["ts_us"])
     block = compute(fs, X[begin:end], ts[begin:end], state)
     last = int(ts[end - 1]), float(table["close"][end - 1].as_py())
-    return Warm(warehouse.read_bytes(bars, "state.bin"), block.state, last, values[:end], warm[:end])
+    ticks = warehouse.require("ticks", keys)
+    days = sorted(ticks.files)
+    ids = warehouse.read_table(ticks, days[-1], columns=["trade_id"])["trade_id"]
+    last_id, source = ids[-1].as_py(), str(ticks.summary["format"])
+    bar_state = warehouse.read_bytes(bars, "state.bin")
+    return Warm(bar_state, block.state, last, -1 if last_id is None else last_id, source, values[:end], warm[:end])
 
 
 def champion_of(
@@ -133,7 +144,8 @@ def open_loop(
     Parameters
     ----------
     warm : bool
-        Go on where the saved bars and features end; otherwise the features warm up on what the loop is fed.
+        Go on where the saved bars and features end; otherwise the features warm up on what the loop is fed. Where the
+        saved trades are of the loop's source, the lane knows the id of the last.
     market : pyarrow.Table, optional
         As for `Loop`.
 
@@ -154,4 +166,6 @@ def open_loop(
         lanes[symbol] = Lane(symbol, fs, champions, rules, **states)
         if at is not None:
             closes[symbol] = at.last
+            if at.source == f"{rules.source}-trades":
+                lanes[symbol].last_id = at.last_id
     return Loop(lanes, lead=project.settings.lead, market=market, closes=closes)
