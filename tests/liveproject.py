@@ -1,5 +1,6 @@
 """A small project with a champion: one coin, a strong planted edge, built once a session."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -59,4 +60,4 @@ def cut(trades: Trades, rng: np.random.Generator, pieces: int) -> list[Trades]:
     """The trades in pieces of random lengths, some of them empty."""
     at = np.sort(rng.integers(0, len(trades) + 1, pieces - 1))
     edges = [0, *at.tolist(), len(trades)]
-    return [trades.take(slice(a, b)) for a, b in zip(edges, edges[1:], strict=False)]
+    return [trades.take(slice(a, b)) for a, b in itertools.pairwise(edges)]

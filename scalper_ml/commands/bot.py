@@ -70,6 +70,6 @@ def bot(
     health, counts = running.feed.health, running.loop.counts
     out.print(
         f"stopped: {sum(counts.trades.values()):,} trades, {sum(counts.bars.values()):,} bars, {health.connections} "
-        f"connections, {health.filled:,} trades filled in, {counts.missing:,} missing, {sum(counts.late.values()):,} late"
-        + (f"; last error: {health.last_error}" if health.last_error else "")
+        f"connections, {health.filled:,} trades filled in, {counts.missing:,} missing, "
+        f"{sum(counts.late.values()):,} late" + (f"; last error: {health.last_error}" if health.last_error else "")
     )

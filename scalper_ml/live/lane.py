@@ -152,7 +152,7 @@ class Lane:
         """Decide on these horizons only."""
         for of in (self.champions, self.brokers, self.since):
             for horizon in [h for h in of if h not in horizons]:
-                del of[horizon]  # type: ignore[attr-defined]
+                del of[horizon]
 
     def add(self, trades: Trades) -> None:
         """Take trades as they came: in time order, or out of it within a bar, which then count as of one moment.

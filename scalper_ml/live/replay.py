@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from scalper_ml.errors import SettingsError
 from scalper_ml.ingest.batches import read_ticks
 from scalper_ml.ingest.order import Trades
-from scalper_ml.layers.base import keys_of
+from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.live.agreement import Agreement, agreement, score_trades, score_window
 from scalper_ml.live.decisions import decisions_table
 from scalper_ml.live.feed import TapeFeed, paced, trades_of
@@ -150,7 +150,7 @@ def _loop(project: Project, request: Request, gate: Gate) -> Loop:
     if request.horizons:
         lane.keep(request.horizons)
     for horizon in lane.champions:
-        keys = {"symbol": request.symbol, "horizon": horizon}
+        keys: Keys = {"symbol": request.symbol, "horizon": horizon}
         lane.since[horizon] = score_window(project, keys)[0] if request.check else request.since_us
     return loop
 

@@ -57,10 +57,9 @@ def test_new_champions_decide_from_the_next_bar_on(mine: Project) -> None:
     runs = [owner for place, owner in enumerate(owners) if place == 0 or owner != owners[place - 1]]
     assert runs == [old, None, old]
     assert "no_champion: NO_TRADE" not in set(table["reason"].to_pylist())
-    assert [(change.before, change.after) for change in watch.changes] == [
-        (old, f"{mine.warehouse.require('champions', {'symbol': SYMBOL, 'horizon': 3}).summary['action']}, rolled back"),
-        (f"{mine.warehouse.require('champions', {'symbol': SYMBOL, 'horizon': 3}).summary['action']}, rolled back", old),
-    ]  # fmt: skip
+    action = mine.warehouse.require("champions", {"symbol": SYMBOL, "horizon": 3}).summary["action"]
+    changes = [(change.before, change.after) for change in watch.changes]
+    assert changes == [(old, f"{action}, rolled back"), (f"{action}, rolled back", old)]
 
 
 def test_a_pointer_to_nothing_trades_nothing(mine: Project) -> None:
