@@ -6,7 +6,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, dirty, driver, features, ingest, labels, memory, models, planning, splits, synthetic, tuning
+from bench import (
+    bars,
+    dirty,
+    driver,
+    features,
+    ingest,
+    labels,
+    live,
+    memory,
+    models,
+    planning,
+    splits,
+    synthetic,
+    tuning,
+)
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -22,6 +36,7 @@ BENCHMARKS = {
     "models": models.run,
     "tuning": tuning.run,
     "driver": driver.run,
+    "live": live.run,
 }
 
 

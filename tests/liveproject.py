@@ -4,6 +4,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.ticks import read_all_ticks
@@ -12,7 +13,7 @@ from scalper_ml.project import Project
 from scalper_ml.scenarios.play import play
 from scalper_ml.settings import Settings
 
-__all__ = ["HORIZONS", "SYMBOL", "build", "cut", "tape"]
+__all__ = ["HORIZONS", "SYMBOL", "build", "cut", "settings_file", "tape"]
 
 SYMBOL = "EDGEUSDT"
 HORIZONS = (1, 3)
@@ -49,6 +50,13 @@ def build(folder: Path, *, symbols: tuple[str, ...] = (SYMBOL,), days: float = 2
     project = Project(settings=Settings.model_validate(values), folder=folder)
     play(project)
     return project
+
+
+def settings_file(project: Project) -> None:
+    """Write the settings of a project as its file, for those who open it by its folder."""
+    values = project.settings.model_dump(mode="json") | {"profile": "live", "profiles": {"live": {}}}
+    (project.folder / "config").mkdir(exist_ok=True)
+    (project.folder / "config" / "settings.yaml").write_text(yaml.safe_dump(values))
 
 
 def tape(project: Project, symbol: str = SYMBOL) -> Trades:

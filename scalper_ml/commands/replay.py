@@ -87,5 +87,5 @@ def _print(project: Project, symbol: str, found: Any, last: int) -> None:
     for one in found.agreements:
         verdict = "agree trade by trade" if one.complete else f"DIFFER, first at {one.first}"
         out.print(f"horizon {one.horizon}: {one.replayed} replayed, {one.backtested} backtested: {verdict}")
-    out.print(f"{found.ticks:,} trades in {found.seconds:.2f} s ({found.ticks / max(found.seconds, 1e-9):,.0f} a second)"
-              f"; paper only, no order was sent")  # fmt: skip
+    pace = found.ticks / max(found.seconds, 1e-9)
+    out.print(f"{found.ticks:,} trades in {found.seconds:.2f} s ({pace:,.0f} a second); paper only, no order was sent")

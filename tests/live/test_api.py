@@ -22,7 +22,7 @@ from scalper_ml.live.start import lane_rules, open_loop
 from scalper_ml.project import Project
 
 pytest.importorskip("fastapi", reason="the extra `api` is not installed")
-from scalper_ml.live.api import create_app  # noqa: E402
+from scalper_ml.live.api import create_app
 
 KEYS = {"symbol": SYMBOL, "horizon": 3}
 

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from liveproject import SYMBOL
+from liveproject import SYMBOL, settings_file
 
 from scalper_ml.live.journal import parts_of
 from scalper_ml.live.replay import Request, replay_file
@@ -46,13 +45,6 @@ project = open_project({}, folder)
 (file,) = (folder / "ticks").glob("*.csv")
 replay_file(project, Request(ticks=file, symbol=sys.argv[4], out=out, every=2000))
 """
-
-
-def settings_file(project: Project) -> None:
-    """The settings of a project as its file."""
-    values = project.settings.model_dump(mode="json") | {"profile": "live", "profiles": {"live": {}}}
-    (project.folder / "config").mkdir(exist_ok=True)
-    (project.folder / "config" / "settings.yaml").write_text(yaml.safe_dump(values))
 
 
 def child(project: Project, out: Path, seed: int) -> int:
