@@ -519,6 +519,11 @@ DRIFT: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "drift/performance": _drift_performance,
 }
 
+
+def _decisions(project: Project, manifest: Manifest) -> Metadata:
+    return plain({name: value for name, value in manifest.summary.items() if name != "rows"})
+
+
 DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ticks": _ticks,
     "bars": _bars,
@@ -538,4 +543,5 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "thresholds": _thresholds,
     "champions": _champions,
     "drift": _drift,
+    "decisions": _decisions,
 }

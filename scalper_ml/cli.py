@@ -34,6 +34,9 @@ _COMMANDS = MappingProxyType(
         "gate": "scalper_ml.commands.gate:gate",
         "models": "scalper_ml.commands.registry:models",
         "verify": "scalper_ml.commands.verify:verify",
+        "replay": "scalper_ml.commands.replay:replay",
+        "bot": "scalper_ml.commands.bot:bot",
+        "serve": "scalper_ml.commands.serve:serve",
     }
 )  # where each is: a function, or a `typer.Typer` of its own
 

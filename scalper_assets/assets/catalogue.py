@@ -266,6 +266,14 @@ CATALOGUE: dict[str, Entry] = {
         },
         ("gate", "layers/thresholds"),
     ),
+    "decisions": Entry(
+        "decisions",
+        ("parquet",),
+        "What bots and replays decided on every bar of a symbol and why, a row a horizon, and what they traded on "
+        "paper; brought together from the journals of the loops. Empty until one has run.",
+        {"explained": "Every decision has a reason."},
+        ("live/decisions", "live/broker", "live/journal", "layers/decisions"),
+    ),
     "champions": Entry(
         "decisions",
         ("json",),
