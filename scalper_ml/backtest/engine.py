@@ -208,19 +208,24 @@ def run_backtest(
     ) -> Entries:
         """The trades among the orders, with what they paid."""
         row = orders[done]
-        paid = [charges(costs, execution, maker, rows.sigma[row], volume[row], worth[row]) for maker in makers]
+        paid_in, paid_out = (
+            charges(costs, execution, maker, rows.sigma[row], volume[row], worth[row]) for maker in makers
+        )
         settled = np.zeros(done.size) if funding is None else funding.of(times[0], times[1], side[done])
         return Entries(
-            rows.ts[row],
-            *times,
-            side[done],
-            signals.confidence[row],
-            *prices,
-            *paid,
-            settled,
-            risk[done],
-            qty[row],
-            reason,
+            decided=rows.ts[row],
+            entry_ts=times[0],
+            exit_ts=times[1],
+            side=side[done],
+            confidence=signals.confidence[row],
+            entry_price=prices[0],
+            exit_price=prices[1],
+            paid_in=paid_in,
+            paid_out=paid_out,
+            funding=settled,
+            risk=risk[done],
+            qty=qty[row],
+            reason=reason,
         )
 
     if rule is None:

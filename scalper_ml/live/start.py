@@ -13,7 +13,8 @@ from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.layers.datasets import project_costs
-from scalper_ml.layers.features import engine_inputs, read_features
+from scalper_ml.layers.feature_inputs import engine_inputs
+from scalper_ml.layers.features import read_features
 from scalper_ml.live.filters import BlockFilters
 from scalper_ml.live.gate import Gate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
