@@ -6,7 +6,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import bars, dirty, driver, features, ingest, labels, memory, models, planning, splits, synthetic, tuning
+from bench import (
+    bars,
+    compiling,
+    dirty,
+    driver,
+    features,
+    ingest,
+    labels,
+    memory,
+    models,
+    planning,
+    splits,
+    synthetic,
+    tuning,
+)
 from bench.measure import Figure, table_of
 
 BENCHMARKS = {
@@ -15,6 +29,7 @@ BENCHMARKS = {
     "dirty": dirty.run,
     "bars": bars.run,
     "features": features.run,
+    "compiling": compiling.run,
     "labels": labels.run,
     "memory": memory.run,
     "splits": splits.run,
