@@ -1,4 +1,4 @@
-# make run | test | ui | bench | bench-peers | check | verify | clean. Needs Python 3.11 and make; everything else is installed here.
+# make run | test | torch | ui | bench | bench-peers | check | verify | clean. Needs Python 3.11 and make; everything else is installed here.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY := PASSIVE
 export OMP_NUM_THREADS := 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test test-commands test-library ui bench bench-peers check verify clean
+.PHONY: run test torch test-commands test-library ui bench bench-peers check verify clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/scalper run
@@ -78,6 +78,9 @@ $(VENV)/.runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.runtime
 	$(PIP) -e ".[dev]"
 	@touch $@
+
+torch: $(VENV)/.dev
+	$(PIP) -e ".[torch]"
 
 clean:
 	rm -rf warehouse/demo warehouse/majors32 ticks/*_synthetic.* .dagster

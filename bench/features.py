@@ -2,25 +2,31 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from bench.measure import Figure, cpu_seconds, latencies_us
 from scalper_ml.features.engine import FeatureStream, compute
 from scalper_ml.features.feeds import FEED_COLUMNS
+from scalper_ml.features.inputs import inputs_from_bars
 from scalper_ml.features.online import OnlineFeatureBuilder
 from scalper_ml.features.registry import INPUT_COLUMNS, FeatureSet, feature_set
 from scalper_ml.kernel import kernel
+from scalper_ml.layers.feature_file import ROW_GROUP, Rows, write_rows
+from scalper_ml.schema import BARS, MARKET, InputGroup, us
 
 __all__ = ["run"]
 
-BARS = 1_000_000
-GROUP = 16_384
+BARS_IN_ALL = 1_000_000
+GROUPS: tuple[InputGroup, ...] = ("klines", "trades", "market", "calendar")
 
 
-def market(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (n, k) of a random walk with trades and another coin, without feeds, and stamps (n,)."""
+def columns_of_market(n: int) -> dict[str, np.ndarray]:
+    """Columns (n,) of a random walk with trades and of other coins, without feeds, and stamps."""
     rng = np.random.default_rng(2)
     close = 100 * np.exp(np.cumsum(rng.normal(0, 1e-3, n)))
     opened = np.concatenate([[100.0], close[:-1]])
@@ -28,17 +34,55 @@ def market(n: int) -> tuple[np.ndarray, np.ndarray]:
     low = np.minimum(opened, close) * (1 - np.abs(rng.normal(0, 3e-4, n)))
     volume, share = rng.lognormal(3, 1, n), rng.uniform(0.2, 0.8, n)
     trades = rng.integers(10, 200, n).astype(float)
-    columns = {
+    return {
+        "ts_us": 60_000_000 * np.arange(1, n + 1),
         "open": opened, "high": high, "low": low, "close": close, "volume": volume, "quote_volume": volume * close,
         "trades": trades, "buy_trades": np.floor(trades * share), "buy_volume": volume * share,
         "sell_volume": volume * (1 - share), "vwap": (high + low) / 2, "gap": np.zeros(n),
         "mkt_n": np.full(n, 9.0), "mkt_ret": rng.normal(0, 8e-4, n), "mkt_up": rng.uniform(0, 1, n),
         "mkt_disp": rng.uniform(1e-4, 2e-3, n), "lead_ret": rng.normal(0, 8e-4, n),
-        **dict.fromkeys(FEED_COLUMNS, np.full(n, np.nan)),
     }  # fmt: skip
-    missing = [name for name in INPUT_COLUMNS if name not in columns]
-    assert not missing, f"the benchmark market lacks {missing}"
-    return np.column_stack([columns[name] for name in INPUT_COLUMNS]), 60_000_000 * np.arange(1, n + 1)
+
+
+def market(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs (n, k) of the engine, NaN where there is no feed, and stamps (n,)."""
+    columns = columns_of_market(n)
+    X = np.full((n, len(INPUT_COLUMNS)), np.nan)
+    for j, name in enumerate(INPUT_COLUMNS):
+        if name not in FEED_COLUMNS:
+            X[:, j] = columns[name]
+    return X, columns["ts_us"]
+
+
+def tables(n: int) -> tuple[pa.Table, pa.Table]:
+    """The same as the tables that the layers hold: bars, and the market beside them."""
+    columns = columns_of_market(n)
+    columns |= {name: columns["ts_us"] for name in ("open_ts_us", "first_trade_id", "last_trade_id")}
+    columns |= {"revision": np.zeros(n), "symbol": np.full(n, "A")}
+
+    def table(schema: pa.Schema) -> pa.Table:
+        return pa.table([pa.array(columns[one.name]).cast(one.type) for one in schema], schema=schema)
+
+    return table(BARS), table(MARKET)
+
+
+def write_million(path: Path) -> float:
+    """Write the features of a million bars to a file, as the layer does; seconds that took."""
+    bars, beside = tables(BARS_IN_ALL)
+    fs = feature_set(GROUPS)
+    ts_us = us(bars["ts_us"])
+
+    def groups() -> Iterator[Rows]:
+        state = None
+        for begin in range(0, len(ts_us), ROW_GROUP):
+            X = inputs_from_bars(bars.slice(begin, ROW_GROUP), beside.slice(begin, ROW_GROUP))
+            block = compute(fs, X, ts_us[begin : begin + ROW_GROUP], state)
+            yield Rows(ts_us[begin : begin + ROW_GROUP], block.warm, block.values)
+            state = block.state
+
+    begun = time.perf_counter()
+    write_rows(path, fs, groups(), len(ts_us))
+    return time.perf_counter() - begun
 
 
 @kernel
@@ -131,13 +175,14 @@ def talib_shared(X: np.ndarray) -> None:
 def streamed(fs: FeatureSet, X: np.ndarray, ts: np.ndarray) -> Callable[[], None]:
     """A call that computes all rows from the start, a row group at a time into the same memory."""
     stream = FeatureStream(fs)
-    values, warm = np.empty((GROUP, len(fs.names))), np.empty(GROUP, dtype=np.bool_)
+    columns, warm = np.empty((len(fs.names), ROW_GROUP)), np.empty(ROW_GROUP, dtype=np.bool_)
 
     def call() -> None:
         stream.reset()
-        for begin in range(0, len(X), GROUP):
-            rows = min(GROUP, len(X) - begin)
-            stream.push(X[begin : begin + rows], ts[begin : begin + rows], values[:rows], warm[:rows])
+        for begin in range(0, len(X), ROW_GROUP):
+            rows = min(ROW_GROUP, len(X) - begin)
+            into = columns if rows == ROW_GROUP else np.empty((len(fs.names), rows))
+            stream.push(X[begin : begin + rows], ts[begin : begin + rows], into, warm[:rows])
 
     return call
 
@@ -155,45 +200,43 @@ import time
 begun = time.perf_counter()
 import numpy as np
 from scalper_ml.features.engine import FeatureStream
+from scalper_ml.features.inputs import inputs_from_bars
 from scalper_ml.features.online import OnlineFeatureBuilder
 from scalper_ml.features.registry import INPUT_COLUMNS, FeatureSet, feature_set
 fs = feature_set(["klines", "trades", "market", "calendar"])
 stream = FeatureStream(fs)
 X = np.ones((1, len(INPUT_COLUMNS)))
 X[0, INPUT_COLUMNS.index("gap")] = 0.0
-stream.push(X, np.array([60_000_000]), np.empty((1, len(fs.names))), np.empty(1, dtype=np.bool_))
+stream.push(X, np.array([60_000_000]), np.empty((len(fs.names), 1)), np.empty(1, dtype=np.bool_))
 took = time.perf_counter() - begun
 import sys
 assert not {"torch", "sklearn", "shap", "xgboost", "pandas"} & set(sys.modules)
 """
 
 MILLION = """
-import time
-from bench.features import BARS, market, streamed
-from scalper_ml.features.registry import feature_set
-X, ts = market(BARS)
-call = streamed(feature_set(["klines", "trades", "market", "calendar"]), X, ts)
-begun = time.perf_counter()
-call()
-took = time.perf_counter() - begun
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from bench.features import write_million
+with TemporaryDirectory() as folder:
+    took = write_million(Path(folder) / "features.parquet")
 """
 
 
 def run() -> list[Figure]:
     """Batch ns a value, online us a row and a tick, start-up and memory of the full set."""
-    X, ts = market(BARS)
-    fs = feature_set(["klines", "trades", "market", "calendar"])
-    columns = composite(X[:5000])
+    X, ts = market(BARS_IN_ALL)
+    fs = feature_set(GROUPS)
+    n_peer = composite(X[:5000])
     seconds = cpu_seconds({"ours": streamed(fs, X, ts), "peer": lambda: composite(X)}, repeats=3)
-    ours, peer = seconds["ours"] / BARS / len(fs.names) * 1e9, seconds["peer"] / BARS / columns * 1e9
+    ours, peer = seconds["ours"] / BARS_IN_ALL / len(fs.names) * 1e9, seconds["peer"] / BARS_IN_ALL / n_peer * 1e9
     both = FeatureSet(tuple(entry for entry in fs.entries if entry[0].name in SHARED), fs.groups)
     shared = cpu_seconds({"ours": streamed(both, X, ts), "peer": lambda: talib_shared(X)}, repeats=3)
     _, peak = _child(MILLION)
     stream = FeatureStream(fs, compute(fs, X[:2000], ts[:2000]).state)
-    values, warm = np.empty((1, len(fs.names))), np.empty(1, dtype=np.bool_)
+    columns, warm = np.empty((len(fs.names), 1)), np.empty(1, dtype=np.bool_)
 
     def one(i: int) -> None:
-        stream.push(X[2000 + i : 2001 + i], ts[2000 + i : 2001 + i], values, warm)
+        stream.advance(X[2000 + i : 2001 + i], ts[2000 + i : 2001 + i], columns, warm)
 
     online = latencies_us(one, 20_000)
     a = np.zeros(4)
@@ -204,14 +247,17 @@ def run() -> list[Figure]:
     started = sorted(_child(START)[0] for _ in range(5))[2]
     return [
         Figure(
-            f"batch, {len(fs.names)} features x {BARS:,} bars", ours, "CPU ns / value",
-            f"TA-Lib + bottleneck + pandas, {columns} columns", peer, peer / ours, "2.5x, then 4x",
+            f"batch, {len(fs.names)} features x {BARS_IN_ALL:,} bars", ours, "CPU ns / value",
+            f"TA-Lib + bottleneck + pandas, {n_peer} columns", peer, peer / ours, "2.5x, then 4x",
         ),
         Figure(
-            f"batch, the {len(both.names)} columns TA-Lib has, too", shared["ours"] / BARS * 1e9, "CPU ns / bar",
-            "TA-Lib", shared["peer"] / BARS * 1e9, shared["peer"] / shared["ours"], "at least 1x",
+            f"batch, the {len(both.names)} columns TA-Lib has, too", shared["ours"] / BARS_IN_ALL * 1e9, "CPU ns / bar",
+            "TA-Lib", shared["peer"] / BARS_IN_ALL * 1e9, shared["peer"] / shared["ours"], "at least 1x",
         ),
-        Figure(f"peak of the process over {BARS:,} bars, inputs included", peak, "MB", goal="at most 1000 MB"),
+        Figure(
+            f"peak of the process that writes {BARS_IN_ALL:,} bars to Parquet, inputs included", peak, "MB",
+            goal="at most 1000 MB",
+        ),
         Figure(
             f"one bar online, {len(fs.names)} features, p50", p50, "us",
             "empty compiled call", bound, p50 / bound, "at most 20x, then 10x",

@@ -2,6 +2,7 @@
 
 import gc
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["Figure", "cpu_seconds", "latencies_us", "table_of"]
+__all__ = ["Figure", "cpu_seconds", "latencies_us", "table_of", "used_seconds"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +77,15 @@ def latencies_us(call: Callable[[int], Any], n: int) -> list[float]:
         call(i)
         taken.append((time.perf_counter_ns() - started) / 1000)
     return sorted(taken)
+
+
+def used_seconds(call: Callable[[], object], who: int, repeats: int = 5) -> tuple[float, float]:
+    """Median wall-clock and CPU seconds of a call; `who` as of `resource.getrusage`."""
+    wall, cpu = [], []
+    for _ in range(repeats):
+        before, started = resource.getrusage(who), time.perf_counter()
+        call()
+        wall.append(time.perf_counter() - started)
+        after = resource.getrusage(who)
+        cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return statistics.median(wall), statistics.median(cpu)

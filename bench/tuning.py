@@ -33,7 +33,7 @@ def market(rows: int = ROWS, features: int = FEATURES, *, rho: float = 0.15, see
     t0 = MINUTE * np.arange(rows, dtype=np.int64)
     X = np.column_stack([signal, rng.normal(size=(rows, features - 1))])
     role = assign_roles(t0, t0 + MINUTE, calibrate_size=0.1, select_size=0.15, test_size=0.3)
-    return TrainingData(X, y, np.ones(rows), ret, t0, t0, t0 + MINUTE, role)
+    return TrainingData(X, y, np.ones(rows), ret, t0, t0, t0 + MINUTE, role, (0, 1, 2))
 
 
 def _children() -> float:

@@ -13,6 +13,7 @@ from scalper_ml.project import Project
 from scalper_ml.quality.coverage import coverage_plot, joined_coverage
 from scalper_ml.quality.instruments import Instrument
 from scalper_ml.reports import plots
+from scalper_ml.reports.targets import verdicts_of_forecast
 from scalper_ml.schema import CLASSES, COLUMNS
 from scalper_ml.warehouse import Manifest
 
@@ -235,8 +236,36 @@ def _datasets(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _forecasts(project: Project, manifest: Manifest) -> Metadata:
+    """Forecasters and their stack: every metric beside its baseline, where it learnt and what it listens to."""
+    summary = manifest.summary
+    rows = verdicts_of_forecast(summary["metrics"]["select"], summary["target"])
+    shown = plain({name: summary[name] for name in ("target", "unit", "baseline", "lookback", "best_iteration")})
+    curve = {} if not summary["learning_curve"] else {
+        "learning_curve": _plot(
+            plots.learning_curve({"loss": summary["learning_curve"]}, title="loss on the rows to stop on, by round"),
+            "loss by round",
+        )
+    }  # fmt: skip
+    shares = summary.get("shares", {})
+    return {
+        "bundle_id": summary["bundle_id"][:16],
+        **shown,
+        "select": _table([dict(row) for row in rows]),
+        **plain({} if summary["interval"] is None else {f"bounds_{k}": v for k, v in summary["interval"].items()}),
+        **curve,
+        "importance": _plot(
+            plots.importance(summary["importance"], title="share of each feature"), "share of each feature"
+        ),
+        **({"members": _table([{"member": name, "share": share} for name, share in shares.items()])} if shares else {}),
+        "warnings": "; ".join(summary["warnings"]) or "none",
+    }
+
+
 def _models(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
+    if "target" in summary:
+        return _forecasts(project, manifest)
     select = summary["metrics"]["select"]
     names = (
         "accuracy",
@@ -306,6 +335,8 @@ def _study(project: Project, manifest: Manifest) -> Metadata:
 
 
 def _ensembles(project: Project, manifest: Manifest) -> Metadata:
+    if "target" in manifest.summary:
+        return _forecasts(project, manifest)
     members, shares = manifest.summary["members"], manifest.summary["shares"]
     rows = [{"member": name, "share": shares[name], "bundle": members[name][:16]} for name in members]
     return _models(project, manifest) | {"members": _table(rows)}

@@ -8,12 +8,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import IO, TYPE_CHECKING, Any
 
 from scalper_ml.errors import WarehouseError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = ["atomic_write", "canonical_json", "locked", "parquet_bytes", "sha256_of", "sync_names", "writing"]
 
@@ -29,12 +29,23 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def parquet_bytes(table: pa.Table) -> bytes:
+def parquet_bytes(table: "pa.Table") -> bytes:
     """`table` as Parquet (zstd, no dictionary for floats): equal tables give equal bytes."""
     sink = io.BytesIO()
-    text = [f.name for f in table.schema if pa.types.is_string(f.type)]
-    pq.write_table(table, sink, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True)
+    with parquet_writer(sink, table.schema) as writer:
+        writer.write_table(table)
     return sink.getvalue()
+
+
+def parquet_writer(sink: io.BytesIO | Path, schema: "pa.Schema") -> "pq.ParquetWriter":
+    """A writer of such files for tables that come in pieces; each piece is a row group, or several."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = [f.name for f in schema if pa.types.is_string(f.type)]
+    return pq.ParquetWriter(
+        sink, schema, compression="zstd", compression_level=1, use_dictionary=text, write_statistics=True
+    )
 
 
 def atomic_write(path: Path, data: bytes) -> None:

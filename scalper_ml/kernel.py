@@ -1,13 +1,18 @@
 """The one way kernels are compiled.
 
 numba's on-disk cache is keyed by the file a function lives in, so it serves stale machine code
-when a *callee in another file* changes. The cache folder is therefore named by a digest of every
-kernel source of the package, the Python version and the numba version: change one kernel and all
-are compiled anew, once.
+when a *callee in another file* changes. The cache folder of a file of kernels is therefore named by a
+digest of that file, of every file of kernels it imports, directly or not, of the Python version and of
+the numba version: what an edit can change is compiled anew, once, and nothing else.
 """
 
 import hashlib
+import importlib
+import importlib.util
+import re
 import sys
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +22,75 @@ import numpy as np
 _config: Any = numba.config  # its names are set at run time
 _compile: Any = numba.njit
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
+_NO_COUNTING: dict[str, Any] = _OPTIONS | {"_nrt": False}
 
-__all__ = ["cache_folder", "in_place", "inlined", "kernel", "sources_digest", "view_kernel"]
+__all__ = [
+    "brief_kernel",
+    "cache_folder",
+    "direct",
+    "in_place",
+    "inlined",
+    "kernel",
+    "lean_kernel",
+    "sources_digest",
+    "view_kernel",
+]
 
+_PACKAGE = Path(__file__).parent
+_ROOT = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "scalper_ml"
 _MARK = b"from scalper_ml.kernel import"
+_IMPORT = re.compile(rb"^from scalper_ml([\w.]*) import (\([^)]*\)|.*)", re.MULTILINE)
 
 
-def sources_digest(package: Path | None = None) -> str:
-    """First 16 hex digits of the sha256 over all kernel sources below `package`."""
-    package = package or Path(__file__).parent
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    """Files of the package that a file imports from."""
+    found = []
+    for module, names in _IMPORT.findall(path.read_bytes()):
+        place = _PACKAGE.joinpath(*module.decode().split("."))
+        below = (place / name for name in re.findall(r"\w+", names.decode()))
+        found += [one.with_suffix(".py") for one in (place, *below)]
+    return tuple(one for one in found if one.is_file())
+
+
+def _sources(path: Path) -> Iterator[Path]:
+    """A file and all files of the package it depends on, itself first."""
+    seen, waiting = {path}, [path]
+    while waiting:
+        yield (one := waiting.pop())
+        new = set(_imported(one)) - seen
+        seen |= new
+        waiting += sorted(new)
+
+
+def sources_digest(path: Path) -> str:
+    """First 16 hex digits of the sha256 over a file of kernels and all files of kernels it depends on."""
     digest = hashlib.sha256(f"{sys.version_info[:3]} {numba.__version__}".encode())
-    for path in sorted(package.rglob("*.py")):
-        text = path.read_bytes()
-        if _MARK in text or path.name == "kernel.py":
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(text)
+    for one in sorted({_PACKAGE / "kernel.py", *_sources(path)}):
+        digest.update(_of_kernels(one))
     return digest.hexdigest()[:16]
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: below ``NUMBA_CACHE_DIR`` if set, else the user's cache folder."""
-    root = Path(_config.CACHE_DIR) if _config.CACHE_DIR else Path.home() / ".cache" / "scalper_ml"
-    return root / sources_digest()
+@cache
+def _of_kernels(path: Path) -> bytes:
+    """Digest of a file if it has kernels, else nothing."""
+    text = path.read_bytes()
+    marked = _MARK in text or path.name == "kernel.py"
+    return hashlib.sha256(path.name.encode() + text).digest() if marked else b""
 
 
-_FOLDER = cache_folder()
-_config.CACHE_DIR = str(_FOLDER)
+@cache
+def cache_folder(path: Path) -> Path:
+    """Where the compiled kernels of a file are kept: below ``NUMBA_CACHE_DIR`` or the user's cache folder."""
+    return _ROOT / sources_digest(path)
+
+
+def _compiled(function: Any, **options: Any) -> Any:
+    before, _config.CACHE_DIR = _config.CACHE_DIR, str(cache_folder(Path(function.__code__.co_filename)))
+    try:
+        return _compile(**options)(function)
+    finally:
+        _config.CACHE_DIR = before
 
 
 def kernel(function: Any) -> Any:
@@ -50,16 +98,26 @@ def kernel(function: Any) -> Any:
 
     ``fastmath`` is never used: it removes NaN tests and changes bits between machines.
     """
-    return _compile(**_OPTIONS)(function)
+    return _compiled(function, **_OPTIONS)
+
+
+def lean_kernel(function: Any) -> Any:
+    """A kernel that makes views of the arrays it is given and no array of its own.
+
+    It is compiled without reference counting, because numba counts every array handed over, and every view, with a
+    call when it comes and another when it goes.
+    """
+    return _compiled(function, **_NO_COUNTING)
+
+
+def brief_kernel(function: Any) -> Any:
+    """A `lean_kernel` over before another thread could make use of the interpreter: it does not let go of it."""
+    return _compiled(function, **_NO_COUNTING | {"nogil": False})
 
 
 def view_kernel(function: Any) -> Any:
-    """A kernel that makes views of the arrays it is given and no array of its own; only kernels can call it.
-
-    It is compiled without reference counting, because numba counts every view with a call when it is made and another
-    when it is dropped, and without the wrapper that Python would call it by, which takes time to compile.
-    """
-    return _compile(_nrt=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_OPTIONS)(function)
+    """A `lean_kernel` that only kernels can call: without the wrapper for Python, which takes time to compile."""
+    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_NO_COUNTING)
 
 
 def inlined(function: Any) -> Any:
@@ -67,6 +125,37 @@ def inlined(function: Any) -> Any:
     compiled = view_kernel(function)
     compiled.targetoptions["forceinline"] = True
     return compiled
+
+
+def direct(compiled: Any, *examples: Any) -> Callable[..., Any]:
+    """The machine code of a kernel for arguments of the types of `examples`, which it takes on trust.
+
+    numba looks at the type of every argument of every call, which takes as long as a short kernel. Whoever calls this
+    has to give arrays of exactly the types, dimensions and order of the examples; numbers are converted.
+    """
+    _load_array_functions()
+    types = tuple(numba.typeof(one) for one in examples)
+    compiled.compile(types)
+    entry: Callable[..., Any] = compiled.overloads[types].entry_point
+    return entry
+
+
+@cache
+def _load_array_functions() -> None:
+    """Import numba's array functions, which look for a BLAS, without all of SciPy: no kernel multiplies matrices.
+
+    It takes half of the start of a live process. Others find numba as if it had looked.
+    """
+    name = "scipy.linalg"
+    if name in sys.modules or "numba.np.arraymath" in sys.modules:
+        return
+    blocked: Any = None
+    sys.modules[name] = blocked
+    try:
+        functions = importlib.import_module("numba.np.arraymath")
+    finally:
+        del sys.modules[name]
+    functions._HAVE_BLAS = importlib.util.find_spec("scipy") is not None
 
 
 class _Lent:

@@ -4,12 +4,13 @@ Stamps are ``timestamp[us, UTC]`` in tables and int64 microseconds since the epo
 kernels; both are called ``ts_us``. A bar's ``ts_us`` is its close: the moment it became known.
 """
 
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from scalper_ml.errors import ContractError
+from scalper_ml.vocabulary import CLASSES, INPUT_GROUPS, LONG, NEUTRAL, ROLES, SHORT, InputGroup, Role
 
 __all__ = [
     "BARS",
@@ -56,18 +57,6 @@ COLUMNS: Final = {
 """What columns mean, by layer and name, for those who look at a table from outside."""
 
 US: Final = pa.timestamp("us", tz="UTC")
-
-SHORT: Final = 0
-NEUTRAL: Final = 1
-LONG: Final = 2
-CLASSES: Final = ("SHORT", "NEUTRAL", "LONG")
-"""Order of the columns of every probability matrix ``P (n, 3)`` and the codes of every label."""
-
-Role = Literal["train", "calibrate", "select", "score", "purged"]
-ROLES: Final = ("train", "calibrate", "select", "score")
-
-InputGroup = Literal["klines", "trades", "market", "calendar", "quotes", "book", "derivatives"]
-INPUT_GROUPS: Final = ("klines", "trades", "market", "calendar", "quotes", "book", "derivatives")
 
 TICKS: Final = pa.schema(
     [

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from scalper_ml.bars.interval import parse_interval
 from scalper_ml.errors import ScalperError, SettingsError
-from scalper_ml.schema import INPUT_GROUPS
+from scalper_ml.vocabulary import INPUT_GROUPS
 
 __all__ = [
     "Backtest",
@@ -21,6 +21,7 @@ __all__ = [
     "Drift",
     "Ensembles",
     "Features",
+    "Forecasts",
     "Gate",
     "LabelBarriers",
     "Labels",
@@ -251,8 +252,8 @@ class Labels(_Section):
     """What a row is told to expect, and how much it counts (METHOD 1)."""
 
     kind: Literal["fixed", "binary", "triple_barrier"] = "fixed"
-    price: Literal["open", "trade", "side_mid"] = "open"  # of entry and exit; all but open need trades
-    latency_ms: NotNegative = 250.0  # from the close of the bar to the venue; not of open
+    price: Literal["open", "trade", "mid", "side_mid"] = "open"  # of entry and exit; mid needs quotes, the rest trades
+    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 250.0  # close of the bar to venue; not of open
     k_vol: NotNegative
     kappa: NotNegative
     max_gap_bars: Annotated[int, Field(ge=0)]
@@ -266,8 +267,8 @@ class Labels(_Section):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.kind == "triple_barrier" and self.price == "side_mid":
-            raise ValueError("a triple_barrier cannot stand on side_mid; set labels.price to trade or open")
+        if self.kind == "triple_barrier" and self.price in ("mid", "side_mid"):
+            raise ValueError(f"a triple_barrier cannot stand on {self.price}; set labels.price to trade or open")
         if self.targets and (self.kind == "triple_barrier" or self.price != "open"):
             raise ValueError("targets are of a fixed horizon on opens; set labels.kind to fixed and price to open")
         if self.trend and (self.kind == "triple_barrier" or self.price != "open"):
@@ -378,6 +379,33 @@ class Ensembles(_Kinds):
         return ensemble_kind(name)
 
 
+class Forecasts(_Kinds):
+    """Which forecasters are trained beside the classifiers, an asset each: regressors, specialists, sequence models."""
+
+    targets: dict[str, str] = {}  # by kind, of those that can learn several; else the kind's first
+    stack: list[str] = []  # members of ensembles/ridge_stack; empty: none
+    folds: Annotated[int, Field(ge=0, le=20)] | None = None  # None: splits.folds; 0: no out-of-fold forecasts
+
+    @classmethod
+    def kind(cls, name: str) -> Any:
+        """The forecaster kind of a name."""
+        from scalper_ml.forecasters.registry import forecaster_kind
+
+        return forecaster_kind(name)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for kind, target in self.targets.items():
+            _as_value_error(lambda kind=kind, target=target: self.kind(kind).target(target))  # type: ignore[misc]
+        if unknown := [kind for kind in self.stack if kind not in self.kinds]:
+            raise ValueError(f"stack {unknown} are not trained; forecasts.kinds: {self.kinds}")
+        if self.stack and (len(self.stack) < 2 or len(set(self.stack)) != len(self.stack)):
+            raise ValueError(f"stack needs two members or more; found {self.stack}")
+        if self.stack and self.folds is not None and self.folds < 2:
+            raise ValueError("stack learns from out-of-fold forecasts; set folds to 2 or more")
+        return self
+
+
 class Backtest(_Section):
     """Costs as the trader pays them, a side (METHOD 6.2)."""
 
@@ -450,6 +478,7 @@ class Settings(_Section):
     selection: Selection = Selection()
     training: Training = Field(default_factory=Training)
     ensembles: Ensembles = Ensembles()
+    forecasts: Forecasts = Field(default_factory=Forecasts)
     backtest: Backtest
     gate: Gate
     drift: Drift
@@ -468,12 +497,16 @@ class Settings(_Section):
             raise ValueError(f"labels.meta {self.labels.meta!r} is not trained; training.kinds: {self.training.kinds}")
         if self.source.kind == "synthetic" and (missing := [s for s in self.symbols if s not in self.source.markets]):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
+        if self.forecasts.kinds and not self.labels.targets:
+            raise ValueError("forecasts.kinds learn the targets of the specialists; set labels.targets to true")
         members = self.members
         if unknown := [kind for kind in members if kind not in self.training.kinds]:
             raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")
         if self.ensembles.kinds and (len(members) < 2 or len(set(members)) != len(members)):
             raise ValueError(f"ensembles.kinds {self.ensembles.kinds} need two members or more; found {members}")
-        if self.labels.price != "open" and self.source.kind == "klines":
+        if self.labels.price == "mid" and self.book.folder is None:
+            raise ValueError("labels.price 'mid' needs quotes; set book.folder, or labels.price to side_mid or open")
+        if self.labels.price in ("trade", "side_mid") and self.source.kind == "klines":
             raise ValueError(f"labels.price {self.labels.price!r} needs trades, klines have none; set it to open")
         if self.features.lead and self.features.lead not in self.symbols:
             raise ValueError(f"features.lead {self.features.lead!r} is not one of the symbols {self.symbols}")

@@ -156,7 +156,7 @@ def _assign(values: dict[str, Any], keys: tuple[str, ...], value: Any, source: s
     for depth, key in enumerate(keys[:-1]):
         if depth == 0 and key in Settings.model_fields:
             target.setdefault(key, {})  # a section that the file leaves to its defaults
-        elif keys[0] in ("training", "ensembles") and depth == 1:
+        elif keys[0] in ("training", "ensembles", "forecasts") and depth == 1:
             target.setdefault(key, {})  # a kind whose parameters the file leaves to their defaults
         if not isinstance(target.get(key), dict):
             known = sorted(k for k in target if isinstance(target[k], dict))

@@ -16,13 +16,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalper_ml.durable import atomic_write, canonical_json, locked, sha256_of, sync_names
 from scalper_ml.errors import ChecksFailedError, SupersededError, WarehouseError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 __all__ = [
     "Check",
@@ -151,7 +151,7 @@ class Warehouse:
         """The failed checks of the newest build, or None if it passed."""
         try:
             record: dict[str, Any] = json.loads((self.folder(layer, keys) / "blocked.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         return record
 
@@ -197,13 +197,17 @@ class Warehouse:
 
     def read_table(
         self, manifest: Manifest, file: str = "data.parquet", columns: Sequence[str] | None = None
-    ) -> pa.Table:
+    ) -> "pa.Table":
         """One Parquet file of a partition as a table, verified against its hash."""
+        import pyarrow.parquet as pq
+
         data = self.read_bytes(manifest, file)
         return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
 
-    def read_batches(self, manifest: Manifest, file: str, rows: int = 1 << 12) -> Iterator[pa.RecordBatch]:
+    def read_batches(self, manifest: Manifest, file: str, rows: int = 1 << 12) -> "Iterator[pa.RecordBatch]":
         """A Parquet file of a partition some rows at a time: for tables of any size, and not held against its hash."""
+        import pyarrow.parquet as pq
+
         entry = manifest.files.get(file) or manifest.beside[file]
         path = self.folder(manifest.layer, manifest.keys) / entry["path"]
         try:
@@ -213,8 +217,10 @@ class Warehouse:
         with opened:
             yield from opened.iter_batches(rows)
 
-    def read_schema(self, manifest: Manifest, file: str = "data.parquet") -> pa.Schema:
+    def read_schema(self, manifest: Manifest, file: str = "data.parquet") -> "pa.Schema":
         """The schema of one Parquet file of a partition."""
+        import pyarrow.parquet as pq
+
         path = self.folder(manifest.layer, manifest.keys) / manifest.files[file]["path"]
         try:
             return pq.read_schema(path)

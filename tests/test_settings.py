@@ -143,6 +143,9 @@ def test_fingerprint_depends_on_the_named_sections_only() -> None:
     [
         (["labels.kind=both"], "labels.kind"),
         (["labels.kind=triple_barrier", "labels.price=side_mid"], "cannot stand on side_mid"),
+        (["labels.kind=triple_barrier", "labels.price=mid"], "cannot stand on mid"),
+        (["labels.latency_ms=.inf"], "labels.latency_ms"),
+        (["labels.price=mid"], "needs quotes; set book.folder"),
         (["labels.targets=true", "labels.price=trade"], "targets are of a fixed horizon on opens"),
         (["labels.barriers.hold=0"], "labels.barriers.hold"),
         (["labels.price=trade", "source.kind=klines"], "klines have none"),

@@ -6,7 +6,10 @@ from scalper_ml.book.quote_quality import RULES as BOOK_RULES
 from scalper_ml.context.quality import RULES as CONTEXT_RULES
 from scalper_ml.ensembles.base import EnsembleKind
 from scalper_ml.ensembles.registry import ensemble_kinds
+from scalper_ml.forecasters.base import ForecasterKind
+from scalper_ml.forecasters.registry import forecaster_kinds
 from scalper_ml.layers.ensembles import ENSEMBLE_CODE
+from scalper_ml.layers.forecasts import FORECAST_CODE
 from scalper_ml.layers.models import CODE as MODEL_CODE
 from scalper_ml.models.base import ModelKind
 from scalper_ml.models.registry import model_kinds
@@ -45,6 +48,25 @@ def _model_entry(kind: ModelKind) -> Entry:
         "with walk-forward out-of-fold predictions; sealed in a content-addressed bundle.",
         _BUNDLE_CHECKS,
         (*MODEL_CODE, f"models/{kind.name}", "selection", "validation", "schema", "layers/models"),
+    )
+
+
+_FORECAST_CHECKS = _BUNDLE_CHECKS | {
+    "skill": "It beats its baseline on select: zero, the mean, HAR or the shares of train (a warning).",
+    "calibrated": "Bounds hold the share of outcomes they promise within 5 points, or the calibration error of states "
+    "minus its noise floor is at most 0.03 (a warning).",
+    "deterministic": "Forecasts made one by one, as live, have the bits they have in a batch.",
+}
+
+
+def _forecast_entry(kind: ForecasterKind) -> Entry:
+    return Entry(
+        "learning",
+        tuple(library.replace("sklearn", "scikitlearn") for library in (*kind.libraries, kind.extra) if library),
+        f"{kind.summary} Fitted on train, its bounds or probabilities on calibrate, measured beside its baseline on "
+        "select; sealed in a content-addressed bundle.",
+        _FORECAST_CHECKS,
+        (*FORECAST_CODE, "validation", "schema", "layers/forecasts"),
     )
 
 
@@ -185,6 +207,15 @@ CATALOGUE: dict[str, Entry] = {
     ),
     **{f"models/{kind.name}": _model_entry(kind) for kind in model_kinds().values()},
     **{f"ensembles/{kind.name}": _ensemble_entry(kind) for kind in ensemble_kinds().values()},
+    **{f"models/{kind.name}": _forecast_entry(kind) for kind in forecaster_kinds().values()},
+    "ensembles/ridge_stack": Entry(
+        "learning",
+        ("json",),
+        "A ridge regression over forecasters of one number, learnt from their out-of-fold forecasts and drawn towards "
+        "even shares; the members lie whole inside its sealed bundle.",
+        _FORECAST_CHECKS,
+        (*FORECAST_CODE, "validation", "schema", "layers/forecasts"),
+    ),
     "meta_labels": Entry(
         "learning",
         ("parquet",),

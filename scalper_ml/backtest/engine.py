@@ -17,7 +17,8 @@ from scalper_ml.backtest.rows import Rows, floats, join_rows
 from scalper_ml.backtest.signals import decide
 from scalper_ml.errors import ContractError
 from scalper_ml.kernel import kernel
-from scalper_ml.schema import US, Role, stamps, us
+from scalper_ml.labels.horizon import learned_classes
+from scalper_ml.schema import LONG, NEUTRAL, SHORT, US, Role, stamps, us
 
 __all__ = ["EQUITY", "RISK_PER_TRADE", "SIGNALS", "Backtest", "quote_volume", "run_backtest"]
 
@@ -63,6 +64,8 @@ class Backtest:
         Signals on a bar in which nothing traded, or too little: decided, but not executed.
     entries : Entries
         The orders that became trades; `order_log` tells them event by event.
+    classes : tuple of int
+        Codes of the classes that the dataset is about: without NEUTRAL where its labels have no deadband.
     """
 
     trades: pa.Table
@@ -71,6 +74,7 @@ class Backtest:
     trade_rows: np.ndarray
     unfillable: int
     entries: Entries
+    classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
 
 
 @kernel
@@ -290,6 +294,7 @@ def run_backtest(
         trade_rows=orders[done],
         unfillable=int(signals.traded.sum()) - orders.size,
         entries=made,
+        classes=learned_classes(dataset.column("y").to_numpy(), dataset.column("y_binary").to_numpy()),
     )
 
 

@@ -19,7 +19,7 @@ from scalper_ml.backtest.robustness import correlation_with, robustness
 from scalper_ml.backtest.rows import floats, of_role
 from scalper_ml.backtest.what_pays import what_pays
 from scalper_ml.gate.decision import decide, suspicions
-from scalper_ml.gate.estimates import CHANCE, Sample
+from scalper_ml.gate.estimates import Sample, side_recall
 from scalper_ml.gate.score import DRAWS, Score, quality_score, sample_of
 from scalper_ml.gate.threshold_choice import ThresholdChoice, choose_threshold
 from scalper_ml.gate.tiers import TIERS
@@ -169,21 +169,23 @@ def decision_metrics(run: Backtest) -> tuple[dict[str, Any], dict[str, str]]:
     """Metrics of the decisions of every row against the labels, and the reasons of those that are None.
 
     `y_pred` is the side if the row was traded, else NEUTRAL (see `scalper_ml.backtest.signals.decide`).
+    Where labels have no deadband, balanced accuracy is of the rows that were traded and moved.
     ``confusion_matrix`` has labels in rows and decisions in columns, ordered SHORT, NEUTRAL, LONG.
     """
     confusion = confusion_matrix(run.signals.column("y").to_numpy(), run.signals.column("y_pred").to_numpy())
     rows = confusion.sum(axis=1)
-    absent = [name for name, n in zip(CLASSES, rows, strict=True) if n == 0]
+    absent = [CLASSES[code] for code in run.classes if rows[code] == 0]
+    accuracy = balanced_accuracy if len(run.classes) == len(CLASSES) else side_recall
     by_class = class_scores(confusion)
     scores: dict[str, float | None] = {
-        "balanced_accuracy": None if absent else float(balanced_accuracy(confusion)),
+        "balanced_accuracy": None if absent else float(accuracy(confusion)),
         "f1_long": by_class["LONG"]["f1"],
         "f1_short": by_class["SHORT"]["f1"],
     }
     described = {
         "confusion_matrix": confusion.tolist(),
         "class_shares": dict(zip(CLASSES, (rows / rows.sum()).tolist(), strict=True)),
-        "chance_balanced_accuracy": CHANCE,
+        "chance_balanced_accuracy": 1.0 / len(run.classes),
     }
     reason = f"no rows labelled {', '.join(absent)}"
     return {**scores, **described}, {name: reason for name, value in scores.items() if value is None}

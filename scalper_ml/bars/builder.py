@@ -1,6 +1,8 @@
 """Trades to bars: kernels over carried state, driven by batches, by single trades, or resumed."""
 
 import struct
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +13,7 @@ from scalper_ml.bars.interval import origin_us
 from scalper_ml.bars.spec import KINDS, BarSpec
 from scalper_ml.bars.table import BarBuffer, bar_dict, bars_table
 from scalper_ml.errors import ContractError
-from scalper_ml.kernel import in_place
+from scalper_ml.kernel import direct, in_place
 from scalper_ml.schema import BARS, TICKS, conform, us
 
 __all__ = ["BarBuilder", "build_bars"]
@@ -69,7 +71,7 @@ class BarBuilder:
     (0, 7, 3.0)
     """
 
-    __slots__ = ("_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "_within", "spec")
+    __slots__ = ("_add", "_carried", "_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "_within", "spec")
 
     def __init__(self, spec: BarSpec | int) -> None:
         self.spec = spec if isinstance(spec, BarSpec) else BarSpec("time", spec)
@@ -81,8 +83,9 @@ class BarBuilder:
             if kind == "time"
             else (size, _UNITS[kind.removesuffix("_imbalance")], kind.endswith("_imbalance"))
         )
-        self._ints = np.zeros(STATE_INTS, dtype=np.int64)
-        self._floats = np.zeros(STATE_FLOATS, dtype=np.float64)
+        self._carried = np.zeros(STATE_INTS + STATE_FLOATS, dtype=np.int64)
+        self._ints, self._floats = self._carried[:STATE_INTS], self._carried[STATE_INTS:].view(np.float64)
+        self._add: Callable[..., bool] | None = None
         self._one = tuple(np.zeros(1, dtype=dtype) for dtype in _DTYPES)
         self._one_out = np.zeros((BAR_INTS, 1), dtype=np.int64), np.zeros((BAR_FLOATS, 1), dtype=np.float64)
 
@@ -132,7 +135,7 @@ class BarBuilder:
         while row < n:
             buffer.bars, row = self._fold(columns, row, buffer.grown(), buffer.bars)
             if row < n and not buffer.full():
-                self._ints, self._floats = saved
+                self._ints[:], self._floats[:] = saved
                 raise ContractError(self._refusal(row, columns))
         return buffer.table()
 
@@ -161,10 +164,8 @@ class BarBuilder:
         ContractError
             As `push`.
         """
-        within = self._within
-        if within and add_within(
-            self._ints, self._floats, within, int(ts_us), float(price), float(qty), int(side), int(trade_id)
-        ):
+        add = self._add or self.adder()
+        if add(ts_us, price, qty, side, trade_id):
             return None
         stamp, price_, qty_, side_, id_ = self._one
         stamp[0], price_[0], qty_[0], side_[0], id_[0] = ts_us, price, qty, side, trade_id
@@ -172,6 +173,18 @@ class BarBuilder:
         if row < 1:
             raise ContractError(self._refusal(0, self._one))
         return bar_dict(self._one_out[0][:, 0], self._one_out[1][:, 0]) if closed else None
+
+    def adder(self) -> Callable[[int, float, float, int, int], bool]:
+        """`push_one` for the trades that neither open nor end a bar, nearly all there are, at a fraction of its time.
+
+        Returns
+        -------
+        callable
+            ``(ts_us, price, qty, side, trade_id)`` gives True where it has added the trade. Where it gives False it has
+            done nothing, and the trade is one for `push_one`: it ends a bar, or is refused, or bars do not go by time.
+        """
+        self._add = partial(_add_within(), self._carried, self._within)
+        return self._add
 
     def finish(self) -> pa.Table:
         """Close the open bar and return it; an empty table if no bar is open.
@@ -250,6 +263,12 @@ class BarBuilder:
         floor = "the start of the open bar" if self._ints[0] else "the end of the last closed bar"
         floor = floor if self.spec.kind == "time" else "the trade before"
         return f"{trade}: older than {floor}; expected trades in time order - sort them, or read them through ingest"
+
+
+@cache
+def _add_within() -> Callable[..., bool]:
+    """`add_within`, compiled. Event bars, whose interval is 0, leave it to `fold_events`."""
+    return direct(add_within, np.zeros(1, dtype=np.int64), 0, 0, 0.0, 0.0, 0, 0)
 
 
 def build_bars(ticks: pa.Table, spec: BarSpec | int, state: bytes | None = None) -> tuple[pa.Table, bytes]:

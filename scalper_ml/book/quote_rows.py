@@ -20,7 +20,7 @@ _REASONS: Final = (
     "",
     "ts: not a stamp of the years 2000 to 2099 in s, ms, us, ns or ISO 8601",
     *(f"{name}: {what}" for name in _SIDES for what in ("not a number", "not positive and finite")),
-    "update_id: not a whole number from 0 to 10^18",
+    "update_id: not a whole number from 0 to below 2^63",
 )
 
 

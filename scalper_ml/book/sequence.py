@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from scalper_ml.book.depth import book_bars, book_bars_schema
 from scalper_ml.schema import QUOTES, us
 
-__all__ = ["BarsOfFiles", "QuoteSpool", "bars_of_quotes", "quotes_in_order", "sorted_depths"]
+__all__ = ["BarsOfFiles", "QuoteSpool", "bars_of_quotes", "quotes_in_order", "sorted_depths", "standing_quotes"]
 
 _VALUES: Final = ("bid", "bid_qty", "ask", "ask_qty")
 
@@ -152,6 +152,31 @@ def bars_of_quotes(
             break
         held = _still_needed(held, int(open_us[done]))
     return BarsOfFiles(pa.concat_tables(tables).combine_chunks(), len(audited), changed)
+
+
+def standing_quotes(quotes: Iterable[tuple[pa.Table, int | None]], moments_us: np.ndarray) -> pa.Table:
+    """The quotes that stand at some moments, and the last of all: a row or two a moment out of any number.
+
+    Parameters
+    ----------
+    quotes : iterable
+        From `quotes_in_order`.
+    moments_us : ndarray of int64
+        Ascending.
+
+    Returns
+    -------
+    pyarrow.Table
+        Schema `QUOTES`, in order of known time. Whoever asks what stood at one of the moments, and when the recording
+        ends, is told the same by these as by all.
+    """
+    kept = [QUOTES.empty_table()]
+    for piece, _ in quotes:
+        if piece.num_rows:
+            stand = np.searchsorted(us(piece["ts_us"]), moments_us, side="right") - 1
+            rows = np.unique(np.append(stand, piece.num_rows - 1))
+            kept.append(piece.take(pa.array(rows[rows >= 0])))
+    return pa.concat_tables(kept).combine_chunks()
 
 
 def _known_at(table: pa.Table, at_us: int) -> pa.Table:

@@ -193,8 +193,8 @@ def select(
         return
     shown = found.scores[: limit or None]
     cells = [
-        (s.name, s.cluster, f"{s.gain:.4f}", f"{s.shap:.5f}", f"{s.permutation:+.6f}", f"{s.helped}/{found.folds}",
-         f"{s.rank:.1f}", "yes" if s.chosen else "no", s.reason)
+        (s.name, s.cluster, f"{s.gain:.4f}", f"{s.shap:.5f}", f"{s.permutation:+.6f} +-{s.error:.6f}",
+         f"{s.helped}/{found.folds}", f"{s.rank:.1f}", "yes" if s.chosen else "no", s.reason)
         for s in shown
     ]  # fmt: skip
     columns = {"feature": "left", "cluster": "right", "gain": "right", "SHAP": "right", "permuted": "right"}

@@ -142,7 +142,7 @@ def compare(
         (row["kind"], f"{row['log_loss']:.5f}", f"{row['log_loss_skill']:+.4f}", f"{row['behind']:.5f}",
          "" if row["behind_ci"] is None else "{:+.5f} {:+.5f}".format(*row["behind_ci"]),
          f"{row['brier_skill']:+.4f}", f"{row['balanced_accuracy']:.4f}", _short(row["directional_accuracy"]),
-         "chosen" if row["chosen"] else "")
+         "chosen" if row["chosen"] else "as good" if row["as_good"] else "")
         for row in rows
     ]  # fmt: skip
     console().print(table_of(f"{symbol} x {horizon}: {rows[0]['rows']:,} rows of select", heads, cells))

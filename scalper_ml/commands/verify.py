@@ -63,8 +63,8 @@ def verify(
 def _folder(keep: Path | None) -> Iterator[Path]:
     """Where the projects are made: a folder that goes away, or a new one that stays."""
     if keep is not None:
-        if keep.exists() and any(keep.iterdir()):
-            raise SettingsError(f"--keep {keep}: is not empty; expected a new folder")
+        if keep.exists() and not (keep.is_dir() and not any(keep.iterdir())):
+            raise SettingsError(f"--keep {keep}: is there and not an empty folder; expected a new one")
         yield keep
         return
     with tempfile.TemporaryDirectory(prefix="scalper-verify-") as folder:

@@ -6,7 +6,9 @@ size, and is itself covered by the hash ``content``. Nothing in it is code. Equa
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +22,8 @@ ARTIFACT_VERSION: Final = 1
 _FORMAT: Final = "scalper-dataset"
 _HEAD: Final = "artifact.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_BROKEN: Final = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, struct.error, zlib.error)
+"""What reading a ZIP raises where a byte is not what it was: of another version, packed, locked, out of bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +82,13 @@ def unpack(data: bytes, name: str) -> Artifact:
             if twice := sorted({one.filename for one in infos if sum(o.filename == one.filename for o in infos) > 1}):
                 raise InputError(f"{name}: member {twice[0]!r} stands twice; expected each once - export it again")
             found = {one.filename: _read(archive, one, name) for one in infos}
-    except zipfile.BadZipFile as error:
+    except _BROKEN as error:
         raise InputError(
             f"{name}: not a whole ZIP file ({error}); expected a dataset artifact - copy it again"
         ) from None
     head = _head(found.pop(_HEAD, None), name)
     entries: dict[str, dict[str, Any]] = head["members"]
-    if head["content"] != _content(head["told"], entries):
+    if head.get("content") != _content(head["told"], entries):
         raise InputError(f"{name}: member {_HEAD!r} was altered: it does not have the hash it states - export it again")
     for member, entry in entries.items():
         if member not in found:
@@ -103,13 +107,13 @@ def unpack(data: bytes, name: str) -> Artifact:
 def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
     try:
         return archive.read(info)
-    except (zipfile.BadZipFile, EOFError) as error:
+    except _BROKEN as error:
         raise InputError(f"{name}: member {info.filename!r} was altered or is cut short ({error})") from None
 
 
 def _head(data: bytes | None, name: str) -> dict[str, Any]:
     try:
-        head: Any = None if data is None else json.loads(data)
+        head: Any = None if data is None else json.loads(data, parse_constant=_no_number)
     except ValueError:
         head = None
     if not isinstance(head, dict) or head.get("format") != _FORMAT:
@@ -119,6 +123,10 @@ def _head(data: bytes | None, name: str) -> dict[str, Any]:
     if not all(isinstance(head.get(key), dict) for key in ("told", "members")):
         raise InputError(f"{name}: member {_HEAD!r} was altered: it lacks what it has to name - export it again")
     return head
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
 
 
 def _entries(members: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,15 @@ from scalper_ml.datasets.splits import assign_roles, role_counts
 from scalper_ml.datasets.summary import summarise
 from scalper_ml.datasets.weighting import row_weights, straightness, uniqueness_by_role
 from scalper_ml.errors import ContractError, FeatureSetError, InsufficientDataError, SettingsError
-from scalper_ml.labels.horizon import Barriers, LabelKind, LabelParams, Labels, PriceRule, label_version
+from scalper_ml.labels.horizon import (
+    Barriers,
+    LabelKind,
+    LabelParams,
+    Labels,
+    PriceRule,
+    label_version,
+    learned_classes,
+)
 from scalper_ml.schema import CLASSES, DATASET, conform, stamps, us
 
 __all__ = ["SIGMA_COLUMN", "Dataset", "DatasetParams", "build_dataset"]
@@ -188,7 +196,8 @@ def build_dataset(
     Dataset
         ``weight`` is the uniqueness of the label among those of its role, divided by the mean over train; 0 for purged
         rows. Attribution, decay and class balance, where asked for, change it, and the mean over train stays 1.
-        ``summary`` has: label_version, feature_set_id, data_hash, params; bars, warm, label_rows, min_rows;
+        ``summary`` has: label_version, feature_set_id, data_hash, params; bars, warm, label_rows, min_rows; classes
+        that are learned, and flat, the rows whose exit equals their entry;
         dropped by reason; all of `summarise`; weights (factor of each class in use, factors that would balance them,
         effective size of the train weights); nan_after_warmup, zero_sigma_rows, constant_features; shapes.
 
@@ -225,13 +234,15 @@ def build_dataset(
     }
     roles = assign_roles(labels.t0, labels.t1, **shares)
     train = np.flatnonzero(roles == "train")
-    _refuse_one_class(labels.y[train])
+    classes = learned_classes(labels.y, labels.y_binary)
+    _refuse_one_class(labels.y[train], classes)
     until = in_flight_until(labels, params.price)
     own = uniqueness_by_role(labels.t0, until, roles, us(bars.column("ts_us")))
     straight = straightness(bars, labels, params.labels) if params.trend else None
     weight, weights = row_weights(
         labels, own, roles == "train", straight,
         attribution=params.attribution, decay=params.decay, trend=params.trend, class_balance=params.class_balance,
+        classes=classes,
     )  # fmt: skip
     table = _table(labels, weight, roles)
     scaler = Scaler(params.scaler, winsor=params.winsor).fit(values, names, rows=labels.row[train])
@@ -242,6 +253,8 @@ def build_dataset(
         "params": params.to_dict(),
         "bars": bars.num_rows,
         "warm": int(np.count_nonzero(warm)),
+        "classes": [CLASSES[code] for code in classes],
+        "flat": int(np.count_nonzero(labels.y_binary == -1)),
         "label_rows": int(labels.row.size),
         "min_rows": params.min_rows,
         "dropped": labels.dropped,
@@ -289,8 +302,8 @@ def _cost(cost: ArrayLike | None, params: DatasetParams) -> ArrayLike:
     return params.cost if cost is None else cost
 
 
-def _refuse_one_class(y: NDArray[np.int8]) -> None:
-    counts = {name: int(np.count_nonzero(y == code)) for code, name in enumerate(CLASSES)}
+def _refuse_one_class(y: NDArray[np.int8], classes: tuple[int, ...]) -> None:
+    counts = {CLASSES[code]: int(np.count_nonzero(y == code)) for code in classes}
     if sum(count > 0 for count in counts.values()) < 2:
         raise InsufficientDataError(
             f"dataset: all {y.size:,} train labels are of one class: {counts}; expected at least two - lower "

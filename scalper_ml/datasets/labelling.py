@@ -1,5 +1,6 @@
 """From settings to labels: which labeller, on which prices."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.labels.barrier import BarrierLabels, barrier_labels, tape_barrier_labels
-from scalper_ml.labels.executable import executable_labels, mid_fills, side_mid_fills, trade_fills
+from scalper_ml.labels.executable import Fills, executable_labels, mid_fills, side_mid_fills, trade_fills
 from scalper_ml.labels.horizon import LabelParams, Labels, horizon_labels
 from scalper_ml.labels.paths import VERTICAL
 from scalper_ml.schema import us
@@ -26,6 +27,7 @@ class Tape:
     """Prices between the bars, in time order: trades, or quotes by the time they became known; columns (k,).
 
     ``price`` and ``side``, +1 or -1, are a trade's, ``bid`` and ``ask`` a quote's; those of the other kind are None.
+    ``until_us`` is the end of the recording, by default the last row.
     """
 
     ts_us: I64
@@ -33,6 +35,7 @@ class Tape:
     side: NDArray[np.int8] | None = None
     bid: F64 | None = None
     ask: F64 | None = None
+    until_us: int | None = None
 
 
 def label_bars(bars: pa.Table, sigma: F64, cost: ArrayLike, params: LabelParams, tape: Tape | None = None) -> Labels:
@@ -63,49 +66,35 @@ def label_bars(bars: pa.Table, sigma: F64, cost: ArrayLike, params: LabelParams,
     SettingsError
         A triple barrier on mids: between quotes nothing says what could be traded.
     """
-    wide = params.kind != "binary"
-    common: dict[str, Any] = {
-        "horizon": params.horizon,
-        "interval_us": params.interval_us,
-        "sigma": sigma,
-        "cost": cost,
-        "k_vol": params.k_vol if wide else 0.0,
-        "kappa": params.kappa if wide else 0.0,
-    }
+    rule = params.rule
+    common: dict[str, Any] = {"rule": rule, "sigma": sigma, "cost": cost}
     start, close = us(bars.column("open_ts_us")), us(bars.column("ts_us"))
     if params.price == "open":
         prices: dict[str, Any] = {name: bars.column(name).to_numpy() for name in ("open", "high", "low")}
         if params.kind == "triple_barrier":
-            rest: dict[str, Any] = {"max_gap_bars": params.max_gap_bars, "barriers": params.barriers}
-            return barrier_labels(**prices, open_ts_us=start, ts_us=close, **rest, **common)
-        return horizon_labels(prices["open"], start, close, max_gap_bars=params.max_gap_bars, **common)
-    if params.kind == "triple_barrier" and params.price != "trade":
-        raise SettingsError(
-            f"labels: a triple barrier cannot stand on {params.price}; set labels.price to trade or open"
-        )
-    wait_us = (params.max_gap_bars + 1) * params.interval_us
+            return barrier_labels(**prices, open_ts_us=start, ts_us=close, barriers=params.barriers, **common)
+        return horizon_labels(prices["open"], start, close, **common)
+    common["latency_us"] = params.latency_us
+    if params.kind == "triple_barrier":
+        if params.price != "trade":
+            raise SettingsError(
+                f"labels: a triple barrier cannot stand on {params.price}; set labels.price to trade or open"
+            )
+        trades = _columns(tape, params.price, "trades", "price")
+        return tape_barrier_labels(close, trades["ts_us"], trades["price"], barriers=params.barriers, **common)
+    return executable_labels(close, _fills(params, tape, rule.late_us + rule.interval_us), **common)
+
+
+def _fills(params: LabelParams, tape: Tape | None, wait_us: int) -> Callable[[I64], Fills]:
+    """Prices of orders by the moment they are at the venue."""
+    if params.price == "trade":
+        return partial(trade_fills, wait_us=wait_us, **_columns(tape, params.price, "trades", "price"))
+    until_us = tape.until_us if tape else None
     if params.price == "mid":
         quotes = _columns(tape, params.price, "quotes", "bid", "ask")
-        return executable_labels(
-            close,
-            partial(mid_fills, max_age_us=wait_us, **quotes),
-            latency_us=params.latency_us,
-            **common,
-        )
-    if params.price == "side_mid":
-        trades = _columns(tape, params.price, "trades and their sides", "price", "side")
-        return executable_labels(
-            close,
-            partial(side_mid_fills, max_age_us=wait_us, **trades),
-            latency_us=params.latency_us,
-            **common,
-        )
-    trades = _columns(tape, params.price, "trades", "price")
-    if params.kind == "triple_barrier":
-        rest = {"max_gap_bars": params.max_gap_bars, "barriers": params.barriers, "latency_us": params.latency_us}
-        return tape_barrier_labels(close, trades["ts_us"], trades["price"], **rest, **common)
-    fills = partial(trade_fills, wait_us=wait_us, **trades)
-    return executable_labels(close, fills, latency_us=params.latency_us, **common)
+        return partial(mid_fills, max_age_us=wait_us, until_us=until_us, **quotes)
+    trades = _columns(tape, params.price, "trades and their sides", "price", "side")
+    return partial(side_mid_fills, max_age_us=wait_us, until_us=until_us, **trades)
 
 
 def _columns(tape: Tape | None, price: str, needed: str, *names: str) -> dict[str, Any]:

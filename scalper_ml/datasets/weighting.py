@@ -10,7 +10,7 @@ from scalper_ml.errors import InsufficientDataError
 from scalper_ml.labels.horizon import LabelParams, Labels
 from scalper_ml.labels.trend import trend_labels
 from scalper_ml.labels.weights import class_weights, effective_size, sample_weights, uniqueness
-from scalper_ml.schema import CLASSES, ROLES, us
+from scalper_ml.schema import CLASSES, LONG, NEUTRAL, ROLES, SHORT, us
 
 __all__ = ["row_weights", "straightness", "uniqueness_by_role"]
 
@@ -58,6 +58,7 @@ def row_weights(
     decay: float,
     trend: float,
     class_balance: float,
+    classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG),
 ) -> tuple[F64, dict[str, Any]]:
     """Weight of every row, mean 1 over train, and what the summary says of it.
 
@@ -73,6 +74,8 @@ def row_weights(
         From `straightness`; None: not used.
     attribution, decay, trend, class_balance : float
         As in `DatasetParams`.
+    classes : tuple of int
+        Codes of the classes that are learned; rows of others have no factor.
 
     Raises
     ------
@@ -90,13 +93,11 @@ def row_weights(
         if not weight[train].sum() > 0:
             raise InsufficientDataError("dataset: no train label has a line without a hole; set labels.trend to 0")
         weight[train] /= weight[train].mean()
-    y = labels.y[train]
-    factors = class_weights(y, weight[train], class_balance)
-    told |= {
-        "classes": factors,
-        "balanced": class_weights(y, weight[train], 1.0),
-        "half_balanced": class_weights(y, weight[train], 0.5),
-    }
+    learned = train[np.isin(labels.y[train], classes)]
+    factors, balanced, half = (class_weights(labels.y[learned], weight[learned], b) for b in (class_balance, 1.0, 0.5))
+    told |= {"classes": factors, "balanced": balanced, "half_balanced": half}
     if class_balance:
-        weight = weight * np.asarray([factors[name] for name in CLASSES])[labels.y]
+        by_class = np.ones(len(CLASSES))
+        by_class[list(classes)] = [factors[CLASSES[code]] for code in classes]
+        weight = weight * by_class[labels.y]
     return weight, {**told, "effective_size": effective_size(weight[train])}

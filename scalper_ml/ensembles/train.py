@@ -20,7 +20,7 @@ from scalper_ml.ensembles.registry import ensemble_kind
 from scalper_ml.errors import ContractError, InsufficientDataError
 from scalper_ml.models.base import FitContext, Floats, ModelParams
 from scalper_ml.models.bundle import load_bundle
-from scalper_ml.models.fitting import OutOfFold, Rows, TrainingData, training_data
+from scalper_ml.models.fitting import OutOfFold, Rows, TrainingData, among, training_data
 from scalper_ml.models.sealing import Trained, TrainedModel, TrainOptions, seal_trained
 from scalper_ml.schema import us
 from scalper_ml.validation.metrics import base_rates
@@ -79,7 +79,7 @@ def train_ensemble(
     context = FitContext(horizon=int(lineage["horizon"]), seed=seed)
     past, rows, warnings = _past(data, members, kind)
     prior = base_rates(data.y[data.rows("train")])
-    combiner = spec.fit(past, tuple(models), prior, params, context)
+    combiner = spec.fit(past.where(np.isin(past.y, data.classes)), tuple(models), prior, params, context)
     first = next(iter(models.values()))
     classifier = MembersClassifier(kind, models, combiner)
     trained = Trained(
@@ -125,7 +125,7 @@ def _past(data: TrainingData, members: Mapping[str, Mapping[str, bytes]], kind: 
         if not np.array_equal(data.ts[np.minimum(rows, data.ts.size - 1)], us(table["ts_us"])[keep]):
             raise ContractError(f"{kind}: member {member} predicted rows that the dataset has not; train it again")
         found[member] = rows, fold[keep], P[keep]
-    common = np.sort(np.array(sorted(set.intersection(*(set(rows.tolist()) for rows, _, _ in found.values())))))
+    common = np.array(sorted(set.intersection(*(set(rows.tolist()) for rows, _, _ in found.values()))), dtype=np.int64)
     if common.size == 0:
         raise InsufficientDataError(f"{kind}: no fold of train was predicted by all of {list(members)}")
     warnings = [
@@ -156,15 +156,15 @@ def _own_past(
 ) -> OutOfFold:
     """Out-of-fold predictions of the ensemble itself; one that learns learns anew from earlier folds for each."""
     if not spec.learns:
-        return OutOfFold(rows, past.fold, combiner.combine(Opinions(past.raw, past.raw)), ())
+        return OutOfFold(rows, past.fold, among(combiner.combine(Opinions(past.raw, past.raw)), data.classes), ())
     kept, P = [], []
     for number in np.unique(past.fold)[1:]:
         block = past.fold == number
-        known = (past.fold < number) & (data.t1[rows] < data.t0[rows[block]].min())
+        known = (past.fold < number) & (data.t1[rows] < data.t0[rows[block]].min()) & np.isin(past.y, data.classes)
         fitted = spec.fit(past.where(known), members, prior, params, context)
         said = past.where(block).raw
         kept.append(block)
-        P.append(fitted.combine(Opinions(said, said)))
+        P.append(among(fitted.combine(Opinions(said, said)), data.classes))
     if not kept:
         raise InsufficientDataError(
             f"{spec.name}: one fold of out-of-fold predictions; expected two or more - raise splits.folds"

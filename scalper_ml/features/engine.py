@@ -5,8 +5,9 @@ state are plain float64 arrays, so a stream can be put down as bytes and taken u
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from scalper_ml.features.series import (
     LOOKED_BACK,
     SERIES,
     SERIES_STATE,
+    TRADES,
     TS,
     derive,
     inspect,
@@ -30,12 +32,15 @@ from scalper_ml.features.series import (
     publish,
 )
 from scalper_ml.features.series import GAP as GAP_COLUMN
-from scalper_ml.kernel import in_place, kernel, view_kernel
+from scalper_ml.kernel import direct, in_place, lean_kernel, view_kernel
 
 __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "compute"]
 
 BLOCK = 256
 """Rows computed at a time: what one core's second-level cache holds."""
+
+AHEAD = 8 * BLOCK
+"""Rows a stream can go on before its history is moved back to the front of its memory."""
 
 LINE = 8
 """Floats in one line of the cache."""
@@ -43,16 +48,19 @@ LINE = 8
 SCRATCH = 4
 """Blocks of rows a kernel may use as it likes."""
 
+MISSING = SCRATCH
+"""The block after them, NaN in rows that lack a value."""
+
 _HEADER = struct.Struct("<8s12sqqq")
-_MAGIC = b"SCFEAT03"
+_MAGIC = b"SCFEAT04"
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureBlock:
     """Features of consecutive bars.
 
-    `values` (n, f) float64, NaN before a column's warm-up; `warm` (n,) bool, every column known and
-    enough ticks in the bar; `state` carries the stream on.
+    `values` (n, f) float64, each column in one piece, NaN before its warm-up; `warm` (n,) bool, every column known
+    and enough ticks in the bar; `state` carries the stream on.
     """
 
     values: np.ndarray
@@ -67,17 +75,23 @@ def _fuse(kernels: Sequence[Any]) -> Any:
     from Python costs the same for one feature as for two hundred.
     """
     lines = [
-        "def run(H, i0, i1, t0, P, S, R, wanted, plan, answers, out):",
+        "def run(H, i0, i1, t0, P, S, R, wanted, plan, answers, limits, out, values, done):",
         "    for e in range(plan.shape[0]):",
-        "        code = plan[e, 0]",
-        "        if plan[e, 5] > plan[e, 4]:",
-        "            roll(H, i0, i1, t0, wanted[plan[e, 4]:plan[e, 5]], S, R)",
-        "        params, w, state, column = P[e], answers[e], S[plan[e, 1]:plan[e, 2]], out[plan[e, 3]:]",
+        "        code, first, last = plan[e, 0], plan[e, 3], plan[e, 4]",
+        "        if plan[e, 6] > plan[e, 5]:",
+        "            roll(H, i0, i1, t0, wanted[plan[e, 5]:plan[e, 6]], S, R)",
+        "        params, w, state = P[e], answers[e], S[plan[e, 1]:plan[e, 2]]",
     ]
     for code in range(len(kernels)):
         lines.append(f"        {'elif' if code else 'if'} code == {code}:")
-        lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, R, w, column)")
-    names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | {"roll": roll, "__name__": __name__}
+        lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, R, w, out)")
+    lines += [
+        "        for c in range(first, last):",
+        "            column, into = out[c - first], values[c, done:done + i1 - i0]",
+        "            publish(column, t0, limits[0, c], limits[1, c], limits[2, c], into, R[MISSING])",
+    ]
+    given = {"roll": roll, "publish": publish, "MISSING": MISSING, "__name__": __name__}
+    names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | given
     exec(compile("\n".join(lines), __file__, "exec"), names)
     return view_kernel(names["run"])
 
@@ -85,20 +99,20 @@ def _fuse(kernels: Sequence[Any]) -> Any:
 _KERNELS = tuple(dict.fromkeys(kind.kernel for kind in KINDS))
 _run = _fuse(_KERNELS)
 
-AT, ROWS, MEMORY, HEIGHT, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(11)
-"""Head of the table a stream is driven by: place and number of the next row, then sizes."""
+AT, ROWS, MEMORY, HEIGHT, FLOWS, OTHERS, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(14)
+"""Head of the table a stream is driven by: place and number of the next row, what it reads, then sizes."""
 
 MIN_TICKS, LONGEST_GAP = range(2)
 
 
-@kernel
+@lean_kernel
 def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     """Compute the next rows; the first bad row and the first row out of order, -1 if none; nothing is done if any.
 
     All arrays of a stream lie in `F` and all tables in `T`, because every array handed over takes time, which a single
     row feels.
     """
-    width = T[MEMORY] + BLOCK
+    width = T[MEMORY] + AHEAD
     a, b = 2, 2 + T[HEIGHT] * width
     H = F[a:b].reshape(T[HEIGHT], width)
     a, b = b, b + T[STATE]
@@ -108,10 +122,10 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     a, b = b, b + 3 * T[COLUMNS]
     limits = F[a:b].reshape(3, T[COLUMNS])
     scratch = F[b:]
-    a, b = 11, 11 + T[WANTED] * WANTED_COLUMNS
+    a, b = COLUMNS + 1, COLUMNS + 1 + T[WANTED] * WANTED_COLUMNS
     wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
-    a, b = b, b + T[PLAN] * 6
-    plan = T[a:b].reshape(T[PLAN], 6)
+    a, b = b, b + T[PLAN] * 7
+    plan = T[a:b].reshape(T[PLAN], 7)
     answers = T[b : b + T[PLAN] * T[ANSWERS]].reshape(T[PLAN], T[ANSWERS])
     at, rows = T[AT], T[ROWS]
     bad, late = inspect(X, ts_us, int(H[TS, at - 1]) if rows > 0 else -1)
@@ -125,10 +139,11 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
             at, rows = T[MEMORY], 0
         if at == width:
             for c in range(T[HEIGHT]):
-                for j in range(T[MEMORY]):
-                    H[c, j] = H[c, BLOCK + j]
+                front, back = H[c, : T[MEMORY]], H[c, AHEAD:]
+                for j in range(front.shape[0]):
+                    front[j] = back[j]
             at = T[MEMORY]
-        end = min(n, done + width - at)
+        end = min(n, done + BLOCK, done + width - at)
         for i in range(done + 1, end):
             if X[i, GAP_COLUMN] > F[LONGEST_GAP]:
                 end = i
@@ -136,14 +151,23 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
         i1, m = at + end - done, end - done
         wide = m if m < LINE else m + LINE  # not a power of two, or all blocks would share the same lines of the cache
         R = scratch[: T[BLOCKS] * wide].reshape(T[BLOCKS], wide)
-        out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[COLUMNS]) * wide].reshape(T[COLUMNS], wide)
+        out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[OUTPUTS]) * wide].reshape(T[OUTPUTS], wide)
         load(X[done:end], ts_us[done:end], H, at)
-        derive(H, at, i1, rows, S, R)
-        _run(H, at, i1, rows, P, S, R, wanted, plan, answers, out)
-        publish(H, at, i1, rows, out, limits, F[MIN_TICKS], values[done:end], warm[done:end])
+        derive(H, at, i1, rows, S, R, T[FLOWS], T[OTHERS])
+        R[MISSING] = 0.0
+        _run(H, at, i1, rows, P, S, R, wanted, plan, answers, limits, out, values, done)
+        for r in range(m):
+            warm[done + r] = R[MISSING, r] == R[MISSING, r] and not H[TRADES, at + r] < F[MIN_TICKS]
         at, rows, done = i1, rows + end - done, end
     T[AT], T[ROWS] = at, rows
     return bad, late
+
+
+@cache
+def _step() -> Callable[..., tuple[int, int]]:
+    """`_push`, compiled."""
+    line, numbers, matrix = np.empty(1), np.empty(1, dtype=np.int64), np.empty((1, 1))
+    return direct(_push, matrix, numbers, line, numbers, matrix, np.empty(1, dtype=np.bool_))
 
 
 def _table(rows: Sequence[Sequence[float]], width: int) -> list[float]:
@@ -169,24 +193,28 @@ class FeatureStream:
     def __init__(self, fs: FeatureSet, state: bytes | None = None) -> None:
         self.fs = fs
         self._plan(fs)
+        self._step = _step()
         if state is not None:
             self._restore(state)
 
     def _plan(self, fs: FeatureSet) -> None:
         order = {kernel: code for code, kernel in enumerate(_KERNELS)}
-        last_use = {one: e for e, (kind, params) in enumerate(fs.entries) for one in kind.rolling(*params)}
+        asked = [kind.rolling(*params) for kind, params in fs.entries]
+        last_use = {one: e for e, wishes in enumerate(asked) for one in wishes}
         place: dict[Rolling, int] = {}
         free: dict[int, list[int]] = {}
         constants: list[list[float]] = []
         wanted: list[int] = []
         plan: list[int] = []
         answers: list[list[int]] = []
-        height = max([SERIES, *(HEIGHTS.get(spec.group, 0) for spec in fs.specs)])
+        groups = {spec.group for spec in fs.specs}
+        height = max([SERIES, *(HEIGHTS.get(group, 0) for group in groups)])
         kept = [*DERIVED_FROM, *([0] * (height - SERIES))]
-        floats, blocks, column = SERIES_STATE, SCRATCH, 0
+        floats, blocks, column = SERIES_STATE, MISSING + 1, 0
+        early = [one for one in last_use if one.exponential]  # all before the first kernel, to be computed by fours
         for e, (kind, params) in enumerate(fs.entries):
-            asked, first = kind.rolling(*params), len(place)
-            for one in asked:
+            first = len(place)
+            for one in [*early, *asked[e]] if e == 0 else asked[e]:
                 if one not in place:
                     place[one] = free[one.rows].pop() if free.get(one.rows) else blocks
                     blocks = max(blocks, place[one] + one.rows)
@@ -194,29 +222,30 @@ class FeatureStream:
                     floats += one.state
                     for series in (one.x, one.y):
                         kept[series] = max(kept[series], one.memory)
-            for one in dict.fromkeys(asked):
+            for one in dict.fromkeys(asked[e]):
                 if last_use[one] == e:
                     free.setdefault(one.rows, []).append(place[one])
-            answers.append([place[one] for one in asked])
+            answers.append([place[one] for one in asked[e]])
             constants.append([*map(float, params), *kind.constants])
-            size = kind.state(*params)
-            plan += (order[kind.kernel], floats, floats + size, column, first, len(place))
+            size, columns = kind.state(*params), len(kind.columns(params))
+            plan += (order[kind.kernel], floats, floats + size, column, column + columns, first, len(place))
             floats += size
-            column += len(kind.columns(params))
+            column += columns
             for series in (one for one in LOOKED_BACK if one < height):
                 kept[series] = max(kept[series], kind.memory(*params))
         memory = max(kept)
+        outputs = max((len(kind.columns(params)) for kind, params in fs.entries), default=0)
         longest = [max((len(one) for one in rows), default=0) for rows in (answers, constants)]
-        counts = [len(place), len(fs.entries), *longest, floats, blocks, column]
+        counts = [outputs, len(place), len(fs.entries), *longest, floats, blocks, column]
         limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
-        history, width = 2 + height * (memory + BLOCK), memory + BLOCK
-        head = [memory, 0, memory, height, *counts]
+        history, width = 2 + height * (memory + AHEAD), memory + AHEAD
+        head = [memory, 0, memory, height, "trades" in groups, "market" in groups, *counts]
         self._T = np.array([*head, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
         self._F = np.concatenate(
             [
                 [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats),
                 _table(constants, longest[1]),
-                np.ravel(limits), np.full((blocks + column) * (BLOCK + LINE), np.nan),
+                np.ravel(limits), np.full((blocks + outputs) * (BLOCK + LINE), np.nan),
             ]
         ).astype(np.float64)  # fmt: skip
         self._H = self._F[2:history].reshape(height, width)
@@ -229,21 +258,43 @@ class FeatureStream:
         self._H[:] = np.nan
         self._T[AT], self._T[ROWS] = self._memory, 0
 
-    def push(self, X: np.ndarray, ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray) -> None:
-        """Compute the next n bars into `values` (n, f) and `warm` (n,); reset before a bar after a long gap.
+    def push(self, X: np.ndarray, ts_us: np.ndarray, columns: np.ndarray, warm: np.ndarray) -> None:
+        """Compute the next n bars into `columns` (f, n) and `warm` (n,); reset before a bar after a long gap.
 
         Parameters
         ----------
         X : float64 array (n, len(INPUT_COLUMNS)), C-contiguous
         ts_us : int64 array (n,)
             Close of each bar, increasing, after the last bar pushed.
+        columns : float64 array (f, n), C-contiguous
+            A column of the set each row: kernels write columns, and files keep them.
+        warm : bool array (n,)
+
+        Raises
+        ------
+        ContractError
+            A bar that breaks its contract or the order of time, or an array of another type or order; nothing was
+            computed then.
+        """
+        expected = (np.float64, len(X), len(INPUT_COLUMNS)), (np.int64, len(X))
+        expected += (np.float64, len(self.fs.names), len(X)), (np.bool_, len(X))
+        for array, (dtype, *shape) in zip((X, ts_us, columns, warm), expected, strict=True):
+            if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
+                raise ContractError(
+                    f"feature stream: found an array {array.dtype} {array.shape}, expected {dtype.__name__} "
+                    f"{tuple(shape)} in one piece - copy it with numpy.ascontiguousarray"
+                )
+        self.advance(X, ts_us, columns, warm)
+
+    def advance(self, X: np.ndarray, ts_us: np.ndarray, columns: np.ndarray, warm: np.ndarray) -> None:
+        """`push` for a caller that has made sure of its arrays, which are taken on trust: a single row feels the check.
 
         Raises
         ------
         ContractError
             A bar that breaks its contract or the order of time; nothing was computed then.
         """
-        bad, late = _push(X, ts_us, self._F, self._T, values, warm)
+        bad, late = self._step(X, ts_us, self._F, self._T, columns, warm)
         if bad >= 0:
             row = dict(zip(BAR_COLUMNS, X[bad].tolist(), strict=False))
             raise ContractError(
@@ -317,7 +368,7 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
             f"feature inputs: found shapes {X.shape} and {ts.shape}, expected (n, {len(INPUT_COLUMNS)}) and (n,)"
         )
     stream = FeatureStream(fs, state)
-    values = np.empty((len(X), len(fs.names)))
+    columns = np.empty((len(fs.names), len(X)))
     warm = np.empty(len(X), dtype=np.bool_)
-    stream.push(X, ts, values, warm)
-    return FeatureBlock(values, warm, stream.state())
+    stream.push(X, ts, columns, warm)
+    return FeatureBlock(columns.T, warm, stream.state())

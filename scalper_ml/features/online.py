@@ -59,6 +59,7 @@ class OnlineFeatureBuilder:
     ) -> None:
         self.fs = fs
         self._bars = BarBuilder(interval_us) if bar_state is None else BarBuilder.from_state(interval_us, bar_state)
+        self._add = self._bars.adder()
         self._stream = FeatureStream(fs, feature_state)
         self._X = np.full((1, len(INPUT_COLUMNS)), np.nan)
         self._ts = np.zeros(1, dtype=np.int64)
@@ -99,6 +100,8 @@ class OnlineFeatureBuilder:
         ContractError
             A trade older than the open bar, or one that is not a trade.
         """
+        if self._add(ts_us, price, qty, side, trade_id):
+            return None
         bar = self._bars.push_one(ts_us, price, qty, side, trade_id)
         return None if bar is None else self.push_bar(bar, market, context)
 
@@ -131,9 +134,9 @@ class OnlineFeatureBuilder:
             value = None if source is None else source.get(name)
             row[j] = np.nan if value is None else value
         self._ts[0] = bar["ts_us"]
-        values = np.empty((1, len(self.fs.names)))
-        self._stream.push(self._X, self._ts, values, self._warm)
-        return FeatureRow(int(self._ts[0]), values[0], bool(self._warm[0]))
+        columns = np.empty((len(self.fs.names), 1))
+        self._stream.advance(self._X, self._ts, columns, self._warm)
+        return FeatureRow(int(self._ts[0]), columns[:, 0], bool(self._warm[0]))
 
     def finish(
         self, market: Mapping[str, float] | None = None, context: Mapping[str, float | None] | None = None

@@ -15,13 +15,14 @@ from scalper_ml.features.window import (
     age_of_extreme,
     exponential,
     extreme,
+    four_exponentials,
     slide_dot,
     slide_moments,
     slide_pair,
     slide_powers,
     slide_sum,
 )
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
     "COLUMNS",
@@ -68,6 +69,11 @@ class Rolling:
         if self.code == SUM and self.n <= SHORT:
             return 0
         return _SUMS[self.code] * (self.n + 1) + _ANCHORS.get(self.code, 0) if self.code in _SUMS else 1
+
+    @property
+    def exponential(self) -> bool:
+        """Whether it is an exponential mean."""
+        return self.code in (EMA, WILDER)
 
     @property
     def rows(self) -> int:
@@ -140,10 +146,41 @@ def wilder(x: int, n: int, start: int = 1) -> Rolling:
     return Rolling(WILDER, x, x, start, n)
 
 
+@inlined
+def _alpha(one):
+    """Weight of the newest value in an exponential mean."""
+    return 2.0 / (one[4] + 1) if one[0] == EMA else 1.0 / one[4]
+
+
+@inlined
+def _four_settled(wanted, e, t0):
+    """Whether four exponential means follow whose first values have passed and whose states lie side by side."""
+    if e + 4 > wanted.shape[0] or wanted[e + 3, 6] != wanted[e, 6] + 3:
+        return False
+    settled = True
+    for j in range(e, e + 4):
+        settled &= wanted[j, 0] >= EMA and t0 >= wanted[j, 3] + wanted[j, 4]
+    return settled
+
+
+@view_kernel
+def _roll_four(H, i0, i1, wanted, e, S, R):
+    a, b, c, d = wanted[e], wanted[e + 1], wanted[e + 2], wanted[e + 3]
+    four_exponentials(
+        H[a[1], i0:i1], H[b[1], i0:i1], H[c[1], i0:i1], H[d[1], i0:i1], _alpha(a), _alpha(b), _alpha(c), _alpha(d),
+        S[a[6] : a[6] + 4], R[a[8]], R[b[8]], R[c[8]], R[d[8]],
+    )  # fmt: skip
+
+
 @view_kernel
 def roll(H, i0, i1, t0, wanted, S, R):
     """Compute every row of the table `wanted` (k, COLUMNS) over rows ``i0 <= i < i1`` of `H` into rows of `R`."""
-    for e in range(wanted.shape[0]):
+    e = 0
+    while e < wanted.shape[0]:
+        if i1 - i0 > 1 and _four_settled(wanted, e, t0):
+            _roll_four(H, i0, i1, wanted, e, S, R)
+            e += 4
+            continue
         code, lag, n = wanted[e, 0], wanted[e, 3], wanted[e, 4]
         t, state, r = t0 + wanted[e, 5], S[wanted[e, 6] : wanted[e, 7]], wanted[e, 8]
         x, y, answer = H[wanted[e, 1]], H[wanted[e, 2]], R[r]
@@ -162,5 +199,5 @@ def roll(H, i0, i1, t0, wanted, S, R):
         elif code in (AGE_OF_MAX, AGE_OF_MIN):
             age_of_extreme(x, 1.0 if code == AGE_OF_MAX else -1.0, i0, i1, t, n, state, answer)
         else:
-            alpha = 2.0 / (n + 1) if code == EMA else 1.0 / n
-            exponential(x, lag, i0, i1, t0, n, alpha, state, answer)
+            exponential(x, lag, i0, i1, t0, n, _alpha(wanted[e]), state, answer)
+        e += 1

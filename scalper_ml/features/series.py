@@ -277,8 +277,10 @@ def _derive_market(H, i0, i1, t0, S, W):
 
 
 @view_kernel
-def derive(H, i0, i1, t0, S, W):
+def derive(H, i0, i1, t0, S, W, flows, market):
     """Fill the derived series of `H` from the raw ones, rows ``i0 <= i < i1``; `W` is scratch.
+
+    Those of trades and of other coins only if `flows` and `market` say that a feature reads them.
 
     A derived value that needs the bar before is NaN on the first row after a reset.
     ``LNV`` is ln(V / V*) with V* the first volume that is not zero since the reset, so it does not
@@ -287,43 +289,38 @@ def derive(H, i0, i1, t0, S, W):
     _derive_returns(H, i0, i1, t0, S[3:64], W)
     _derive_ranges(H, i0, i1, t0, S)
     _derive_volumes(H, i0, i1, t0, S, W)
-    _derive_flows(H, i0, i1, t0, W)
-    _derive_market(H, i0, i1, t0, S[64:186], W)
+    if flows:
+        _derive_flows(H, i0, i1, t0, W)
+    if market:
+        _derive_market(H, i0, i1, t0, S[64:186], W)
     derive_feeds(H, H[VOLUME, i0:i1], H[CLOSE, i0:i1], i0, i1, S[186:], W)
 
 
 @view_kernel
 def load(X, ts_us, H, i0):
     """Copy the raw inputs that `H` has series for into it, from its row i0 on."""
-    for c in range(X.shape[1]):
-        if ROW_OF_INPUT[c] >= H.shape[0]:
-            continue
-        row = H[ROW_OF_INPUT[c], i0 : i0 + X.shape[0]]
-        for r in range(X.shape[0]):
-            row[r] = X[r, c]
     for r in range(X.shape[0]):
-        H[TS, i0 + r] = ts_us[r]
+        bar, i = X[r], i0 + r
+        for c in range(len(BAR_COLUMNS) + len(MARKET_COLUMNS)):
+            H[c, i] = bar[c]
+        H[TS, i] = ts_us[r]
+    for c in range(len(BAR_COLUMNS) + len(MARKET_COLUMNS), X.shape[1]):
+        if ROW_OF_INPUT[c] < H.shape[0]:
+            row = H[ROW_OF_INPUT[c], i0 : i0 + X.shape[0]]
+            for r in range(X.shape[0]):
+                row[r] = X[r, c]
 
 
 @view_kernel
-def publish(H, i0, i1, t0, out, limits, min_ticks, values, warm):
-    """The one place where warm-up and clip ranges are applied. ``limits``: warm-up, low, high.
-
-    `out` is turned into rows; it is wider than the rows by one line of the cache, or its columns would share lines.
-    """
-    columns, rows = limits.shape[1], i1 - i0
-    for r in range(rows):
-        warm[r] = not H[TRADES, i0 + r] < min_ticks
-    for j in range(columns):
-        column, low, high = out[j], limits[1, j], limits[2, j]
-        known = min(max(int(limits[0, j]) - t0, 0), rows)
-        for r in range(known):
-            column[r] = np.nan
-        for r in range(known, rows):
-            column[r] = min(max(column[r], low), high)
-        for r in range(rows):
-            warm[r] &= column[r] == column[r]
-    for r in range(rows):
-        row = values[r]
-        for j in range(columns):
-            row[j] = out[j, r]
+def publish(column, t0, warmup, low, high, values, missing):
+    """The one place where warm-up and clip range are applied; a row of `missing` becomes NaN where a value is."""
+    rows = values.shape[0]
+    known = min(max(int(warmup) - t0, 0), rows)
+    for r in range(known):
+        values[r] = np.nan
+        missing[r] = np.nan
+    found, into, lacking = column[known:rows], values[known:], missing[known:rows]
+    for r in range(rows - known):
+        value = min(max(found[r], low), high)
+        into[r] = value
+        lacking[r] += value

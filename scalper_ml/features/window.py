@@ -24,6 +24,7 @@ __all__ = [
     "age_of_extreme",
     "exponential",
     "extreme",
+    "four_exponentials",
     "slide_dot",
     "slide_moments",
     "slide_pair",
@@ -292,24 +293,33 @@ def extreme(x, sign, i0, i1, t0, n, S, into):
 def age_of_extreme(x, sign, i0, i1, t0, n, S, into):
     """Rows since that value of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
     m = n + 1
-    k = t0 % n
-    for i in range(i0, i1):
-        t, value = t0 + i - i0, sign * x[i]
+    i, k = i0, t0 % n
+    while i < i1:
+        t = t0 + i - i0
         if k == 0:
+            past = x[i - n : i]
             top = -np.inf
-            row = t
+            row = 1.0 * t
             for j in range(n - 1, 0, -1):
-                past = sign * x[i - n + j]
-                row = t - n + j if past > top else row
-                top = max(top, past)
+                value = sign * past[j]
+                row = t - n + j if value > top else row
+                top = max(top, value)
                 S[j] = top
                 S[m + j] = row
             S[0] = -np.inf
             S[n] = -np.inf
-        S[m] = t if value >= S[0] else S[m]
-        S[0] = max(S[0], value)
-        into[i - i0] = t - (S[m] if S[0] >= S[k + 1] else S[m + k + 1])
-        k = k + 1 if k < n - 1 else 0
+        rows = min(i1 - i, n - k)
+        new, ages = x[i : i + rows], into[i - i0 : i - i0 + rows]
+        tail, tail_row = S[k + 1 : k + 1 + rows], S[m + k + 1 : m + k + 1 + rows]
+        top, row = S[0], S[m]
+        for r in range(rows):
+            value = sign * new[r]
+            row = t + r if value >= top else row
+            top = max(top, value)
+            ages[r] = t + r - (row if top >= tail[r] else tail_row[r])
+        S[0] = top
+        S[m] = row
+        i, k = i + rows, 0
 
 
 @inlined
@@ -337,3 +347,22 @@ def exponential(x, start, i0, i1, t0, n, alpha, S, into):
         mean = mean + alpha * (series[r] - mean)
         into[r] = mean
     S[0] = mean
+
+
+@view_kernel
+def four_exponentials(w, x, y, z, a, b, c, d, S, into_w, into_x, into_y, into_z):
+    """`exponential` of four series with weights a to d past their first values. ``S``: the means.
+
+    Each mean waits for the one before it, which takes longer than the arithmetic: four of them wait together.
+    """
+    mean_w, mean_x, mean_y, mean_z = S[0], S[1], S[2], S[3]
+    for r in range(w.shape[0]):
+        mean_w = mean_w + a * (w[r] - mean_w)
+        mean_x = mean_x + b * (x[r] - mean_x)
+        mean_y = mean_y + c * (y[r] - mean_y)
+        mean_z = mean_z + d * (z[r] - mean_z)
+        into_w[r] = mean_w
+        into_x[r] = mean_x
+        into_y[r] = mean_y
+        into_z[r] = mean_z
+    S[0], S[1], S[2], S[3] = mean_w, mean_x, mean_y, mean_z

@@ -19,10 +19,9 @@ from scalper_ml.validation.calibration_error import ece, noise_floor
 from scalper_ml.validation.metrics import balanced_accuracy
 from scalper_ml.validation.statistics import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value, ucb
 
-__all__ = ["CHANCE", "Estimate", "Estimates", "Sample", "calibration_excess", "estimate"]
+__all__ = ["Estimate", "Estimates", "Sample", "calibration_excess", "estimate", "side_recall"]
 
 K: Final = len(CLASSES)
-CHANCE: Final = 1.0 / K
 
 _CONFUSION: Final = slice(0, K * K)
 _TRADES, _R, _WINS, _WIN_R, _LOSS_R, _PROFIT, _LOSS = range(K * K, K * K + 7)
@@ -48,6 +47,8 @@ class Sample:
         Bars held, >= 1.
     p_long : ndarray of float64, shape (T,)
         Calibrated ``P(LONG) / (P(LONG) + P(SHORT))`` of every row: what confidence is made of.
+    classes : tuple of int
+        Codes of the classes that the labels are about: without NEUTRAL, (0, 2), where they have no deadband.
 
     Raises
     ------
@@ -63,6 +64,7 @@ class Sample:
     net: np.ndarray
     horizon: int
     p_long: np.ndarray
+    classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
 
     def __post_init__(self) -> None:
         y, rows = self.y, self.trade_rows
@@ -83,9 +85,15 @@ class Sample:
             raise ContractError("score: a trade has a result that is not finite or a side other than +1, -1")
 
     @property
+    def chance(self) -> float:
+        """Balanced accuracy of decisions that know nothing."""
+        return 1.0 / len(self.classes)
+
+    @property
     def content_hash(self) -> str:
         """First 16 hex digits of the sha256 over all fields."""
-        digest = hashlib.sha256(f"{self.y.size} {self.r.size} {self.horizon}".encode())
+        two = "" if len(self.classes) == K else " two classes"
+        digest = hashlib.sha256(f"{self.y.size} {self.r.size} {self.horizon}{two}".encode())
         columns = ((self.y, "i1"), (self.y_pred, "i1"), (self.trade_rows, "<i8"), (self.side, "i1"))
         for column, kind in (*columns, (self.r, "<f8"), (self.net, "<f8"), (self.p_long, "<f8")):
             digest.update(np.ascontiguousarray(column, dtype=kind).tobytes())
@@ -123,6 +131,8 @@ class Estimate:
 class Estimates:
     """The metrics of the score, from the same draws; `r_by_block` is total R, shape (n_blocks,).
 
+    `balanced_accuracy` is the mean recall of the three classes, resting counting as NEUTRAL; where there are but two,
+    resting is no answer, and it is `direction`.
     `direction` is the mean recall of LONG and SHORT over the rows that were traded and labelled with a
     side: 1/2 for any rule that knows nothing of direction, however well it times volatility or leans
     with a drift. `traded_blocks` counts blocks that hold a trade: the evidence behind trade metrics.
@@ -154,7 +164,7 @@ def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
     n_blocks = blocks(sample.y.size, sample.horizon)
     sums = _block_sums(sample, n_blocks)
     weights = draw_weights(n_blocks, draws, seed)
-    has_trades, has_classes = sample.r.size > 0, np.unique(sample.y).size == K
+    has_trades, has_classes = sample.r.size > 0, bool(np.isin(sample.classes, sample.y).all())
     traded_blocks = int((sums[:, _TRADES] > 0).sum())
     half_trade = 0.5 * float(np.abs(sample.net).mean()) if has_trades else 0.0
 
@@ -170,8 +180,8 @@ def estimate(sample: Sample, *, seed: int, draws: int) -> Estimates:
 
     return Estimates(
         expectancy_r=of_trades(lambda t: _ratio(t[..., _R], t[..., _TRADES], 0.0)),
-        balanced_accuracy=of_classes(balanced_accuracy),
-        direction=of_classes(_side_recall),
+        balanced_accuracy=of_classes(balanced_accuracy if len(sample.classes) == K else side_recall),
+        direction=of_classes(side_recall),
         log_profit_factor=of_trades(lambda t: _log_profit_factor(t, half_trade or 1.0)),
         win_rate_edge=of_trades(_win_rate_edge),
         f1_long_excess=of_classes(lambda c: _f1_excess(c, LONG)),
@@ -226,7 +236,7 @@ def _f1_excess(confusion: np.ndarray, label: int) -> np.ndarray:
     return np.asarray(score - _ratio(2.0 * labelled * decided, (labelled + decided) * rows, 0.0))
 
 
-def _side_recall(confusion: np.ndarray) -> np.ndarray:
+def side_recall(confusion: np.ndarray) -> np.ndarray:
     """Mean recall of LONG and SHORT among rows both labelled and decided with a side; 1/2 where a side is missing."""
     recalls = [
         _ratio(confusion[..., own, own], confusion[..., own, own] + confusion[..., own, other], 0.5)

@@ -10,7 +10,7 @@ import numpy as np
 from scalper_ml.backtest.engine import Backtest
 from scalper_ml.backtest.metrics import max_drawdown
 from scalper_ml.backtest.rows import floats
-from scalper_ml.gate.estimates import CHANCE, Estimate, Estimates, Sample, calibration_excess, estimate
+from scalper_ml.gate.estimates import Estimate, Estimates, Sample, calibration_excess, estimate
 
 __all__ = [
     "ACCEPTED",
@@ -160,6 +160,7 @@ def sample_of(run: Backtest, horizon: int) -> Sample:
         net=floats(run.trades, "net"),
         horizon=horizon,
         p_long=np.where(side > 0, confidence, 1.0 - confidence),
+        classes=run.classes,
     )
 
 
@@ -184,11 +185,11 @@ def quality_score(
     -----
     With ``LCB = theta - t(0.95, blocks - 1) * SE`` and ``u(x) = clip(x, 0, 1)``::
 
-        100 * [ .30 u(E / .10) + .15 u((BA - 1/3) / .04) + .15 u((PF - 1) / .25) + .10 u(dW / .04)
+        100 * [ .30 u(E / .10) + .15 u((BA - 1/K) / .04) + .15 u((PF - 1) / .25) + .10 u(dW / .04)
               + .15 u(min(F1 excess long, short) / .06)
               + .10 u(1 - maxDD_R / 25) [E > 0] + .05 u(coverage / .05) [E > 0] ]
 
-    every metric at its bound. F1 excess is F1 minus its chance value ``2 pi q / (pi + q)``
+    every metric at its bound, K the number of classes. F1 excess is F1 minus its chance value ``2 pi q / (pi + q)``
     (pi: class share, q: decided share); dW is the win rate minus its break-even; PF is money and is
     bounded as its logarithm; maxDD_R is over closed trades of fixed size. Degenerate draws: see
     `scalper_ml.gate.estimates.estimate`.
@@ -273,7 +274,7 @@ def _components(estimates: Estimates, sample: Sample) -> tuple[Component, ...]:
     in_market = _unit(coverage / 0.05) if earns else 0.0
     return (
         _bounded("expectancy_r", estimates.expectancy_r, 0.30, 0.10),
-        _bounded("balanced_accuracy", estimates.balanced_accuracy, 0.15, 0.04, CHANCE),
+        _bounded("balanced_accuracy", estimates.balanced_accuracy, 0.15, 0.04, sample.chance),
         _bounded("log_profit_factor", estimates.log_profit_factor, 0.15, 0.25),
         _bounded("win_rate_edge", estimates.win_rate_edge, 0.10, 0.04),
         _bounded("f1_excess_of_worse_side", f1_worse, 0.15, 0.06),
@@ -287,7 +288,7 @@ def _gates(estimates: Estimates, sample: Sample) -> tuple[Gate, ...]:
     fewer = min(int((sample.side > 0).sum()), int((sample.side < 0).sum()))
     independent = min(estimates.n_blocks, estimates.traded_blocks, sample.y.size // (BLOCK_HORIZONS * sample.horizon))
     p_expectancy = estimates.expectancy_r.p_value(0.0)
-    p_accuracy = estimates.balanced_accuracy.p_value(CHANCE)
+    p_accuracy = estimates.balanced_accuracy.p_value(sample.chance)
     p_direction = estimates.direction.p_value(0.5)
     total = math.fsum(estimates.r_by_block)
     largest = float(estimates.r_by_block.max()) / total if total > 0 else None

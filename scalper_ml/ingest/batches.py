@@ -1,6 +1,7 @@
 """Trades of a file in batches: memory does not grow with the file, and no row is lost on the way."""
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -222,7 +223,7 @@ class TradeFile:
         if layout.has_header and not head.second and whole:
             raise InputError(f"{self.path}: only a header {list(head.first)}, no rows; expected at least one row")
         self._layout, self.format = layout, layout.format
-        self._width = len(head.first)
+        self._width = _width_of(head, layout, self.path)
         self._sample = head.second if layout.has_header else head.first
         at = layout.columns.get("symbol")
         named = self._sample[at] if at is not None and at < len(self._sample) else ""
@@ -282,6 +283,14 @@ class TradeFile:
         return Batch(
             trades.take(good), columns.lines[good], sorted([*faults, *columns.faults], key=lambda fault: fault.line)
         )
+
+
+def _width_of(head: Head, layout: Layout, path: Path) -> int:
+    """Columns of a row: of a header, else of most of the first rows, for one of them may be torn or a remark."""
+    width = len(head.first) if layout.has_header else Counter(map(len, head.rows)).most_common(1)[0][0]
+    if (last := max(layout.columns.values())) >= width:
+        raise InputError(f"{path}: rows of {width} columns; {layout.format} has at least {last + 1} - is it complete?")
+    return width
 
 
 class _Stream:

@@ -43,6 +43,7 @@ def json_records(read: Callable[[int], bytes], path: Path) -> Iterator[Any]:
     """
     text = _Text(read, path)
     try:
+        text.begin()
         if text.next_letter() == "[":
             yield from _elements(text)
         else:
@@ -61,12 +62,14 @@ class _Text:
     def __init__(self, read: Callable[[int], bytes], path: Path) -> None:
         self._read = read
         self._path = path
-        first = read(_CHUNK)
-        self._letters = codecs.getincrementaldecoder(json.detect_encoding(first[:4]))("strict")
-        self.held = self._letters.decode(first)
-        self.at = 0
+        self.held, self.at, self.ended = "", 0, False
         self._lines, self._begin = 1, 0  # lines before what is held, and letters of the last of them
-        self.ended = not first
+
+    def begin(self) -> None:
+        """Read the first piece, which tells the encoding."""
+        first = self._read(_CHUNK)
+        self._letters = codecs.getincrementaldecoder(json.detect_encoding(first[:4]))("strict")
+        self.held, self.ended = self._letters.decode(first), not first
 
     def more(self) -> bool:
         """Read on; whether there was more."""

@@ -94,6 +94,7 @@ def feather_parts(path: Path) -> Iterator[pa.Table]:
             held: list[pa.RecordBatch] = []
             for place in range(file.num_record_batches):
                 held.append(file.get_batch(place))
+                held[-1].validate(full=True)  # flipped bytes that would be read as lengths
                 if sum(batch.num_rows for batch in held) >= _LEAST_ROWS:
                     yield pa.Table.from_batches(held)
                     held = []
@@ -134,7 +135,9 @@ def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
         if payload.data.startswith(_PARQUET):
             return pa.parquet.read_table(io.BytesIO(payload.data)), []
         if payload.data.startswith(_ARROW):
-            return pa.feather.read_table(io.BytesIO(payload.data)), []
+            table = pa.feather.read_table(io.BytesIO(payload.data))
+            table.validate(full=True)
+            return table, []
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path}: truncated or damaged table ({error}); expected a complete file") from error
     records = list(json_records(io.BytesIO(payload.data).read, path))

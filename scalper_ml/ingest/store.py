@@ -231,18 +231,26 @@ class TickStore:
     def _withdraw(self, sources: Sequence[SourceHash]) -> set[str]:
         """Forget files whose place holds other bytes now; return the days they reached into."""
         here = {(one.origin, one.path.name): one.sha256 for one in sources if not one.fault}
-        names = {one.path.name: one.sha256 for one in sources if not one.fault}
+        moved = self._moved_folders({one.sha256: one.origin for one in sources if not one.fault})
         offered = set(here.values())
         gone: list[Observation] = []
         for file in self._state.files:
             now = here.get((file.origin, file.file))
-            if now is None and not Path(file.path).exists():
-                now = names.get(file.file)  # the folder has moved
+            if now is None and file.origin in moved and not Path(file.path).exists():
+                now = here.get((moved[file.origin], file.file))
             if now is not None and now != file.sha256 and file.sha256 not in offered:
                 gone.append(file)
                 self._state.replaced.append(replace(file, replaced_by=now))
         self._forget(gone)
         return {day for file in gone for day in file.day_names()} & self._state.days.keys()
+
+    def _moved_folders(self, origins: dict[str, str]) -> dict[str, str]:
+        """Folders of files that are gone there, by where files of them lie now with the bytes they had."""
+        return {
+            file.origin: origins[file.sha256]
+            for file in self._state.files
+            if origins.get(file.sha256, file.origin) != file.origin and not Path(file.path).exists()
+        }
 
     def _returned(self, there: dict[str, SourceHash]) -> set[str]:
         """Days that could not be made anew for want of a file that is here again."""

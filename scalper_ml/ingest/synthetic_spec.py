@@ -21,6 +21,8 @@ _TEXTURE: Final[dict[str, tuple[float, float]]] = {
     "jump_sigmas": (0.0, 100.0),
     "season": (0.0, 0.9),
     "burst": (0.0, 10.0),
+    "branching": (0.0, 0.95),
+    "excitation_s": (0.01, 1e5),
 }
 
 
@@ -44,6 +46,11 @@ class Texture:
         Amplitude of volatility and activity over the day, the peak at 15:00 UTC.
     burst : float
         By how much the first minute of each hour is busier, a share.
+    branching : float
+        Trades that a trade sets off by itself, on average: a Hawkes process, below 1. Over long times the variance of
+        counts is ``(1 - branching)^-2`` times their mean; 0: trades come evenly.
+    excitation_s : float
+        Mean time from a trade to one that it sets off, seconds.
     """
 
     vol_sd: float = 0.0
@@ -54,6 +61,8 @@ class Texture:
     jump_sigmas: float = 3.0
     season: float = 0.0
     burst: float = 0.0
+    branching: float = 0.0
+    excitation_s: float = 1 / 0.15
 
     def __post_init__(self) -> None:
         """Refuse values out of range.
@@ -73,6 +82,11 @@ class Texture:
     @property
     def plain(self) -> bool:
         """Whether shocks are normal, of one size, and trades come evenly."""
+        return self.calm and not self.branching
+
+    @property
+    def calm(self) -> bool:
+        """Whether shocks are normal and of one size."""
         return not (self.vol_sd or self.shock_df or self.jumps_per_day or self.season or self.burst)
 
 

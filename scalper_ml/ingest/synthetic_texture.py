@@ -30,7 +30,9 @@ def motion_of(spec: SyntheticSpec, cause: np.ndarray | None = None) -> Motion:
     if spec.flip_at:
         sign[int(spec.flip_at * n) :] = -1.0
     trend = np.full(n, spec.trend) + _jumps(spec.texture, spec, rng)
-    return Motion(spec.sigma * scale, scale / scale.mean(), trend, sign, cause, spec.texture.shock_df)
+    activity = scale / scale.mean()
+    arrivals = _excited(spec, activity, rng) if spec.texture.branching else None
+    return Motion(spec.sigma * scale, activity, trend, sign, cause, spec.texture.shock_df, arrivals)
 
 
 def volatility(texture: Texture, spec: SyntheticSpec, rng: np.random.Generator) -> np.ndarray:
@@ -42,7 +44,7 @@ def volatility(texture: Texture, spec: SyntheticSpec, rng: np.random.Generator) 
     [1.0, 1.0]
     """
     n = spec.bars
-    if texture.plain:
+    if texture.calm:
         return np.ones(n)
     log_scale = np.zeros(n)
     for half_life in (texture.fast_half_life, texture.slow_half_life):
@@ -54,6 +56,30 @@ def volatility(texture: Texture, spec: SyntheticSpec, rng: np.random.Generator) 
     log_scale += np.log1p(texture.season * np.cos(2 * np.pi * ((at - _PEAK_US) % _DAY_US) / _DAY_US))
     log_scale += np.log1p(texture.burst) * (at % _HOUR_US < 60_000_000)
     return np.exp(log_scale)
+
+
+def _excited(spec: SyntheticSpec, activity: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Trades of each bar (bars,) and the time from each trade to the next (n,), of a Hawkes process by its clusters.
+
+    Trades that come of themselves are a Poisson process; each sets off others, and these again. A bar has at least
+    four trades.
+    """
+    texture, bars = spec.texture, spec.bars
+    own = rng.poisson((1 - texture.branching) * spec.trades_per_bar * activity, bars)
+    generation = np.repeat(np.arange(bars, dtype=np.float64), own) + rng.random(int(own.sum()))
+    delay = texture.excitation_s * 1e6 / spec.interval_us
+    born = [generation]
+    while generation.size:
+        generation = np.repeat(generation, rng.poisson(texture.branching, generation.size))
+        generation = generation + rng.exponential(delay, generation.size)
+        generation = generation[generation < bars]
+        born.append(generation)
+    at = np.concatenate(born)
+    missing = np.maximum(4 - np.bincount(at.astype(np.int64), minlength=bars), 0)
+    at = np.sort(np.concatenate([at, np.repeat(np.arange(bars), missing) + rng.random(int(missing.sum()))]))
+    bar = at.astype(np.int64)
+    until = np.minimum(np.append(at[1:], bars), bar + 1)  # the last trade of a bar is followed by its end
+    return np.bincount(bar, minlength=bars), np.maximum(until - at, 1e-12)
 
 
 def _jumps(texture: Texture, spec: SyntheticSpec, rng: np.random.Generator) -> np.ndarray:

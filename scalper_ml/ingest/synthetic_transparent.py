@@ -47,6 +47,9 @@ class Motion:
         What foretells the bar's return instead of the flow's signal of the bar before, unit variance.
     shock_df : float
         Of Student's t, 0 for normal shocks.
+    arrivals : (ndarray, ndarray) or None
+        Trades of each bar (n,), at least 4, and for every trade the time to the next one of its bar or to its end;
+        None: a Poisson process.
     """
 
     sigma: np.ndarray
@@ -55,6 +58,7 @@ class Motion:
     sign: np.ndarray
     cause: np.ndarray | None = None
     shock_df: float = 0.0
+    arrivals: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def transparent_market(
@@ -83,13 +87,17 @@ def transparent_market(
     eps = rng.standard_normal(bars) if motion.shock_df == 0 else student(rng, motion.shock_df, bars)
     unit = rho * motion.sign * cause + np.sqrt(1 - rho**2) * eps
     log_mid = np.log(start) + np.concatenate(([0.0], np.cumsum(motion.sigma * (motion.trend + unit))))
-    counts = np.maximum(rng.poisson(trades_per_bar * motion.activity, bars), 4)
+    if motion.arrivals is None:
+        counts = np.maximum(rng.poisson(trades_per_bar * motion.activity, bars), 4)
+    else:
+        counts = motion.arrivals[0]
     first = np.concatenate(([0], np.cumsum(counts)))
     n = int(first[-1])
     printed = Printed(np.empty(n, np.int64), np.empty(n), np.empty(n), np.empty(n, np.int8))
     bound = _print_bars(
         first, log_mid, np.ascontiguousarray(flow[1:]),
-        rng.random(bars), rng.standard_exponential(n), rng.standard_normal(n), rng.random(n),
+        rng.random(bars), rng.standard_exponential(n) if motion.arrivals is None else motion.arrivals[1],
+        rng.standard_normal(n), rng.random(n),
         (1 + rng.pareto(_TAIL, n)) * ((_TAIL - 1) / _TAIL * quotation.lots),
         interval_us, start_us, motion.sigma * np.sqrt(1 - rho**2),
         quotation.price_scale, quotation.qty_scale, quotation.half_spread,

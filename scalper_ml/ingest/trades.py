@@ -34,7 +34,7 @@ REASONS: Final = (
     "qty: not positive and finite",
     "qty: not a number below 10^15",
     "side: neither buy nor sell",
-    "trade_id: not a whole number from 0 to 10^18",
+    "trade_id: not a whole number from 0 to below 2^63",
 )
 CONFLICT: Final = "trade_id: repeated with other values than the row that is kept, the first by stamp"
 

@@ -20,7 +20,7 @@ __all__ = [
     "to_us",
 ]
 
-_INTEGER: Final = r"^[+-]?[0-9]{1,18}$"
+_ID: Final = r"^[0-9]{1,19}(\.0*)?$"
 _STAMP: Final = r"^[0-9]{1,19}$"
 _DECIMAL: Final = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _ISO: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
@@ -144,9 +144,10 @@ def decimals(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def identifiers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Trade ids: values (int64), present (not empty), readable (an integer of at most 18 digits, not negative).
+    """Trade ids: values (int64), present (not empty), readable (a whole number from 0 to below 2^63).
 
-    Of fractions, NaN is an empty one; whole numbers below 2^53 are readable, larger ones may be several ids in one.
+    Of fractions, also of those spelled out such as ``5.0``, NaN is an empty one; whole numbers below 2^53 are
+    readable, larger ones may be several ids in one.
     """
     if pa.types.is_floating(column.type):
         number = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
@@ -159,10 +160,13 @@ def identifiers(column: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return np.where(fits, values, -1), present, ~present | (fits & (values >= 0))
     text = _clean(column)
     present = ~pc.is_in(pc.utf8_lower(text), pa.array(["", "null", "none", "nan"])).to_numpy(zero_copy_only=False)
-    readable = _matches(text, _INTEGER)
+    readable = _matches(text, _ID)
+    whole = pc.replace_substring_regex(text.filter(pa.array(readable)), r"\..*", "").cast(pa.uint64()).to_numpy()
+    fits = whole < np.where(_matches(text, r"\.")[readable], np.uint64(_EXACT), np.uint64(2**63))
+    readable[readable] = fits
     values = np.full(len(text), -1, dtype=np.int64)
-    values[readable] = text.filter(pa.array(readable)).cast(pa.int64()).to_numpy()
-    return values, present, ~present | (readable & (values >= 0))
+    values[readable] = whole[fits]
+    return values, present, ~present | readable
 
 
 def side_words(maker: bool) -> list[tuple[str, int]]:

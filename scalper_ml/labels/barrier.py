@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import ContractError
-from scalper_ml.labels.checks import check_bars, check_order, check_params, check_prices, check_scale, spread_out
+from scalper_ml.labels.checks import check_bars, check_decisions, check_order, check_prices, check_scale, spread_out
 from scalper_ml.labels.horizon import DROP_REASONS, Barriers, Labels, classes_of
 from scalper_ml.labels.paths import BOTH, LOWER, UPPER, VERTICAL, first_touch, next_pause, skip_table
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.schema import LONG, NEUTRAL, SHORT
 
 __all__ = ["NO_SIDE", "BarrierLabels", "barrier_labels", "tape_barrier_labels"]
@@ -49,13 +50,9 @@ def barrier_labels(
     open_ts_us: ArrayLike,
     ts_us: ArrayLike,
     *,
-    horizon: int,
-    interval_us: int,
+    rule: LabelRule,
     sigma: ArrayLike,
     cost: ArrayLike,
-    k_vol: float,
-    kappa: float,
-    max_gap_bars: int,
     barriers: Barriers = Barriers(),  # noqa: B008 - frozen
     side: ArrayLike | None = None,
 ) -> BarrierLabels:
@@ -65,7 +62,7 @@ def barrier_labels(
     ----------
     open, high, low : array_like of float, shape (n,)
         Prices of the bars of one symbol, finite and > 0.
-    open_ts_us, ts_us, horizon, interval_us, sigma, cost, k_vol, kappa, max_gap_bars
+    open_ts_us, ts_us, rule, sigma, cost
         As in `horizon_labels`.
     barriers : Barriers
     side : array_like of int, shape (n,), optional
@@ -87,7 +84,7 @@ def barrier_labels(
     Notes
     -----
     A label looks ahead to ``t1`` and no further: a touch before the data end is a label although the time is not up.
-    A hole of more than `max_gap_bars` intervals on the way to the exit drops the row as ``gap``.
+    A hole of more than ``rule.max_gap_bars`` intervals on the way to the exit drops the row as ``gap``.
 
     References
     ----------
@@ -98,30 +95,28 @@ def barrier_labels(
     >>> minute, bars = 60_000_000, 6
     >>> start = minute * np.arange(bars)
     >>> labels = barrier_labels([100.0, 100.0, 100.5, 99.9, 99.0, 99.0], [100.2, 100.6, 101.2, 100.0, 99.1, 99.0],
-    ...     [99.9, 99.9, 99.9, 98.9, 98.9, 99.0], start, start + minute, horizon=1, interval_us=minute,
-    ...     sigma=np.full(bars, 0.01), cost=0.0, k_vol=0.5, kappa=1.0, max_gap_bars=0, barriers=Barriers(hold=3))
+    ...     [99.9, 99.9, 99.9, 98.9, 98.9, 99.0], start, start + minute,
+    ...     rule=LabelRule(1, minute, 0.5, 1.0), sigma=np.full(bars, 0.01), cost=0.0, barriers=Barriers(hold=3))
     >>> labels.touch, labels.exit.round(2), labels.y
     (array([ 1, -1, -1], dtype=int8), array([101.01,  99.5 ,  98.91]), array([2, 0, 0], dtype=int8))
     """
-    check_params(horizon, interval_us, k_vol, kappa, max_gap_bars)
     first, top, bottom = (np.asarray(values, dtype=np.float64) for values in (open, high, low))
     start, close = np.asarray(open_ts_us, dtype=np.int64), np.asarray(ts_us, dtype=np.int64)
-    check_bars(first, start, close, interval_us)
+    check_bars(first, start, close, rule.interval_us)
     for name, price in (("high", top), ("low", bottom)):
         check_order(f"bars: {name}", start, (price,))
         check_prices(f"bars: {name}", price)
     if np.any((bottom > first) | (top < first)):
         row = int(np.argmax((bottom > first) | (top < first)))
         raise ContractError(f"bars: open of row {row} ({first[row]}) is not within its low and high")
-    late = max_gap_bars * interval_us
     n = close.size
     entry = np.arange(1, n + 1, dtype=np.int64)
-    due = close + barriers.hold * horizon * interval_us
+    due = close + barriers.hold * rule.horizon_us
     events = _events(sigma, cost, side, n)
     stop = np.searchsorted(start, due, side="left").astype(np.int64)
     path = _Path(first, top, bottom, start, close, gap_fill=True)
-    entry_late = start[np.minimum(entry, n - 1)] - close > late
-    return _label(path, close, entry, entry, stop, entry_late, late, events, horizon, k_vol, kappa, barriers)
+    entry_late = start[np.minimum(entry, n - 1)] - close > rule.late_us
+    return _label(path, close, entry, entry, stop, entry_late, rule.late_us, events, rule, barriers)
 
 
 def tape_barrier_labels(
@@ -130,13 +125,9 @@ def tape_barrier_labels(
     trade_price: ArrayLike,
     *,
     latency_us: int,
-    horizon: int,
-    interval_us: int,
+    rule: LabelRule,
     sigma: ArrayLike,
     cost: ArrayLike,
-    k_vol: float,
-    kappa: float,
-    max_gap_bars: int,
     barriers: Barriers = Barriers(),  # noqa: B008 - frozen
     side: ArrayLike | None = None,
 ) -> BarrierLabels:
@@ -150,10 +141,9 @@ def tape_barrier_labels(
         Every trade in time order; prices finite and > 0.
     latency_us : int
         From the decision to the order at the venue, microseconds, >= 0.
-    horizon, interval_us, sigma, cost, k_vol, kappa, barriers, side
-        As in `barrier_labels`.
-    max_gap_bars : int
-        A pause between trades of more than ``max_gap_bars + 1`` intervals on the way to the exit is a gap.
+    rule, sigma, cost, barriers, side
+        As in `barrier_labels`; a pause between trades of more than ``rule.max_gap_bars + 1`` intervals on the way to
+        the exit is a gap.
 
     Returns
     -------
@@ -171,25 +161,23 @@ def tape_barrier_labels(
     --------
     >>> second = 1_000_000
     >>> labels = tape_barrier_labels([second], second * np.array([1, 2, 3, 4]), [100.0, 100.4, 98.7, 102.0],
-    ...     latency_us=0, horizon=1, interval_us=10 * second, sigma=[0.01], cost=0.0, k_vol=0.5, kappa=1.0,
-    ...     max_gap_bars=0)
+    ...     latency_us=0, rule=LabelRule(1, 10 * second, 0.5, 1.0), sigma=[0.01], cost=0.0)
     >>> labels.touch, labels.exit, labels.t1
     (array([-1], dtype=int8), array([98.7]), array([3000000]))
     """
-    check_params(horizon, interval_us, k_vol, kappa, max_gap_bars)
     close, stamp = np.asarray(ts_us, dtype=np.int64), np.asarray(trade_ts_us, dtype=np.int64)
     price = np.asarray(trade_price, dtype=np.float64)
-    check_order("decisions", close, ())
+    check_decisions(close)
     check_order("trades", stamp, (price,))
     check_prices("trades: price", price)
-    pause = (max_gap_bars + 1) * interval_us
+    pause = rule.late_us + rule.interval_us
     events = _events(sigma, cost, side, close.size)
     ordered = close + latency_us
     entry = np.searchsorted(stamp, ordered, side="left").astype(np.int64)
-    stop = np.searchsorted(stamp, ordered + barriers.hold * horizon * interval_us, side="left").astype(np.int64)
+    stop = np.searchsorted(stamp, ordered + barriers.hold * rule.horizon_us, side="left").astype(np.int64)
     entry_late = stamp[np.minimum(entry, stamp.size - 1)] - ordered > pause if stamp.size else np.ones(close.size, bool)
     path = _Path(price, price, price, stamp, stamp, gap_fill=False)
-    return _label(path, close, entry, entry + 1, stop, entry_late, pause, events, horizon, k_vol, kappa, barriers)
+    return _label(path, close, entry, entry + 1, stop, entry_late, pause, events, rule, barriers)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,17 +224,15 @@ def _label(
     entry_late: NDArray[np.bool_],
     longest_us: int,
     events: _Events,
-    horizon: int,
-    k_vol: float,
-    kappa: float,
+    rule: LabelRule,
     barriers: Barriers,
 ) -> BarrierLabels:
     """Walk from each entry; rows of the path are bars or trades, rows of everything else are decisions."""
     n, rows = close.size, path.first.size
     warm = ~np.isnan(events.sigma) & (events.side != 0)
     tried = np.flatnonzero(warm & (entry < rows) & ~entry_late & (entry < stop))
-    price, scale = path.first[entry[tried]], events.sigma[tried] * np.sqrt(horizon)
-    floor, side = kappa * events.cost[tried], events.side[tried]
+    price, scale = path.first[entry[tried]], rule.spread_of(events.sigma[tried])
+    floor, side = rule.kappa * events.cost[tried], events.side[tried]
     gain, loss = _width(barriers.upper, scale, floor), _width(barriers.lower, scale, floor)
     upper = price * np.exp(np.where(side > 0, gain, loss))
     lower = price * np.exp(-np.where(side > 0, loss, gain))
@@ -277,7 +263,7 @@ def _label(
     touch = touch.astype(np.int8)  # a bar that opens beyond a barrier has touched that one first
     exit_price = _exits(path, touch, held, upper, lower, side)
     ret = np.log(exit_price / price)
-    deadband = np.maximum(k_vol * events.sigma[row] * np.sqrt(horizon), kappa * events.cost[row])
+    deadband = rule.deadband(events.sigma[row], events.cost[row])
     unknown = (touch == BOTH) & (not events.sided)
     stopped = np.where(side > 0, SHORT, LONG)
     y = np.select(

@@ -1,25 +1,14 @@
-"""What every labeller refuses: parameters outside their range, bars out of order, impossible prices."""
+"""What every labeller refuses: bars out of order, impossible prices."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scalper_ml.errors import ContractError, SettingsError
+from scalper_ml.errors import ContractError
 
-__all__ = ["check_bars", "check_order", "check_params", "check_prices", "check_scale", "spread_out"]
+__all__ = ["check_bars", "check_decisions", "check_order", "check_prices", "check_scale", "spread_out"]
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
-
-
-def check_params(horizon: int, interval_us: int, k_vol: float, kappa: float, max_gap_bars: int) -> None:
-    """Refuse a horizon, interval, tolerance or weight outside its range."""
-    whole = (("horizon", horizon, 1), ("interval_us", interval_us, 1), ("max_gap_bars", max_gap_bars, 0))
-    for name, value, least in whole:
-        if int(value) != value or value < least:
-            raise SettingsError(f"labels: {name} is {value!r}; expected a whole number >= {least}")
-    for name, weight in (("k_vol", k_vol), ("kappa", kappa)):
-        if not (np.isfinite(weight) and weight >= 0):
-            raise SettingsError(f"labels: {name} is {weight!r}; expected a finite number >= 0")
 
 
 def check_bars(price: F64, start: I64, close: I64, interval_us: int) -> None:
@@ -56,6 +45,16 @@ def check_prices(what: str, price: F64) -> None:
     """Refuse a price that is not finite and positive; `what` begins the message."""
     if (bad := _first(~(np.isfinite(price) & (price > 0)))) is not None:
         raise ContractError(f"{what} of row {bad} is {float(price[bad])!r}; expected a finite price > 0")
+
+
+def check_decisions(close: I64) -> None:
+    """Refuse decisions that are not those of one symbol, each after the one before."""
+    check_order("decisions", close, ())
+    if (bad := _first(close[1:] == close[:-1])) is not None:
+        raise ContractError(
+            f"decisions: rows {bad} and {bad + 1} are of one moment ({close[bad]} us); expected closes of one symbol, "
+            "each once - symbols are labelled one by one"
+        )
 
 
 def check_order(what: str, ts_us: I64, values: tuple[F64, ...]) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import ContractError
-from scalper_ml.labels.checks import check_order, check_params, check_prices, check_scale, spread_out
+from scalper_ml.labels.checks import check_decisions, check_order, check_prices, check_scale, spread_out
 from scalper_ml.labels.horizon import DROP_REASONS, Labels, classes_of
+from scalper_ml.labels.rule import LabelRule
 
 __all__ = ["FILLED", "NOT_YET", "TOO_LATE", "Fills", "executable_labels", "mid_fills", "side_mid_fills", "trade_fills"]
 
@@ -155,14 +156,11 @@ def executable_labels(
     fills: Callable[[I64], Fills],
     *,
     latency_us: int,
-    horizon: int,
-    interval_us: int,
+    rule: LabelRule,
     sigma: ArrayLike,
     cost: ArrayLike,
-    k_vol: float,
-    kappa: float,
 ) -> Labels:
-    """Fixed-horizon labels between two executable prices, `horizon` intervals apart.
+    """Fixed-horizon labels between two executable prices, a horizon apart.
 
     Parameters
     ----------
@@ -172,8 +170,8 @@ def executable_labels(
         Prices of orders that are at the venue at these moments, e.g. `trade_fills` with everything else bound.
     latency_us : int
         From the decision to the order at the venue, microseconds, >= 0; entry and exit alike.
-    horizon, interval_us, sigma, cost, k_vol, kappa
-        As in `horizon_labels`.
+    rule, sigma, cost
+        As in `horizon_labels`; how late or old a price may be is bound in `fills`.
 
     Returns
     -------
@@ -190,18 +188,17 @@ def executable_labels(
     --------
     >>> from functools import partial
     >>> tape = partial(trade_fills, ts_us=[12, 21, 35], price=[100.0, 102.0, 101.0], wait_us=10)
-    >>> labels = executable_labels([10, 20, 30], tape, latency_us=1, horizon=1, interval_us=10,
-    ...     sigma=np.full(3, 0.01), cost=0.001, k_vol=0.5, kappa=1.0)
+    >>> labels = executable_labels([10, 20, 30], tape, latency_us=1,
+    ...     rule=LabelRule(1, 10, 0.5, 1.0), sigma=np.full(3, 0.01), cost=0.001)
     >>> labels.entry, labels.exit, labels.t1, labels.dropped["no_exit"]
     (array([100., 102.]), array([102., 101.]), array([21, 35]), 1)
     """
-    check_params(horizon, interval_us, k_vol, kappa, 0)
     close = np.asarray(ts_us, dtype=np.int64)
-    check_order("decisions", close, ())
+    check_decisions(close)
     vol, charge = np.asarray(sigma, dtype=np.float64), spread_out(np.asarray(cost, dtype=np.float64), close.size)
     check_scale("sigma", vol, close.size, np.isnan(vol))
     check_scale("cost", charge, close.size, np.isnan(vol))
-    entry, leave = fills(close + latency_us), fills(close + latency_us + horizon * interval_us)
+    entry, leave = fills(close + latency_us), fills(close + latency_us + rule.horizon_us)
     nothing_held = (entry.state == FILLED) & (leave.state == FILLED) & (leave.known_us <= entry.known_us)
     late = (entry.state == TOO_LATE) | (leave.state == TOO_LATE) | nothing_held
     reason = np.select(
@@ -209,7 +206,7 @@ def executable_labels(
     )
     row = np.flatnonzero(reason == len(DROP_REASONS))
     ret = np.log(leave.price[row] / entry.price[row])
-    deadband = np.maximum(k_vol * vol[row] * np.sqrt(horizon), kappa * charge[row])
+    deadband = rule.deadband(vol[row], charge[row])
     return Labels(
         row=row,
         t0=close[row],

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.labels.checks import check_bars, check_params, check_scale, spread_out
+from scalper_ml.labels.checks import check_bars, check_scale, spread_out
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.schema import LONG, NEUTRAL, SHORT
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "classes_of",
     "horizon_labels",
     "label_version",
+    "learned_classes",
 ]
 
 F64 = NDArray[np.float64]
@@ -83,7 +85,7 @@ class Barriers:
         for name, distance in (("upper", self.upper), ("lower", self.lower)):
             if not distance > 0:
                 raise SettingsError(f"labels: barrier {name} is {distance!r}; expected a number > 0")
-        if int(self.hold) != self.hold or self.hold < 1:
+        if not np.isfinite(self.hold) or int(self.hold) != self.hold or self.hold < 1:
             raise SettingsError(f"labels: barrier hold is {self.hold!r}; expected a whole number >= 1")
 
 
@@ -130,14 +132,20 @@ class LabelParams:
     latency_us: int = 0
     barriers: Barriers = Barriers()
 
+    @property
+    def rule(self) -> LabelRule:
+        """What labellers are told; a binary label has no deadband."""
+        k_vol, kappa = (self.k_vol, self.kappa) if self.kind != "binary" else (0.0, 0.0)
+        return LabelRule(self.horizon, self.interval_us, k_vol, kappa, self.max_gap_bars)
+
     def __post_init__(self) -> None:
-        check_params(self.horizon, self.interval_us, self.k_vol, self.kappa, self.max_gap_bars)
+        LabelRule(self.horizon, self.interval_us, self.k_vol, self.kappa, self.max_gap_bars)
         if self.kind not in KINDS or self.price not in PRICE_RULES:
             raise SettingsError(
                 f"labels: kind {self.kind!r} on price {self.price!r}; expected one of {', '.join(KINDS)} on one of "
                 f"{', '.join(PRICE_RULES)}"
             )
-        if int(self.latency_us) != self.latency_us or self.latency_us < 0:
+        if not np.isfinite(self.latency_us) or int(self.latency_us) != self.latency_us or self.latency_us < 0:
             raise SettingsError(f"labels: latency_us is {self.latency_us!r}; expected a whole number >= 0")
 
 
@@ -202,13 +210,9 @@ def horizon_labels(
     open_ts_us: ArrayLike,
     ts_us: ArrayLike,
     *,
-    horizon: int,
-    interval_us: int,
+    rule: LabelRule,
     sigma: ArrayLike,
     cost: ArrayLike,
-    k_vol: float,
-    kappa: float,
-    max_gap_bars: int,
 ) -> Labels:
     """Label every bar whose outcome is complete.
 
@@ -217,19 +221,12 @@ def horizon_labels(
     open : array_like of float, shape (n,)
         Opening prices of the bars of one symbol, finite and > 0.
     open_ts_us, ts_us : array_like of int, shape (n,)
-        Start and close of each bar, microseconds; closes strictly increasing, every bar `interval_us` long.
-    horizon : int
-        Bars between signal and exit, >= 1.
-    interval_us : int
-        Length of a bar, microseconds.
+        Start and close of each bar, microseconds; closes strictly increasing, every bar ``rule.interval_us`` long.
+    rule : LabelRule
     sigma : array_like of float, shape (n,)
         Causal st. dev. of 1-bar log returns, >= 0; NaN before warm-up (the row is dropped as ``not_warm``).
     cost : float or array_like of float, shape (n,)
         Round-trip cost as a fraction of notional, >= 0; may be NaN where `sigma` is.
-    k_vol, kappa : float
-        Weights of volatility and cost in the deadband, >= 0.
-    max_gap_bars : int
-        Intervals by which the entry bar or the exit bar may start late, >= 0.
 
     Returns
     -------
@@ -239,12 +236,11 @@ def horizon_labels(
     ------
     ContractError
         The arrays are not the bars of one symbol in time order, or hold impossible values.
-    SettingsError
-        A parameter is outside its range.
 
     Notes
     -----
-    ``d = max(k_vol * sigma * sqrt(horizon), kappa * cost)``; LONG if ``ret > d``, SHORT if ``ret < -d``, else NEUTRAL.
+    LONG if ``ret > d``, SHORT if ``ret < -d``, else NEUTRAL, d the deadband of the rule. Neither the entry nor the exit
+    bar may start more than ``rule.max_gap_bars`` intervals late.
     A label looks ahead to bar ``t1`` and no further: bars that close after ``t1`` cannot change it. A bar that would
     be entry and exit at once (a gap as long as the horizon) is dropped as ``gap``: nothing was held.
 
@@ -252,26 +248,25 @@ def horizon_labels(
     --------
     >>> minute = 60_000_000
     >>> start = minute * np.arange(5)
-    >>> labels = horizon_labels([100.0, 101.0, 103.0, 102.0, 102.0], start, start + minute, horizon=1,
-    ...     interval_us=minute, sigma=np.full(5, 0.01), cost=0.001, k_vol=0.5, kappa=1.0, max_gap_bars=0)
+    >>> labels = horizon_labels([100.0, 101.0, 103.0, 102.0, 102.0], start, start + minute,
+    ...     rule=LabelRule(1, minute, k_vol=0.5, kappa=1.0), sigma=np.full(5, 0.01), cost=0.001)
     >>> labels.y, labels.y_binary, labels.dropped
     (array([2, 0, 1], dtype=int8), array([ 1,  0, -1], dtype=int8),
      {'not_warm': 0, 'no_entry': 1, 'no_exit': 1, 'gap': 0})
     """
-    check_params(horizon, interval_us, k_vol, kappa, max_gap_bars)
     price = np.asarray(open, dtype=np.float64)
     start, close = np.asarray(open_ts_us, dtype=np.int64), np.asarray(ts_us, dtype=np.int64)
     vol = np.asarray(sigma, dtype=np.float64)
     charge = spread_out(np.asarray(cost, dtype=np.float64), price.size)
-    check_bars(price, start, close, interval_us)
+    check_bars(price, start, close, rule.interval_us)
     check_scale("sigma", vol, price.size, np.isnan(vol))
     check_scale("cost", charge, price.size, np.isnan(vol))
 
-    entry_at, exit_at, reason = _outcomes(start, close, vol, horizon, interval_us, max_gap_bars)
+    entry_at, exit_at, reason = _outcomes(start, close, vol, rule)
     row = np.flatnonzero(reason == len(DROP_REASONS))
     entry_price, exit_price = price[entry_at[row]], price[exit_at[row]]
     ret = np.log(exit_price / entry_price)
-    deadband = np.maximum(k_vol * vol[row] * np.sqrt(horizon), kappa * charge[row])
+    deadband = rule.deadband(vol[row], charge[row])
     return Labels(
         row=row,
         t0=close[row],
@@ -293,17 +288,34 @@ def classes_of(ret: F64, deadband: F64) -> NDArray[np.int8]:
     return np.select([ret > deadband, ret < -deadband], [LONG, SHORT], NEUTRAL).astype(np.int8)
 
 
-def _outcomes(
-    start: I64, close: I64, sigma: F64, horizon: int, interval_us: int, max_gap_bars: int
-) -> tuple[I64, I64, NDArray[np.int8]]:
+def learned_classes(y: ArrayLike, y_binary: ArrayLike) -> tuple[int, ...]:
+    """Codes of the classes that labels are about: NEUTRAL only where a price that moved is called so.
+
+    Without a deadband (binary labels; a fixed horizon whose deadband is 0) a row is NEUTRAL only if its exit equals its
+    entry. That is the outcome of no side: it is traded, and costs what it costs, but nothing is to be learned from it.
+
+    Parameters
+    ----------
+    y, y_binary : array_like of int, shape (m,)
+        As in `Labels`, of all rows of a dataset.
+
+    Examples
+    --------
+    >>> learned_classes([0, 2, 1, 1], [0, 1, 1, -1]), learned_classes([0, 2, 1, 2], [0, 1, -1, 1])
+    ((0, 1, 2), (0, 2))
+    """
+    neutral = (np.asarray(y) == NEUTRAL) & (np.asarray(y_binary) != -1)
+    return (SHORT, NEUTRAL, LONG) if neutral.any() else (SHORT, LONG)
+
+
+def _outcomes(start: I64, close: I64, sigma: F64, rule: LabelRule) -> tuple[I64, I64, NDArray[np.int8]]:
     """Entry bar, exit bar and drop reason (index into DROP_REASONS, its length = labelled) of every row."""
     n = close.size
     entry = np.arange(1, n + 1, dtype=np.int64)
-    due = close + horizon * interval_us
+    due = close + rule.horizon_us
     exit_ = np.searchsorted(start, due, side="left").astype(np.int64)
-    late = max_gap_bars * interval_us
-    entry_late = start[np.minimum(entry, n - 1)] - close > late
-    exit_late = start[np.minimum(exit_, n - 1)] - due > late
+    entry_late = start[np.minimum(entry, n - 1)] - close > rule.late_us
+    exit_late = start[np.minimum(exit_, n - 1)] - due > rule.late_us
     reason = np.select(
         [np.isnan(sigma), entry >= n, exit_ >= n, entry_late | exit_late | (exit_ <= entry)],
         [0, 1, 2, 3],

@@ -52,9 +52,10 @@ def meta_labels(labels: Labels, side: ArrayLike, fold: ArrayLike) -> MetaLabels:
     Examples
     --------
     >>> from scalper_ml.labels.horizon import horizon_labels
+    >>> from scalper_ml.labels.rule import LabelRule
     >>> start = 60_000_000 * np.arange(5)
-    >>> labels = horizon_labels([100.0, 100.0, 101.0, 100.0, 100.05], start, start + 60_000_000, horizon=1,
-    ...     interval_us=60_000_000, sigma=np.full(5, 0.01), cost=0.001, k_vol=0.5, kappa=1.0, max_gap_bars=0)
+    >>> labels = horizon_labels([100.0, 100.0, 101.0, 100.0, 100.05], start, start + 60_000_000,
+    ...     rule=LabelRule(1, 60_000_000, 0.5, 1.0), sigma=np.full(5, 0.01), cost=0.001)
     >>> meta = meta_labels(labels, [1, 0, 1], [0, -1, 1])
     >>> meta.at, meta.y, meta.net.round(4)
     (array([0, 2]), array([1, 0], dtype=int8), array([ 0.009 , -0.0005]))

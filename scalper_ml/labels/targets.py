@@ -97,12 +97,12 @@ def specialist_targets(
     Examples
     --------
     >>> from scalper_ml.labels.horizon import horizon_labels
+    >>> from scalper_ml.labels.rule import LabelRule
     >>> minute = 60_000_000
     >>> start = minute * np.arange(5)
     >>> price = np.array([100.0, 100.0, 101.0, 102.0, 101.0])
     >>> bars = (start, start + minute)
-    >>> labels = horizon_labels(price, *bars, horizon=2, interval_us=minute, sigma=np.full(5, 0.01), cost=0.001,
-    ...     k_vol=0.5, kappa=1.0, max_gap_bars=0)
+    >>> labels = horizon_labels(price, *bars, rule=LabelRule(2, minute, 0.5, 1.0), sigma=np.full(5, 0.01), cost=0.001)
     >>> targets = specialist_targets(price, price + 0.2, price - 0.2, *bars, labels, interval_us=minute)
     >>> targets.price, targets.momentum, targets.risk.round(1), targets.log_rv.round(2)
     (array([102., 101.]), array([2, 1], dtype=int8), array([67.7, 21.7]), array([-8.54, -8.55]))

@@ -15,8 +15,9 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.bars import BARS_FROM_KLINES, BARS_FROM_TICKS, EVENT_BARS_LAYER
     from scalper_ml.layers.candidates import candidates_layer, contenders
     from scalper_ml.layers.champions import CHAMPIONS_LAYER
-    from scalper_ml.layers.datasets import DATASETS_LAYER
+    from scalper_ml.layers.datasets import datasets_layer
     from scalper_ml.layers.features import FEATURES_LAYER
+    from scalper_ml.layers.forecasts import forecast_layers
     from scalper_ml.layers.market import MARKET_LAYER
     from scalper_ml.layers.meta_labels import meta_labels_layer
     from scalper_ml.layers.placebo import PLACEBO_LAYER
@@ -35,9 +36,10 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
         MARKET_LAYER,
         replace(FEATURES_LAYER, upstream=(*FEATURES_LAYER.upstream, *fed_by)),
         PLACEBO_LAYER,
-        DATASETS_LAYER,
+        datasets_layer(settings),
         *contenders(settings),
         *((meta_labels_layer(settings.labels.meta),) if settings.labels.meta is not None else ()),
+        *forecast_layers(settings),
         candidates_layer(settings),
         replace(BACKTESTS_LAYER, upstream=(*BACKTESTS_LAYER.upstream, *_filled_with(settings))),
         THRESHOLDS_LAYER,

@@ -270,6 +270,12 @@ def _event_inputs(project: Project, keys: Keys) -> dict[str, Any]:
     }
 
 
+def _plain(size: float) -> str:
+    """A size as short as it is exact: other sizes have other names."""
+    short = f"{size:g}"
+    return short if float(short) == size else repr(size)
+
+
 def _build_events(project: Project, keys: Keys) -> Manifest:
     inputs = _event_inputs(project, keys)
     warehouse, ticks = project.warehouse, project.warehouse.require("ticks", keys)
@@ -280,7 +286,7 @@ def _build_events(project: Project, keys: Keys) -> Manifest:
     unordered: list[str] = []
     counts: dict[str, int] = {}
     for event in project.settings.bars.events:
-        name = f"{event.kind}_{event.size:g}"
+        name = f"{event.kind}_{_plain(event.size)}"
         version = {"code": _code(), "kind": event.kind, "size": event.size}
         built = built_days(project, ticks, published, version, name)
         bars = conform(pa.concat_tables(built.closed), BARS, f"event_bars {keys['symbol']} {name}")

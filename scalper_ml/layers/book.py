@@ -14,7 +14,14 @@ from scalper_ml.book.depth import book_bars_schema
 from scalper_ml.book.depth_rows import DEPTHS
 from scalper_ml.book.files import BookFile, BookReading, read_book_file
 from scalper_ml.book.quote_quality import RULES, QuoteFinding
-from scalper_ml.book.sequence import BarsOfFiles, QuoteSpool, bars_of_quotes, quotes_in_order, sorted_depths
+from scalper_ml.book.sequence import (
+    BarsOfFiles,
+    QuoteSpool,
+    bars_of_quotes,
+    quotes_in_order,
+    sorted_depths,
+    standing_quotes,
+)
 from scalper_ml.clock import iso
 from scalper_ml.durable import parquet_bytes
 from scalper_ml.errors import InputError
@@ -29,7 +36,10 @@ from scalper_ml.quality import QUOTE_RULES, Finding, judge_quotes
 from scalper_ml.schema import OBSERVATIONS, QUARANTINE, conform, us
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["BOOK_LAYER"]
+__all__ = ["BOOK_LAYER", "LABEL_QUOTES"]
+
+LABEL_QUOTES: Final = "label_quotes.parquet"
+"""The quotes that stand when orders of labels are at the venue; there where labels are made of mids."""
 
 CHECKS: Final = ("schema", "accounting", "files_found", "rejected", "no_future", *QUOTE_RULES, *RULES)
 
@@ -51,7 +61,22 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "settings": project.settings.book.model_dump(mode="json", exclude={"folder"}),
         "bars": project.warehouse.require("bars", keys).content,
         "files": sorted(one.sha256 for one in _sources(project, str(keys["symbol"]))),
+        **_of_labels(project),
     }
+
+
+def _of_labels(project: Project) -> dict[str, Any]:
+    """What decides which quotes are kept for labels; nothing where they are made of other prices."""
+    if project.settings.labels.price != "mid":
+        return {}
+    return {"latency_ms": project.settings.labels.latency_ms, "longest": max(project.settings.horizons)}
+
+
+def _label_moments(project: Project, close_us: np.ndarray) -> np.ndarray:
+    """When orders of labels are at the venue: the latency after every close, of bars that are missing too."""
+    interval_us, latency_us = project.settings.interval_us, round(project.settings.labels.latency_ms * 1000)
+    end_us = int(close_us[-1]) + max(project.settings.horizons) * interval_us
+    return np.arange(int(close_us[0]), end_us + 1, interval_us, dtype=np.int64) + latency_us
 
 
 def _severities(project: Project) -> dict[str, str]:
@@ -138,6 +163,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
                 depth_age_us=reading.depth_age_us,
                 audited=_audited(gathered.spools, close_us, project.settings.splits.seed),
             )
+            files = {}
+            if _of_labels(project):
+                standing = standing_quotes(quotes_in_order(gathered.spools), _label_moments(project, close_us))
+                files[LABEL_QUOTES] = parquet_bytes(standing)
         finally:
             shutil.rmtree(spool, ignore_errors=True)
     rows = conform(built.rows, book_bars_schema(settings.bands_bps), f"book {symbol}")
@@ -148,7 +177,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     return warehouse.write(
         "book",
         keys,
-        {"data.parquet": parquet_bytes(rows)},
+        {"data.parquet": parquet_bytes(rows), **files},
         beside={f"{name}.parquet": parquet_bytes(table) for name, table in tables.items()},
         inputs=inputs,
         summary=_summary(rows, gathered),

@@ -8,16 +8,24 @@ from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.ensembles import ensemble_layers
 from scalper_ml.layers.models import model_layers
 from scalper_ml.models.candidate import choose_candidate
+from scalper_ml.models.registry import model_kind
 from scalper_ml.project import Project
 from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["candidates_layer", "contenders"]
+__all__ = ["candidates_layer", "complexities", "contenders"]
 
 
 def contenders(settings: Settings) -> tuple[Layer, ...]:
     """Every model and ensemble that may be chosen."""
     return (*model_layers(settings), *ensemble_layers(settings))
+
+
+def complexities(settings: Settings) -> dict[str, int]:
+    """How far from simple each contender is: what its kind says; an ensemble is a step beyond all of its members."""
+    own = {kind: model_kind(kind).complexity for kind in settings.training.kinds}
+    beyond = 1 + max((own[member] for member in settings.members), default=0)
+    return own | dict.fromkeys(settings.ensembles.kinds, beyond)
 
 
 def tried(partitions: Sequence[Manifest]) -> int:
@@ -29,9 +37,10 @@ def tried(partitions: Sequence[Manifest]) -> int:
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
-        "code": code_digest("models/candidate", "validation", "schema", "layers/candidates"),
+        "code": code_digest("models/candidate", "labels/horizon", "validation", "schema", "layers/candidates"),
         "models": {layer.name: warehouse.require(layer.name, keys).content for layer in contenders(project.settings)},
         "dataset": warehouse.require("datasets", keys).content,
+        "complexity": complexities(project.settings),
     }
 
 
@@ -43,7 +52,9 @@ def _build(project: Project, keys: Keys) -> Manifest:
         layer.name.split("/")[1]: warehouse.require(layer.name, keys) for layer in contenders(project.settings)
     }
     predictions = {kind: warehouse.read_table(one, "predictions.parquet") for kind, one in partitions.items()}
-    kind, comparison = choose_candidate(predictions, dataset, horizon=int(keys["horizon"]))
+    kind, comparison = choose_candidate(
+        predictions, dataset, horizon=int(keys["horizon"]), complexity=complexities(project.settings)
+    )
     candidate = {
         "symbol": str(keys["symbol"]),
         "horizon": int(keys["horizon"]),

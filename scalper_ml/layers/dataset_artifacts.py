@@ -108,6 +108,8 @@ def import_dataset(project: Project, path: Path, *, replace: bool = False) -> Tr
     """
     artifact = read_artifact(path)
     told = artifact.told
+    if lacking := sorted({"symbol", "horizon", "interval", "partitions"} - set(told)):
+        raise InputError(f"{path.name}: member 'artifact.json' does not tell {lacking} - export it again")
     keys = keys_of(project.settings, symbol=told["symbol"], horizon=told["horizon"])
     if told["interval"] != project.settings.bars.interval:
         raise InputError(
@@ -115,6 +117,7 @@ def import_dataset(project: Project, path: Path, *, replace: bool = False) -> Tr
             f"{project.settings.bars.interval} - set bars.interval, or import it into another profile"
         )
     partitions = {layer: _partition(artifact, layer, path.name) for layer in LAYERS}
+    _one_dataset(partitions, told, path.name)
     for layer in LAYERS:
         there = project.warehouse.manifest(layer, _keys_of_layer(layer, keys))
         if there is not None and there.content != told["partitions"][layer] and not replace:
@@ -136,9 +139,10 @@ def import_dataset(project: Project, path: Path, *, replace: bool = False) -> Tr
     return Travelled(path, artifact.content, told, len(artifact.members), path.stat().st_size)
 
 
-def _partition(
-    artifact: Artifact, layer: str, name: str
-) -> tuple[dict[str, bytes], dict[str, bytes], Mapping[str, Any]]:
+_Partition = tuple[dict[str, bytes], dict[str, bytes], Mapping[str, Any]]
+
+
+def _partition(artifact: Artifact, layer: str, name: str) -> _Partition:
     """Files, files beside, and what the manifest said, of one layer; their hash is the one that is told."""
     mine = {
         member.removeprefix(f"{layer}/"): data
@@ -150,12 +154,29 @@ def _partition(
             raise InputError(f"{name}: member {f'{layer}/{member}'!r} leaves its partition; expected a plain name")
     if "manifest.json" not in mine:
         raise InputError(f"{name}: member {f'{layer}/manifest.json'!r} is missing - export it again")
-    kept = json.loads(mine.pop("manifest.json"))
-    beside = {member: mine.pop(member) for member in kept["beside"]}
+    try:
+        kept = json.loads(mine.pop("manifest.json"))
+        beside = {member: mine.pop(member) for member in kept["beside"]}
+        _ = [Check(**check) for check in kept["checks"]], dict(kept["inputs"]), dict(kept["summary"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{name}: member {f'{layer}/manifest.json'!r} is not what an export writes ({error!r}) - export it again"
+        ) from None
     content = sha256_of(canonical_json({member: sha256_of(data) for member, data in mine.items()}))
-    if content != artifact.told["partitions"][layer]:
+    if content != artifact.told["partitions"].get(layer):
         raise InputError(f"{name}: the members of {layer!r} are not those of its partition - export it again")
     return mine, beside, kept
+
+
+def _one_dataset(partitions: Mapping[str, _Partition], told: Mapping[str, Any], name: str) -> None:
+    """Refuse a dataset that is of other bars or features than those beside it."""
+    inputs = partitions["datasets"][2]["inputs"]
+    for layer in ("bars", "features"):
+        if inputs.get(layer) != told["partitions"][layer]:
+            raise InputError(
+                f"{name}: the dataset was made of {layer} {str(inputs.get(layer))[:12]}, beside it lie "
+                f"{told['partitions'][layer][:12]} - export it again"
+            )
 
 
 def _keys_of_layer(layer: str, keys: Keys) -> Keys:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -27,9 +28,19 @@ from scalper_ml.layers.features import read_features
 from scalper_ml.layers.ticks import read_all_ticks
 from scalper_ml.project import Project
 from scalper_ml.schema import TARGETS, conform, stamps, us
+from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["DATASETS_LAYER", "dataset_matrix", "profile_of", "project_costs", "read_normaliser", "read_scaler"]
+__all__ = [
+    "DATASETS_LAYER",
+    "dataset_matrix",
+    "datasets_layer",
+    "label_tape",
+    "profile_of",
+    "project_costs",
+    "read_normaliser",
+    "read_scaler",
+]
 
 _REFERENCE = "dataset_reference.parquet"
 _BEFORE = ("dataset_before.parquet", "before.json")
@@ -74,13 +85,24 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
     )
 
 
-def _tape(project: Project, keys: Keys) -> Tape | None:
-    """The trades, where labels are made of them."""
-    if project.settings.labels.price == "open":
+def label_tape(project: Project, keys: Keys) -> Tape | None:
+    """The trades or the quotes, where labels are made of them."""
+    if (source := _tape_layer(project)) is None:
         return None
-    table = read_all_ticks(project, project.warehouse.require("ticks", {"symbol": keys["symbol"]}))
+    manifest = project.warehouse.require(source, {"symbol": keys["symbol"]})
+    if source == "book":
+        from scalper_ml.layers.book import LABEL_QUOTES  # reads captures: what has no quotes need not wait for it
+
+        quotes = project.warehouse.read_table(manifest, LABEL_QUOTES)
+        return Tape(us(quotes["ts_us"]), bid=quotes["bid"].to_numpy(), ask=quotes["ask"].to_numpy())
+    table = read_all_ticks(project, manifest)
     stamp = us(table["ts_us"])
     return Tape(stamp, price=table["price"].to_numpy(), side=table["side"].to_numpy())
+
+
+def _tape_layer(project: Project) -> str | None:
+    """The layer that holds what labels are made of, where it is not the bars."""
+    return {"open": None, "mid": "book"}.get(project.settings.labels.price, "ticks")
 
 
 def _targets(bars: pa.Table, dataset: Dataset, interval_us: int) -> pa.Table:
@@ -94,7 +116,7 @@ def _targets(bars: pa.Table, dataset: Dataset, interval_us: int) -> pa.Table:
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
-    symbol, labels = {"symbol": keys["symbol"]}, project.settings.labels
+    symbol, labels, tape = {"symbol": keys["symbol"]}, project.settings.labels, _tape_layer(project)
     return {
         "code": code_digest(
             "datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/features", "layers/datasets"
@@ -102,7 +124,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "bars": project.warehouse.require("bars", symbol).content,
         "features": project.warehouse.require("features", symbol).content,
         "params": dataset_params(project, int(keys["horizon"])).to_dict(),
-        **({"ticks": project.warehouse.require("ticks", symbol).content} if labels.price != "open" else {}),
+        **({tape: project.warehouse.require(tape, symbol).content} if tape else {}),
         **({"targets": True} if labels.targets else {}),
     }
 
@@ -117,7 +139,14 @@ def _build(project: Project, keys: Keys) -> Manifest:
     params = dataset_params(project, int(keys["horizon"]))
     try:
         dataset = build_dataset(
-            bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost, tape=_tape(project, keys)
+            bars,
+            values,
+            warm,
+            names,
+            features.summary["feature_set_id"],
+            params,
+            cost=cost,
+            tape=label_tape(project, keys),
         )
     except InsufficientDataError as error:
         failed = "class_balance" if "class" in str(error) else "min_rows"
@@ -230,3 +259,10 @@ def dataset_matrix(
 
 
 DATASETS_LAYER = Layer("datasets", "symbol_horizon", ("features", "bars"), CHECKS, _inputs, _build)
+"""Downstream of what labels are made of as well, where that is not the bars: see `datasets_layer`."""
+
+
+def datasets_layer(settings: Settings) -> Layer:
+    """The layer as the settings have labels made: of bars alone, or of trades or quotes beside them."""
+    tape = {"open": (), "mid": ("book",)}.get(settings.labels.price, ("ticks",))
+    return replace(DATASETS_LAYER, upstream=(*DATASETS_LAYER.upstream, *tape))

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from scalper_ml.errors import SettingsError, WarehouseError
+from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.layers.base import Keys, Layer
-from scalper_ml.layers.candidates import candidates_layer, contenders
+from scalper_ml.layers.candidates import candidates_layer, complexities, contenders
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.models.bundle import Model
@@ -30,7 +31,7 @@ from scalper_ml.schema import CLASSES, us
 from scalper_ml.validation.metrics import classification_metrics
 from scalper_ml.validation.ranking import roc_auc
 
-__all__ = ["Built", "Explained", "compare_saved", "evaluate_saved", "explain_saved", "train_stale"]
+__all__ = ["Built", "Explained", "compare_saved", "evaluate_saved", "explain_saved", "role_rows", "train_stale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ def train_stale(
     return found
 
 
-def _rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-    """The dataset, the row numbers of a role, and their unscaled features in the order of the model."""
+def role_rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:
+    """The dataset, the row numbers of a role with an outcome, and their unscaled features in the order of the model."""
     dataset = project.warehouse.require("datasets", keys)
     table = project.warehouse.read_table(dataset)
     if model.manifest["lineage"]["dataset"] != dataset.content:
@@ -92,7 +93,9 @@ def _rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Tab
             f"{model.manifest['kind']} {dict(keys)}: its bundle was made from another dataset; train it again"
         )
     X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=read_normaliser(project, dataset))
-    rows = np.flatnonzero(table["role"].to_numpy(zero_copy_only=False) == role)
+    y = table["y"].to_numpy()
+    known = np.isin(y, learned_classes(y, table["y_binary"].to_numpy()))
+    rows = np.flatnonzero(known & (table["role"].to_numpy(zero_copy_only=False) == role))
     at = {name: place for place, name in enumerate(names)}
     return table, rows, X[rows][:, [at[name] for name in model.names]]
 
@@ -109,7 +112,7 @@ def evaluate_saved(project: Project, keys: Keys, kind: str, role: str = "select"
         raise SettingsError(f"role {role!r}: expected calibrate, select or score; train rows were fitted on")
     layer = layer_named(project, kind)
     model = bundle_of(project, layer.name, keys)
-    table, rows, X = _rows(project, keys, model, role)
+    table, rows, X = role_rows(project, keys, model, role)
     y, P = table["y"].to_numpy()[rows].astype(np.int64), model.predict_proba(X)
     metrics = classification_metrics(
         y,
@@ -131,7 +134,9 @@ def compare_saved(project: Project, keys: Keys) -> list[dict[str, Any]]:
     }
     predictions = {kind: warehouse.read_table(one, "predictions.parquet") for kind, one in partitions.items()}
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
-    return choose_candidate(predictions, dataset, horizon=int(keys["horizon"]))[1]
+    return choose_candidate(
+        predictions, dataset, horizon=int(keys["horizon"]), complexity=complexities(project.settings)
+    )[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ def explain_saved(
         Permutations also where contributions are exact; ensembles always take them.
     """
     model = bundle_of(project, layer_named(project, kind).name, keys)
-    table, chosen, X = _rows(project, keys, model, "select")
+    table, chosen, X = role_rows(project, keys, model, "select")
     some = spread(np.arange(chosen.size), rows)
     if exact(model) and not permute:
         method, effects = "contributions to the log-odds", shap_effects(model, X[some])

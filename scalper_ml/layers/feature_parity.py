@@ -3,21 +3,23 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from scalper_ml.features.engine import compute
 from scalper_ml.features.online import FeatureRow, OnlineFeatureBuilder
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.features.series import BAR_COLUMNS, INPUT_COLUMNS
 from scalper_ml.layers.base import Keys
+from scalper_ml.layers.feature_file import Rows, read_rows
+from scalper_ml.layers.feature_inputs import EngineInputs
 from scalper_ml.project import Project
 from scalper_ml.schema import TICKS, us
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["parity_check"]
+__all__ = ["Replay", "parity_check"]
 
 MOST_TICKS = 50_000
 MOST_BARS = 500
@@ -25,7 +27,7 @@ _BESIDE_AT = len(BAR_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
+class Replay:
     """What is replayed: from bar `begin` on, out of what, and from which state of the bar builder."""
 
     begin: int
@@ -33,60 +35,66 @@ class _Sample:
     day: str | None
     bar_state: bytes | None
 
+    @classmethod
+    def drawn(cls, project: Project, keys: Keys, bars: Manifest, fs: FeatureSet, n: int, kept: int) -> "Replay":
+        """Drawn by the seed of the splits among the rows after the warm-up and after the `kept` ones.
+
+        Where bars were made of ticks, it is a day of ticks. Kept rows were replayed when they were new, and the state
+        of the features before them would have to be computed from the beginning.
+        """
+        rng = np.random.default_rng(project.settings.splits.seed)
+        days = _days(project, keys, bars)
+        if not days:
+            late = max(kept, min(fs.warmup, max(n - MOST_BARS, 0)))
+            return cls(int(rng.integers(late, max(n - MOST_BARS, late) + 1)), "bars", None, None)
+        begin, starts = 0, []
+        for day, one in days.items():
+            if one["bars"]:
+                starts.append((day, begin))
+            begin += one["bars"]
+        warm = [start for start in starts if start[1] >= max(fs.warmup, kept)] or starts[-1:]
+        day, begin = warm[int(rng.integers(len(warm)))]
+        return cls(begin, f"ticks of {day}", day, bytes.fromhex(days[day]["before"]))
+
 
 def parity_check(
     project: Project,
     keys: Keys,
-    bars: Manifest,
     table: pa.Table,
-    X: np.ndarray,
-    ts_us: np.ndarray,
+    inputs: EngineInputs,
     fs: FeatureSet,
-    values: np.ndarray,
-    warm: np.ndarray,
+    replay: Replay,
+    state: bytes | None,
+    stored: Path,
 ) -> Check:
-    """Replay a sample of the partition through `OnlineFeatureBuilder` and compare with the stored rows bit by bit.
+    """Replay a part of the partition through `OnlineFeatureBuilder` and compare with the stored rows bit by bit.
 
-    Where bars were made of ticks, it is the ticks of one day, drawn by the seed of the splits among the days after
-    the warm-up, from the state the bars had before it: at most 50,000 of them. Klines are replayed as bars.
+    At most 50,000 ticks or 500 bars, from `state`, that of the features before them: the check costs the same on any
+    history.
     """
-    if len(ts_us) == 0:
+    n = len(inputs.ts_us)
+    if n == 0:
         return Check("online_parity", True, "no bars to replay")
-    sample = _drawn(project, keys, bars, fs, len(ts_us))
-    state = compute(fs, X[: sample.begin], ts_us[: sample.begin]).state
-    builder = OnlineFeatureBuilder(fs, project.settings.interval_us, bar_state=sample.bar_state, feature_state=state)
-    beside = _Beside(X, sample.begin) if {"market", "quotes", "book", "derivatives"} & set(fs.groups) else None
-    if sample.day is None:
-        rows, fed = _from_bars(builder, table, beside, sample.begin)
+    builder = OnlineFeatureBuilder(
+        fs, project.settings.interval_us, bar_state=replay.bar_state, feature_state=state or None
+    )
+    beside = None
+    if {"market", "quotes", "book", "derivatives"} & set(fs.groups):
+        beside = _Beside(inputs.rows(replay.begin, min(replay.begin + MOST_TICKS, n))[0])
+    if replay.day is None:
+        rows, fed = _from_bars(builder, table, beside, replay.begin)
     else:
-        rows, fed = _from_ticks(builder, project, keys, sample.day, beside)
-    at = slice(sample.begin, sample.begin + len(rows))
-    wrong = _differing(rows, ts_us[at], values[at], warm[at], fs)
+        rows, fed = _from_ticks(builder, project, keys, replay.day, beside)
+    wrong = _differing(rows, fs, read_rows(stored, replay.begin, len(rows)))
     shown = ", ".join(f"{name} ({count})" for name, count in list(wrong.items())[:5])
     return Check(
         "online_parity",
         not wrong and bool(rows),
-        f"{len(rows)} bars out of {fed:,} {sample.source}: {len(rows) * len(fs.names):,} values, "
+        f"{len(rows)} bars out of {fed:,} {replay.source}: {len(rows) * len(fs.names):,} values, "
         f"{f'differing: {shown}' if wrong else 'no bit differs' if rows else 'no bar closed'}",
-        values={"source": sample.source, "fed": fed, "bars": len(rows), "first_row": sample.begin,
+        values={"source": replay.source, "fed": fed, "bars": len(rows), "first_row": replay.begin,
                 "differing_values": sum(wrong.values())},
     )  # fmt: skip
-
-
-def _drawn(project: Project, keys: Keys, bars: Manifest, fs: FeatureSet, n: int) -> _Sample:
-    rng = np.random.default_rng(project.settings.splits.seed)
-    days = _days(project, keys, bars)
-    if not days:
-        late = min(fs.warmup, max(n - MOST_BARS, 0))
-        return _Sample(int(rng.integers(late, max(n - MOST_BARS, late) + 1)), "bars", None, None)
-    begin, starts = 0, []
-    for day, one in days.items():
-        if one["bars"]:
-            starts.append((day, begin))
-        begin += one["bars"]
-    warm = [start for start in starts if start[1] >= fs.warmup] or starts[-1:]
-    day, begin = warm[int(rng.integers(len(warm)))]
-    return _Sample(begin, f"ticks of {day}", day, bytes.fromhex(days[day]["before"]))
 
 
 def _days(project: Project, keys: Keys, bars: Manifest) -> dict[str, Any]:
@@ -103,8 +111,8 @@ def _days(project: Project, keys: Keys, bars: Manifest) -> dict[str, Any]:
 class _Beside:
     """What was known beside a bar, market and feeds, by the row of the bar that closes next."""
 
-    def __init__(self, X: np.ndarray, begin: int) -> None:
-        self._X, self._row = X, begin
+    def __init__(self, X: np.ndarray) -> None:
+        self._X, self._row = X, 0
 
     def now(self) -> dict[str, float]:
         row = self._X[min(self._row, len(self._X) - 1), _BESIDE_AT:]
@@ -153,16 +161,15 @@ def _from_bars(
     return rows, part.num_rows
 
 
-def _differing(
-    rows: list[FeatureRow], ts_us: np.ndarray, values: np.ndarray, warm: np.ndarray, fs: FeatureSet
-) -> dict[str, int]:
+def _differing(rows: list[FeatureRow], fs: FeatureSet, stored: Rows) -> dict[str, int]:
     """Values that differ in a bit, by feature; stamps and warm flags count as features of those names."""
     if not rows:
         return {}
     live = np.stack([row.values for row in rows])
-    off = np.count_nonzero(live.view(np.int64) != np.ascontiguousarray(values).view(np.int64), axis=0)
+    off = np.count_nonzero(live.view(np.int64) != np.ascontiguousarray(stored.values).view(np.int64), axis=0)
     found = {name: int(count) for name, count in zip(fs.names, off.tolist(), strict=True) if count}
-    for name, mine, theirs in (("ts_us", [r.ts_us for r in rows], ts_us), ("warm", [r.warm for r in rows], warm)):
+    both = ("ts_us", [r.ts_us for r in rows], stored.ts_us), ("warm", [r.warm for r in rows], stored.warm)
+    for name, mine, theirs in both:
         if count := int(np.count_nonzero(np.array(mine) != theirs)):
             found[name] = count
     return found

@@ -1,23 +1,26 @@
 """features: one feature set over the bars of a symbol, with the carried state beside it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from scalper_ml.clock import iso
 from scalper_ml.durable import parquet_bytes
 from scalper_ml.features.audit import truncation_audit
 from scalper_ml.features.feeds import QUOTE_AGE_LIMIT_US, QUOTE_COLUMNS
-from scalper_ml.features.histograms import nan_shares, reference_histograms
-from scalper_ml.features.inputs import fed_groups, inputs_from_bars
+from scalper_ml.features.histograms import histograms_of
+from scalper_ml.features.inputs import fed_groups
 from scalper_ml.features.registry import FeatureSet, feature_set
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.feature_growth import feature_matrix, grown_features
-from scalper_ml.layers.feature_parity import parity_check
+from scalper_ml.layers.feature_file import feature_matrix, read_columns, write_rows
+from scalper_ml.layers.feature_growth import Growth
+from scalper_ml.layers.feature_inputs import EngineInputs, feeds_of
+from scalper_ml.layers.feature_parity import Replay, parity_check
 from scalper_ml.project import Project
-from scalper_ml.schema import InputGroup, stamps, us
+from scalper_ml.schema import InputGroup
 from scalper_ml.warehouse import Check, Manifest
 
 __all__ = ["FEATURES_LAYER", "project_feature_set", "read_features"]
@@ -78,93 +81,88 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     fs = project_feature_set(project, bars)
     inputs: dict[str, Any] = {
         "code": code_digest(
-            "features", "kernel", "schema", "layers/features", "layers/feature_growth", "layers/feature_parity"
+            "features",
+            "kernel",
+            "schema",
+            "layers/features",
+            "layers/feature_growth",
+            "layers/feature_inputs",
+            "layers/feature_parity",
         ),
         "bars": bars.content,
         "feature_set": fs.id,
     }
     if "market" in fs.groups:
         inputs["market"] = project.warehouse.require("market", {}).content
-    for name in _feeds_of(fs):
+    for name in feeds_of(fs):
         inputs[name] = project.warehouse.require(name, keys).content
     return inputs
 
 
-def _feeds_of(fs: FeatureSet) -> list[str]:
-    """Layers of the feeds a set is fed by."""
-    layers = {"quotes": "book", "book": "book", "derivatives": "context_bars"}
-    return sorted({layers[group] for group in fs.groups if group in layers})
-
-
-def engine_inputs(project: Project, bars_table: pa.Table, symbol: str, fs: FeatureSet) -> np.ndarray:
-    """The engine's input matrix (n, k) of a symbol's bars and, where the set needs them, its market and its feeds."""
-    market, warehouse = None, project.warehouse
-    if "market" in fs.groups:
-        table = warehouse.read_table(warehouse.require("market", {}))
-        market = table.filter(pc.equal(table["symbol"], symbol))
-    feeds = {name: warehouse.read_table(warehouse.require(name, {"symbol": symbol})) for name in _feeds_of(fs)}
-    return inputs_from_bars(bars_table, market, feeds.get("context_bars"), feeds.get("book"))
-
-
 def _build(project: Project, keys: Keys) -> Manifest:
     inputs = _inputs(project, keys)
-    warehouse, symbol = project.warehouse, str(keys["symbol"])
+    warehouse = project.warehouse
     bars = warehouse.require("bars", keys)
     table = warehouse.read_table(bars)
     fs = project_feature_set(project, bars)
-    X, ts = engine_inputs(project, table, symbol, fs), us(table["ts_us"])
-    block = grown_features(project, keys, fs, X, ts, inputs["code"])
-    warm = block.warm
-    bad = {name: int((~np.isfinite(block.values[warm, j])).sum()) for j, name in enumerate(fs.names)}
-    bad = {name: count for name, count in bad.items() if count}
-    audited = min(len(ts), max(AUDIT_ROWS, 2 * fs.warmup))
-    start = int(np.random.default_rng(project.settings.splits.seed).integers(len(ts) - audited + 1))
-    sample = slice(start, start + audited)
-    audit = truncation_audit(fs, X[sample], ts[sample], cuts=AUDIT_CUTS, seed=project.settings.splits.seed)
-    changed = ", ".join(f"{one.feature} row {one.row} ({one.kind})" for one in audit.violations[:5])
-    data = pa.table(
-        {"ts_us": stamps(ts), "warm": pa.array(warm), **{name: block.values[:, j] for j, name in enumerate(fs.names)}}
-    )
+    source = EngineInputs(project, table, str(keys["symbol"]), fs)
+    growth = Growth(project, keys, fs, source, inputs["code"])
+    replay = Replay.drawn(project, keys, bars, fs, len(source.ts_us), growth.kept)
+    path = warehouse.scratch("features", keys, "data.parquet")
+    written = write_rows(path, fs, growth.rows(mark=replay.begin), len(source.ts_us))
+    warm_rows = int(written.warm.sum())
+    reference = histograms_of(read_columns(path, fs.names), written.warm)
     checks = [
-        Check(
-            "schema",
-            data.column_names[2:] == list(fs.names),
-            f"{len(fs.names)} columns in the order of feature set {fs.id}",
-        ),
-        Check(
-            "no_nan_after_warmup",
-            not bad,
-            f"features with NaN or infinity after warm-up: {bad}" if bad else f"none in {int(warm.sum())} warm rows",
-            values={"warm_rows": int(warm.sum())},
-        ),
-        Check(
-            "no_future",
-            audit.ok,
-            f"{audit.values_compared:,} values compared with altered futures; changed: {changed or 'none'}",
-            values={"first_row": start, "rows": audited, "cuts": list(audit.cuts)},
-        ),
-        parity_check(project, keys, bars, table, X, ts, fs, block.values, warm),
+        _schema_check(path, fs),
+        _finite_check(written.bad, warm_rows),
+        _future_check(project, fs, source),
+        parity_check(project, keys, table, source, fs, replay, growth.state(replay.begin), path),
     ]
+    state = growth.state() or b""
     summary = {
-        "rows": len(ts),
-        "warm_rows": int(warm.sum()),
+        "rows": len(written.warm),
+        "warm_rows": warm_rows,
         "features": len(fs.names),
         "feature_set_id": fs.id,
         "groups": list(fs.groups),
         "absent": _available(project, bars)[1],
         "warmup": fs.warmup,
-        "state_bytes": len(block.state),
-        "nan_map": nan_shares(block.values, [spec.family for spec in fs.specs]),
-        "first": iso(int(ts[0])),
-        "last": iso(int(ts[-1])),
+        "state_bytes": len(state),
+        "nan_map": written.nan_map,
+        "first": iso(int(source.ts_us[0])),
+        "last": iso(int(source.ts_us[-1])),
     }
     files = {
-        "data.parquet": parquet_bytes(data),
-        "state.bin": block.state,
+        "state.bin": state,
         "feature_set.json": fs.to_json().encode(),
-        "reference.parquet": parquet_bytes(reference_histograms(block.values, warm, fs.names)),
+        "reference.parquet": parquet_bytes(reference),
     }
-    return warehouse.write("features", keys, files, inputs=inputs, summary=summary, checks=checks, beside=block.beside)
+    placed = {"data.parquet": warehouse.place_file("features", keys, "data.parquet", path)}
+    return warehouse.write(
+        "features", keys, files, inputs=inputs, summary=summary, checks=checks, placed=placed, beside=growth.beside()
+    )
+
+
+def _schema_check(path: Path, fs: FeatureSet) -> Check:
+    said = f"{len(fs.names)} columns in the order of feature set {fs.id}"
+    return Check("schema", pq.read_schema(path).names[2:] == list(fs.names), said)
+
+
+def _finite_check(bad: dict[str, int], warm_rows: int) -> Check:
+    said = f"features with NaN or infinity after warm-up: {bad}" if bad else f"none in {warm_rows} warm rows"
+    return Check("no_nan_after_warmup", not bad, said, values={"warm_rows": warm_rows})
+
+
+def _future_check(project: Project, fs: FeatureSet, source: EngineInputs) -> Check:
+    """A sample of the bars computed anew with altered futures."""
+    n, seed = len(source.ts_us), project.settings.splits.seed
+    rows = min(n, max(AUDIT_ROWS, 2 * fs.warmup))
+    start = int(np.random.default_rng(seed).integers(n - rows + 1))
+    audit = truncation_audit(fs, *source.rows(start, start + rows), cuts=AUDIT_CUTS, seed=seed)
+    changed = ", ".join(f"{one.feature} row {one.row} ({one.kind})" for one in audit.violations[:5])
+    said = f"{audit.values_compared:,} values compared with altered futures; changed: {changed or 'none'}"
+    values = {"first_row": start, "rows": rows, "cuts": list(audit.cuts)}
+    return Check("no_future", audit.ok, said, values=values)
 
 
 def read_features(project: Project, manifest: Manifest) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:

@@ -42,6 +42,7 @@ MAX_CALIBRATION_ERROR = 0.03
 MAX_LATENCY_US = 5_000.0
 CHECKS = ("skill", "calibrated", "loads", "deterministic", "latency")
 CODE = (
+    "labels/horizon",
     "models/base",
     "models/boosting",
     "models/bundle",
@@ -49,11 +50,14 @@ CODE = (
     "models/calibrators",
     "models/conformal",
     "models/decision",
+    "models/exported",
     "models/fitting",
+    "models/kernels",
     "models/registry",
     "models/sealing",
     "models/summary",
     "models/train",
+    "models/trees",
 )
 
 

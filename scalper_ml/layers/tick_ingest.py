@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FilePlan", "FileState", "Ingested", "ingest_files", "plan_files", "plan_remote"]
 
-FileState = Literal["new", "known", "replaced", "refused"]
+FileState = Literal["new", "known", "asked", "replaced", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,10 @@ class FilePlan:
 
     Attributes
     ----------
-    state : {"new", "known", "replaced", "refused"}
-        Never read, read already, in the place of one that was read, or one that the ticks will not take: no file of
-        trades, mostly rows that are none, or trades of another source than the others.
+    state : {"new", "known", "asked", "replaced", "refused"}
+        Never read, read already, one whose listing does not say whether it is the one that was read (an ingest asks
+        for it), in the place of one that was read, or one that the ticks will not take: no file of trades, mostly
+        rows that are none, or trades of another source than the others.
     format : str or None
         As sniffed, or as it was read; None of a remote file that is not here.
     refusal : str
@@ -134,7 +135,7 @@ def plan_files(project: Project, symbol: str, files: Sequence[Located]) -> list[
 def plan_remote(project: Project, symbol: str, place: Place) -> list[FilePlan]:
     """As `plan_files` for a remote place: it is listed, nothing is fetched.
 
-    A file counts as known if the listing says of it what it said when it was fetched.
+    A file counts as known if the listing says of it what it said when it was fetched, and as asked if it says nothing.
 
     Raises
     ------
@@ -153,8 +154,8 @@ def _listed(symbol: str, file: Published, landing: Landing, read: dict[str, str]
     record = landing.record()
     state: FileState = "new"
     if record is not None and record.sha256 in read:
-        state = "known" if file.stamp in (None, record.stamp) else "replaced"
-    form = read.get(record.sha256) if record is not None and state == "known" else None
+        state = "asked" if file.stamp is None else "known" if file.stamp == record.stamp else "replaced"
+    form = read.get(record.sha256) if record is not None and state in ("known", "asked") else None
     return FilePlan(symbol, file.name, file.origin, file.version.size, form, state)
 
 

@@ -8,10 +8,9 @@ as far as it was brought here: `bring_sources` asks it, at the beginning of a ru
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from scalper_ml.ingest.hashes import FileHashes, SourceHash
 from scalper_ml.layers.base import Keys, code_digest
@@ -66,10 +65,14 @@ def synthetic_spec(project: Project, symbol: str) -> "SyntheticSpec":
         days=settings.source.days,
         interval_us=settings.interval_us,
         trades_per_bar=settings.source.trades_per_bar,
-        start_us=int(np.datetime64(settings.source.start.removesuffix("Z"), "us").astype(np.int64)),
+        start_us=_stamp_us(settings.source.start),
         horizons=tuple(settings.horizons),
         deadband_k=settings.labels.k_vol,
     )
+
+
+def _stamp_us(text: str) -> int:
+    return (datetime.fromisoformat(text) - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def place_of(project: Project, location: str | None = None) -> Place:

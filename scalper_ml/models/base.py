@@ -151,6 +151,9 @@ class ModelKind:
         What tuning searches; all other parameters keep what the settings say.
     devices : tuple of str
         Where it can be fitted.
+    complexity : int
+        0: lines; 1: trees; more for what is less simple still. Among kinds that cannot be told apart on select the
+        simplest is chosen.
     """
 
     name: str
@@ -161,3 +164,4 @@ class ModelKind:
     summary: str = ""
     space: tuple[Range, ...] = ()
     devices: tuple[Device, ...] = ("cpu",)
+    complexity: int = 1

@@ -1,10 +1,12 @@
-"""Parameters that all gradient-boosted trees have."""
+"""What all gradient-boosted trees have: their parameters, and how sums of leaves become probabilities."""
 
 from dataclasses import dataclass
 
-from scalper_ml.models.base import ModelParams
+import numpy as np
 
-__all__ = ["BoostingParams"]
+from scalper_ml.models.base import Floats, ModelParams
+
+__all__ = ["BoostingParams", "softmax"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +48,15 @@ class BoostingParams(ModelParams):
 
     def _shape(self) -> None:
         """Refuse trees of an impossible shape."""
+
+
+def softmax(margins: Floats) -> Floats:
+    """Probabilities (n, k) of sums of leaves (n, k); rows sum to 1.
+
+    Examples
+    --------
+    >>> softmax(np.array([[0.0, 0.0, np.log(2.0)]])).round(6).tolist()
+    [[0.25, 0.25, 0.5]]
+    """
+    weights = np.exp(margins - margins.max(axis=1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)

@@ -35,6 +35,7 @@ __all__ = [
     "golden_bytes",
     "golden_rows",
     "load_bundle",
+    "open_bundle",
     "seal",
     "verify_bundle",
 ]
@@ -76,7 +77,8 @@ class Model:
 
         A model with a `normaliser` takes rows that have gone through it, in order: see `LiveModel`.
 
-        Every value lies inside (0, 1) and rows sum to 1. A row's result does not depend on the others.
+        Values lie inside (0, 1), 0 for a class that training did not know; rows sum to 1. A row's result does not
+        depend on the others.
 
         Raises
         ------
@@ -162,12 +164,36 @@ def load_bundle(
     FeatureSetError
         Names, order or feature set id differ: what is missing, what is unexpected, the first position that differs.
     """
-    files = _read(source) if isinstance(source, Path) else dict(source)
-    manifest = _verified(files, bundle_id)
+    files, manifest = open_bundle(source, bundle_id)
+    if "target" in manifest:
+        raise BundleError(
+            f"{MANIFEST}: {manifest['kind']!r} is a forecaster's bundle; open it with forecasters.bundle.load_forecast"
+        )
     check_features(manifest["feature_set"], names=names, fs_id=fs_id)
     model = _assemble(files, manifest)
     _check_golden(model, files[_GOLDEN])
     return model
+
+
+def open_bundle(
+    source: Path | Mapping[str, bytes], bundle_id: str | None = None
+) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """The files and the manifest of a bundle, every hash verified; nothing in them is used yet.
+
+    Raises
+    ------
+    BundleError
+        As for `load_bundle`, but for the golden batch.
+    """
+    files = _read(source) if isinstance(source, Path) else dict(source)
+    _refuse_forbidden(files)
+    manifest = _verified_manifest(files)
+    _verify_files(files, manifest["sha256"])
+    if bundle_id is not None and bundle_id != manifest["bundle_id"]:
+        raise BundleError(
+            f"bundle {manifest['bundle_id'][:12]}: expected {bundle_id[:12]}; the pointer names another - {_AGAIN}"
+        )
+    return files, manifest
 
 
 def verify_bundle(folder: Path, *, bundle_id: str, symbol: str, horizon: int) -> None:
@@ -176,24 +202,12 @@ def verify_bundle(folder: Path, *, bundle_id: str, symbol: str, horizon: int) ->
     Raises
     ------
     BundleError
-        As `load_bundle`, but for the golden batch; or the bundle is of another symbol or horizon.
+        As `open_bundle`; or the bundle is of another symbol or horizon.
     """
-    manifest = _verified(_read(folder), bundle_id)
+    _, manifest = open_bundle(folder, bundle_id)
     own = (manifest["symbol"], manifest["horizon"])
     if own != (symbol, horizon):
         raise BundleError(f"bundle {bundle_id[:12]}: is of {own}; expected {(symbol, horizon)} - {_AGAIN}")
-
-
-def _verified(files: Mapping[str, bytes], bundle_id: str | None) -> dict[str, Any]:
-    """The manifest of files that are a bundle as it was sealed."""
-    _refuse_forbidden(files)
-    manifest = _verified_manifest(files)
-    _verify_files(files, manifest["sha256"])
-    if bundle_id is not None and bundle_id != manifest["bundle_id"]:
-        raise BundleError(
-            f"bundle {manifest['bundle_id'][:12]}: expected {bundle_id[:12]}; the pointer names another - {_AGAIN}"
-        )
-    return manifest
 
 
 def check_features(

@@ -7,7 +7,7 @@ the train base rates pi::
     calibrated logits = log pi + (raw logits - log pi) / T
 
 T = 1 changes nothing, T > 1 tempers an over-confident model, T -> infinity gives pi. The loss is
-convex in 1/T, so the bounded search has one answer.
+convex in 1/T, so the bounded search has one answer. A class that has no share in train gets no probability.
 """
 
 from collections.abc import Mapping
@@ -21,11 +21,22 @@ from scalper_ml.errors import ContractError
 from scalper_ml.models.base import Floats
 from scalper_ml.validation.metrics import log_loss
 
-__all__ = ["MAX_TEMPERATURE", "MIN_TEMPERATURE", "Temperature", "fit_temperature", "prior_shift"]
+__all__ = ["MAX_TEMPERATURE", "MIN_TEMPERATURE", "Temperature", "fit_temperature", "log_prior", "prior_shift", "shared"]
 
 MIN_TEMPERATURE = 0.1
 MAX_TEMPERATURE = 100.0
 _TINY = 1e-9
+
+
+def log_prior(prior: npt.ArrayLike) -> Floats:
+    """Logarithm of class shares (3,), finite also where a share is 0."""
+    return np.asarray(np.log(np.maximum(prior, _TINY)))
+
+
+def shared(weights: Floats, prior: npt.ArrayLike) -> Floats:
+    """Weights (n, 3) as probabilities: rows that sum to 1, nothing for a class whose share of train is 0."""
+    kept = np.where(np.asarray(prior) > 0, weights, 0.0)
+    return np.asarray(kept / kept.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +63,18 @@ class Temperature:
     prior: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        if not self.value > 0 or len(self.prior) != 3 or min(self.prior) <= 0 or abs(sum(self.prior) - 1.0) > 1e-9:
+        shares = len(self.prior) == 3 and min(self.prior) >= 0 and sum(share > 0 for share in self.prior) > 1
+        if not self.value > 0 or not shares or abs(sum(self.prior) - 1.0) > 1e-9:
             raise ContractError(
                 f"temperature: found T = {self.value} and prior {self.prior}; "
-                "expected T > 0 and three positive shares that sum to 1"
+                "expected T > 0 and three shares that sum to 1, two of them above 0"
             )
 
     def apply(self, P: Floats) -> Floats:
-        """Calibrated probabilities (n, 3): every one inside (0, 1), rows sum to 1."""
-        prior = np.log(self.prior)
+        """Calibrated probabilities (n, 3) inside (0, 1), 0 for a class without a share; rows sum to 1."""
+        prior = log_prior(self.prior)
         logits = prior + (np.log(np.maximum(P, _TINY)) - prior) / self.value
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+        return shared(np.exp(logits - logits.max(axis=1, keepdims=True)), self.prior)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; JSON keeps every bit of them."""
@@ -121,7 +132,8 @@ def prior_shift(prior: npt.ArrayLike, observed: npt.ArrayLike, n_eff: float) -> 
     2.309
     """
     before, after = np.asarray(prior, dtype=np.float64), np.asarray(observed, dtype=np.float64)
-    z = (after - before) / np.sqrt(before * (1.0 - before) / n_eff)
+    error = np.sqrt(before * (1.0 - before) / n_eff)
+    z = np.divide(after - before, error, out=np.zeros(before.size), where=error > 0)
     return {
         "train": before.tolist(),
         "calibrate": after.tolist(),

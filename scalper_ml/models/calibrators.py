@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from scalper_ml.errors import ContractError, InsufficientDataError
 from scalper_ml.models.base import Floats
-from scalper_ml.models.calibration import Temperature, fit_temperature
+from scalper_ml.models.calibration import Temperature, fit_temperature, log_prior, shared
 from scalper_ml.validation.metrics import log_loss
 
 __all__ = [
@@ -44,7 +44,7 @@ class Calibrator(Protocol):
         """Class shares of the train role."""
 
     def apply(self, P: Floats) -> Floats:
-        """Calibrated probabilities (n, 3): every one inside (0, 1), rows sum to 1."""
+        """Calibrated probabilities (n, 3) inside (0, 1), 0 for a class without a share in train; rows sum to 1."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; JSON keeps every bit of them."""
@@ -67,8 +67,9 @@ class Platt:
 
     def apply(self, P: Floats) -> Floats:
         """Calibrated probabilities (n, 3)."""
-        prior = np.log(self.prior)
-        return _softmax(prior + np.array(self.scale) * (np.log(np.maximum(P, _TINY)) - prior) + np.array(self.offset))
+        prior = log_prior(self.prior)
+        odds = prior + np.array(self.scale) * (np.log(np.maximum(P, _TINY)) - prior) + np.array(self.offset)
+        return _normalised(np.exp(np.maximum(odds - odds.max(axis=1, keepdims=True), -700.0)), self.prior)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -107,7 +108,7 @@ class Beta:
         """Calibrated probabilities (n, 3)."""
         a, b, c = np.array(self.abc).T
         p = np.clip(P, _TINY, 1.0 - _TINY)
-        return _normalised(1.0 / (1.0 + np.exp(-(a * np.log(p) - b * np.log1p(-p) + c))))
+        return _normalised(1.0 / (1.0 + np.exp(-(a * np.log(p) - b * np.log1p(-p) + c))), self.prior)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -140,7 +141,7 @@ class Isotonic:
 
     def apply(self, P: Floats) -> Floats:
         """Calibrated probabilities (n, 3)."""
-        return _normalised(np.column_stack([np.interp(P[:, k], *self.corners[k]) for k in range(3)]))
+        return _normalised(np.column_stack([np.interp(P[:, k], *self.corners[k]) for k in range(3)]), self.prior)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -269,12 +270,6 @@ def _three(values: Any) -> tuple[float, float, float]:
     return float(short), float(neutral), float(long)
 
 
-def _softmax(logits: Floats) -> Floats:
-    weights = np.exp(np.maximum(logits - logits.max(axis=1, keepdims=True), -700.0))
-    return _normalised(weights)
-
-
-def _normalised(weights: Floats) -> Floats:
-    """Rows that sum to 1, no value 0."""
-    kept = np.maximum(weights, _TINY)
-    return np.asarray(kept / kept.sum(axis=1, keepdims=True), dtype=np.float64)
+def _normalised(weights: Floats, prior: tuple[float, float, float]) -> Floats:
+    """Rows that sum to 1, 0 only for a class without a share in train."""
+    return shared(np.maximum(weights, _TINY), prior)

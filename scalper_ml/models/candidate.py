@@ -9,9 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.errors import ContractError, InsufficientDataError
+from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.models.sealing import TrainedModel
 from scalper_ml.schema import us
-from scalper_ml.validation.bootstrap import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, ucb
+from scalper_ml.validation.bootstrap import (
+    block_ids,
+    block_sums,
+    blocks,
+    bootstrap,
+    draw_weights,
+    lcb,
+    standard_error,
+    ucb,
+)
 from scalper_ml.validation.metrics import (
     balanced_accuracy,
     base_rates,
@@ -28,9 +38,14 @@ _TINY = 1e-15
 
 
 def choose_candidate(
-    models: Mapping[str, TrainedModel | pa.Table], table: pa.Table, *, horizon: int = 1, seed: int = 0
+    models: Mapping[str, TrainedModel | pa.Table],
+    table: pa.Table,
+    *,
+    horizon: int = 1,
+    seed: int = 0,
+    complexity: Mapping[str, int] | None = None,
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The kind of least log loss on the select role, and the comparison that chose it.
+    """The simplest kind within a standard error of the least log loss on the select role, and the comparison.
 
     Parameters
     ----------
@@ -42,6 +57,8 @@ def choose_candidate(
         Label length in rows: sets the time blocks of the intervals.
     seed : int
         Of the bootstrap.
+    complexity : mapping of kind to int, optional
+        The larger the less simple; kinds that are not named are as simple as any, and then the least loss decides.
 
     Returns
     -------
@@ -49,13 +66,22 @@ def choose_candidate(
     comparison : list of dict
         One row a kind, best first: ``kind``, ``rows``, ``log_loss`` beside ``log_loss_base``, ``log_loss_skill``,
         ``brier_skill``, ``balanced_accuracy``, ``directional_accuracy`` of the sides taken, ``behind``: how much more
-        log loss a row than the best has, with a 95 % ``behind_ci`` of time blocks (None for the best and where blocks
-        are too few), ``beats_base``, ``chosen``. Equal losses are ordered by name.
+        log loss a row than the best has, its standard error ``behind_se`` and a 95 % ``behind_ci`` of time blocks
+        (None for the best and where blocks are too few), ``as_good``: behind by no more than its standard error,
+        ``beats_base``, ``chosen``. Equal losses are ordered by name.
 
     Notes
     -----
-    A best model that does not beat the base rates is still returned, with ``beats_base`` false: the gate
+    The least of several noisy losses is no better than the next within its error, and would be another one a week
+    later. Among kinds that cannot be told apart the simplest is chosen, of equally simple ones that of least loss: it
+    changes less often, answers sooner and is easier to explain. The error is that of the difference, row by row.
+
+    A chosen model that does not beat the base rates is still returned, with ``beats_base`` false: the gate
     judges it, and a refusal there comes with its reasons.
+
+    References
+    ----------
+    Breiman, Friedman, Olshen, Stone (1984), Classification and regression trees, 3.4.3: the one-standard-error rule.
 
     Raises
     ------
@@ -68,18 +94,24 @@ def choose_candidate(
         raise InsufficientDataError("candidate: no model to choose from; train at least one kind first")
     role = np.asarray(table.column("role").to_pylist(), dtype=np.str_)
     y = table.column("y").to_numpy().astype(np.int64)
-    rates, select = base_rates(y[role == "train"]), role == "select"
-    ts = us(table.column("ts_us"))[select]
-    ret = table.column("ret").to_numpy()[select]
-    said = {kind: _select(kind, model, ts) for kind, model in sorted(models.items())}
-    rows = [{"kind": kind} | _compare(P, y[select], ret, rates) for kind, P in said.items()]
+    known = np.isin(y, learned_classes(y, table.column("y_binary").to_numpy()))
+    rates, select = base_rates(y[known & (role == "train")]), role == "select"
+    ts, judged = us(table.column("ts_us"))[select], known[select]
+    ret, outcome = table.column("ret").to_numpy()[select][judged], y[select][judged]
+    said = {kind: _select(kind, model, ts)[judged] for kind, model in sorted(models.items())}
+    rows = [{"kind": kind} | _compare(P, outcome, ret, rates) for kind, P in said.items()]
     rows.sort(key=lambda row: row["log_loss"])
-    best = str(rows[0]["kind"])
+    least = _losses(said[str(rows[0]["kind"])], outcome)
     for place, row in enumerate(rows):
-        more = _losses(said[str(row["kind"])], y[select]) - _losses(said[best], y[select])
+        more = _losses(said[str(row["kind"])], outcome) - least
         row["behind"] = float(more.mean())
-        row["behind_ci"] = None if place == 0 else _interval(more, horizon, seed)
-        row["chosen"] = place == 0
+        row["behind_se"], row["behind_ci"] = (None, None) if place == 0 else _uncertainty(more, horizon, seed)
+        row["as_good"] = row["behind"] <= (row["behind_se"] or 0.0)
+    simple = complexity or {}
+    alike = [row for row in rows if row["as_good"]]
+    best = str(min(alike, key=lambda row: simple.get(str(row["kind"]), 0))["kind"])  # the first of equals: least loss
+    for row in rows:
+        row["chosen"] = row["kind"] == best
     return best, rows
 
 
@@ -87,13 +119,16 @@ def _losses(P: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(-np.log(np.maximum(P[np.arange(y.size), y], _TINY)))
 
 
-def _interval(values: np.ndarray, horizon: int, seed: int) -> list[float] | None:
-    """95 % interval of a mean over rows in time order, by a bootstrap of time blocks."""
+def _uncertainty(values: np.ndarray, horizon: int, seed: int) -> tuple[float | None, list[float] | None]:
+    """Standard error and 95 % interval of a mean over rows in time order, by a bootstrap of time blocks."""
     n = blocks(values.size, horizon)
     sums = block_sums(np.column_stack([values, np.ones(values.size)]), block_ids(values.size, n), n)
     mean, draws = bootstrap(sums, lambda totals: totals[..., 0] / totals[..., 1], draw_weights(n, _DRAWS, seed))
-    bounds = [lcb(mean, draws, 0.025, n), ucb(mean, draws, 0.025, n)]
-    return bounds if all(math.isfinite(bound) for bound in bounds) else None
+    error, bounds = standard_error(draws), [lcb(mean, draws, 0.025, n), ucb(mean, draws, 0.025, n)]
+    return (
+        error if math.isfinite(error) else None,
+        bounds if all(math.isfinite(bound) for bound in bounds) else None,
+    )
 
 
 def _select(kind: str, model: TrainedModel | pa.Table, ts: np.ndarray) -> np.ndarray:

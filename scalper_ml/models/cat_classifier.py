@@ -11,7 +11,9 @@ import numpy as np
 from scalper_ml.errors import BundleError
 from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range, Watch
 from scalper_ml.models.boosting import BoostingParams
-from scalper_ml.schema import CLASSES
+from scalper_ml.models.exported import catboost_trees
+from scalper_ml.models.trees import ObliviousTrees
+from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "CatClassifier", "CatParams", "fit", "load"]
 
@@ -84,10 +86,13 @@ class CatClassifier:
     Parameters
     ----------
     model : catboost.CatBoost
+    trees : ObliviousTrees, optional
+        The same as arrays: what is read back predicts a row without CatBoost's preparations, to the same bits.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, trees: ObliviousTrees | None = None) -> None:
         self._model = model
+        self._trees = trees
         self._found = np.asarray(model.classes_, dtype=np.int64)  # CatBoost leaves out classes that do not occur
 
     @property
@@ -97,7 +102,10 @@ class CatClassifier:
 
     def predict_proba(self, X: Floats) -> Floats:
         """Raw probabilities (n, 3), float64, rows sum to 1."""
-        margins = self._model.predict(np.ascontiguousarray(X), prediction_type="RawFormulaVal", thread_count=1)
+        if self._trees is not None:
+            margins = self._trees.add(X)
+        else:
+            margins = self._model.predict(np.ascontiguousarray(X), prediction_type="RawFormulaVal", thread_count=1)
         weights = np.full((X.shape[0], len(CLASSES)), _ABSENT)
         weights[:, self._found] = np.exp(margins - margins.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
@@ -186,7 +194,7 @@ def load(files: Mapping[str, bytes]) -> Classifier:
         model.load_model(blob=files[_FILE])
     except catboost.CatBoostError as error:
         raise BundleError(f"{_FILE}: not a model CatBoost can read ({error}); train the model again") from error
-    return CatClassifier(model)
+    return CatClassifier(model, catboost_trees(model))
 
 
 MODEL = ModelKind(

@@ -6,6 +6,7 @@ in: too many misses widen the sets, too few narrow them, whatever the market doe
 """
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from scalper_ml.errors import ContractError
 from scalper_ml.models.base import Floats
 
-__all__ = ["ALPHA", "AdaptiveLevel", "ConformalSets", "fit_conformal"]
+__all__ = ["ALPHA", "AdaptiveLevel", "ConformalSets", "LiveSets", "fit_conformal", "followed_coverage"]
 
 ALPHA: Final = 0.2
 """Share of outcomes that sets of direction may miss."""
@@ -123,3 +124,66 @@ class AdaptiveLevel:
     def state(self) -> dict[str, float]:
         """Plain values to go on from: ``AdaptiveLevel(**state)``."""
         return {"alpha": self.alpha, "gamma": self.gamma, "level": self.level}
+
+
+class LiveSets:
+    """Sets bar by bar, each made at the level that the outcomes known by then have led to.
+
+    Parameters
+    ----------
+    sets : ConformalSets
+        Of the model.
+    level : AdaptiveLevel, optional
+        To go on from; a new one by default.
+
+    Examples
+    --------
+    >>> sets = fit_conformal(np.tile([0.2, 0.5, 0.3], (100, 1)), np.tile([0, 1, 1, 1, 2], 20))
+    >>> live = LiveSets(sets)
+    >>> live.of(np.array([0.1, 0.6, 0.3])).tolist(), round(live.known(0), 4)
+    ([False, True, True], 0.196)
+    """
+
+    def __init__(self, sets: ConformalSets, level: AdaptiveLevel | None = None) -> None:
+        self._sets = sets
+        self._waiting: deque[npt.NDArray[np.bool_]] = deque()
+        self.level = level or AdaptiveLevel()
+
+    def of(self, P: Floats) -> npt.NDArray[np.bool_]:
+        """The set (3,) of one row of calibrated probabilities (3,); it waits for its outcome."""
+        self._waiting.append(self._sets.of(P[None], self.level.level)[0])
+        return self._waiting[-1]
+
+    def known(self, outcome: int) -> float:
+        """The level after the outcome of the oldest set that waits.
+
+        Raises
+        ------
+        ContractError
+            No set waits for an outcome.
+        """
+        if not self._waiting:
+            raise ContractError("conformal sets: an outcome is told, and no set waits for one")
+        return self.level.told(hit=bool(self._waiting.popleft()[outcome]))
+
+
+def followed_coverage(
+    sets: ConformalSets, P: Floats, y: npt.ArrayLike, *, horizon: int, alpha: float = ALPHA
+) -> dict[str, float]:
+    """Coverage and mean size of sets whose level follows the outcomes, each told `horizon` rows after its set.
+
+    Examples
+    --------
+    >>> sets = fit_conformal(np.tile([0.2, 0.5, 0.3], (100, 1)), np.tile([0, 1, 1, 1, 2], 20))
+    >>> found = followed_coverage(sets, np.tile([0.2, 0.5, 0.3], (2000, 1)), np.tile([0, 0, 0, 1, 2], 400), horizon=3)
+    >>> abs(found["coverage"] - 0.8) < 0.1
+    True
+    """
+    live, codes = LiveSets(sets, AdaptiveLevel(alpha)), np.asarray(y, dtype=np.int64)
+    hits = size = 0
+    for row in range(codes.size):
+        if row >= horizon:
+            live.known(int(codes[row - horizon]))
+        members = live.of(P[row])
+        hits, size = hits + int(members[codes[row]]), size + int(members.sum())
+    return {"coverage": hits / codes.size, "mean_size": size / codes.size, "level": live.level.level}

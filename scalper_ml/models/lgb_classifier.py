@@ -8,8 +8,10 @@ import numpy as np
 
 from scalper_ml.errors import BundleError
 from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range, Watch
-from scalper_ml.models.boosting import BoostingParams
-from scalper_ml.schema import CLASSES
+from scalper_ml.models.boosting import BoostingParams, softmax
+from scalper_ml.models.exported import lightgbm_trees
+from scalper_ml.models.trees import Trees
+from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "LGBClassifier", "LGBParams", "fit", "load"]
 
@@ -75,10 +77,13 @@ class LGBClassifier:
     Parameters
     ----------
     booster : lightgbm.Booster
+    trees : Trees, optional
+        The same as arrays: what is read back predicts a row without LightGBM's preparations, to the same bits.
     """
 
-    def __init__(self, booster: Any) -> None:
+    def __init__(self, booster: Any, trees: Trees | None = None) -> None:
         self._booster = booster
+        self._trees = trees
 
     @property
     def best_iteration(self) -> int:
@@ -87,8 +92,9 @@ class LGBClassifier:
 
     def predict_proba(self, X: Floats) -> Floats:
         """Raw probabilities (n, 3), float64, rows sum to 1."""
-        P = self._booster.predict(np.ascontiguousarray(X), num_threads=1)
-        return np.asarray(P / P.sum(axis=1, keepdims=True), dtype=np.float64)
+        if self._trees is not None:
+            return softmax(self._trees.add(X))
+        return softmax(self._booster.predict(np.ascontiguousarray(X), raw_score=True, num_threads=1))
 
     def files(self) -> dict[str, bytes]:
         """LightGBM's text."""
@@ -157,7 +163,8 @@ def load(files: Mapping[str, bytes]) -> Classifier:
         text = files[_FILE].decode()
         if not text.startswith(_BEGINS):  # LightGBM prints what it cannot read: not asked
             raise BundleError(f"{_FILE}: not a model LightGBM can read (no header of trees); train the model again")
-        return _read(text)
+        read = _read(text)
+        return LGBClassifier(read._booster, lightgbm_trees(text, len(CLASSES)))
     except (UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
         raise BundleError(f"{_FILE}: not a model LightGBM can read ({error}); train the model again") from error
 

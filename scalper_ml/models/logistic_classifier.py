@@ -11,7 +11,7 @@ import numpy as np
 
 from scalper_ml.errors import BundleError, ContractError
 from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, ModelParams, Range
-from scalper_ml.schema import CLASSES
+from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "LogisticClassifier", "LogisticParams", "fit", "load", "multinomial"]
 
@@ -182,4 +182,5 @@ MODEL = ModelKind(
     libraries=("sklearn",),
     summary="Multinomial logistic regression with an L2 penalty.",
     space=(Range("reg_lambda", 1.0, 10_000.0, log=True),),
+    complexity=0,
 )

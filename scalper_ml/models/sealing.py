@@ -172,12 +172,15 @@ def seal_trained(
     """
     final, scaler = trained.classifier, trained.scaler
     names = list(trained.feature_set["names"])
-    raw = {role: final.predict_proba(scaler.transform(data.X[data.rows(role)])) for role in ROLES[1:]}
-    known = data.y[data.rows("calibrate")]
-    calibrator = fit_calibrator(options.calibration, raw["calibrate"], known, prior, horizon=context.horizon)
-    calibration = calibration_report(raw["calibrate"], known, calibrator, horizon=context.horizon, seed=context.seed)
+    raw = {role: final.predict_proba(scaler.transform(data.X[data.every(role)])) for role in ROLES[1:]}
+    has = {role: np.isin(data.y[data.every(role)], data.classes) for role in raw}
+    known, told = data.y[data.rows("calibrate")], raw["calibrate"][has["calibrate"]]
+    calibrator = fit_calibrator(options.calibration, told, known, prior, horizon=context.horizon)
+    calibration = calibration_report(told, known, calibrator, horizon=context.horizon, seed=context.seed)
     calibrated = {role: calibrator.apply(P) for role, P in raw.items()}
-    sets = fit_conformal(calibrated["calibrate"], known)
+    sets = fit_conformal(calibrated["calibrate"][has["calibrate"]], known)
+    chosen = calibrated["select"][has["select"]]
+    out = np.isin(data.y[trained.oof.rows], data.classes)
     predictions = predictions_table(data, trained.oof, calibrated)
     moves = [float(data.ret[rows].mean()) if rows.size else 0.0 for rows in _classes(data)]
     golden = spread(np.arange(data.y.size), options.golden_rows)
@@ -192,15 +195,16 @@ def seal_trained(
         "seed": context.seed,
         "versions": library_versions(trained.libraries),
         "roles": role_intervals(data),
+        "classes": [CLASSES[code] for code in data.classes],
         "base_rates": prior.tolist(),
         "moves": moves,
         "best_iteration": final.best_iteration,
         "calibrator": calibrator.to_dict(),
         "calibration": calibration,
-        "conformal": conformal_report(sets, calibrated["select"], data.y[data.rows("select")], ALPHA),
+        "conformal": conformal_report(sets, chosen, data.y[data.rows("select")], ALPHA, horizon=context.horizon),
         "metrics": {
-            "oof": _measure(data, trained.oof.rows, trained.oof.P, prior, context),
-            "select": _measure(data, data.rows("select"), calibrated["select"], prior, context),
+            "oof": _measure(data, trained.oof.rows[out], trained.oof.P[out], prior, context),
+            "select": _measure(data, data.rows("select"), chosen, prior, context),
         },
         "importance": importance_ranking(names, final.importance()),
         "shap": shap_summary(final, explained, names),

@@ -12,7 +12,7 @@ import pyarrow as pa
 from scalper_ml.models.base import Classifier, Floats
 from scalper_ml.models.calibration import MAX_TEMPERATURE, Temperature, prior_shift
 from scalper_ml.models.calibrators import LEAST_ROWS, Calibrator
-from scalper_ml.models.conformal import ConformalSets
+from scalper_ml.models.conformal import ConformalSets, followed_coverage
 from scalper_ml.models.fitting import OutOfFold, Rows, TrainingData
 from scalper_ml.schema import CLASSES, PREDICTIONS, ROLES, stamps
 from scalper_ml.validation.calibration_error import ece, noise_floor
@@ -75,8 +75,11 @@ def calibration_warnings(report: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def conformal_report(sets: ConformalSets, P: Floats, y: Rows, alpha: float) -> dict[str, Any]:
-    """How often the sets hold the outcome on the rows given, how large they are, how often they name one class."""
+def conformal_report(sets: ConformalSets, P: Floats, y: Rows, alpha: float, *, horizon: int = 1) -> dict[str, Any]:
+    """How often the sets hold the outcome on the rows given, how large they are, how often they name one class.
+
+    ``following``: the same of sets whose level follows the outcomes as they become known.
+    """
     members = sets.of(P, alpha)
     size = members.sum(axis=1)
     return {
@@ -85,6 +88,7 @@ def conformal_report(sets: ConformalSets, P: Floats, y: Rows, alpha: float) -> d
         "coverage": float(members[np.arange(y.size), y].mean()),
         "mean_size": float(size.mean()),
         "singletons": float((size == 1).mean()),
+        "following": followed_coverage(sets, P, y, horizon=horizon, alpha=alpha),
     }
 
 
@@ -119,7 +123,7 @@ def role_intervals(data: TrainingData) -> dict[str, dict[str, int]]:
     return {
         role: {"rows": int(rows.size), "t0_us": int(data.t0[rows].min()), "t1_us": int(data.t1[rows].max())}
         for role in ROLES
-        for rows in (data.rows(role),)
+        for rows in (data.every(role),)
     }
 
 
@@ -136,7 +140,7 @@ def library_versions(libraries: Sequence[str]) -> dict[str, str]:
 def predictions_table(data: TrainingData, oof: OutOfFold, calibrated: Mapping[str, Floats]) -> pa.Table:
     """PREDICTIONS in time order: raw out-of-fold rows of train, then the final model's calibrated ones."""
     roles = list(calibrated)
-    rows = np.concatenate([oof.rows, *(data.rows(role) for role in roles)])
+    rows = np.concatenate([oof.rows, *(data.every(role) for role in roles)])
     fold = np.concatenate([oof.fold, *(np.full(len(calibrated[role]), -1) for role in roles)])
     P = np.concatenate([oof.P, *calibrated.values()])
     columns = [stamps(data.ts[rows]), pa.array(data.role[rows].tolist()), pa.array(fold.astype(np.int32))]

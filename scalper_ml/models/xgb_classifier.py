@@ -11,8 +11,10 @@ import numpy as np
 
 from scalper_ml.errors import BundleError, SettingsError
 from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, Range, Watch
-from scalper_ml.models.boosting import BoostingParams
-from scalper_ml.schema import CLASSES
+from scalper_ml.models.boosting import BoostingParams, softmax
+from scalper_ml.models.exported import xgboost_trees
+from scalper_ml.models.trees import Trees
+from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
 
@@ -104,10 +106,13 @@ class XGBClassifier:
     Parameters
     ----------
     booster : xgboost.Booster
+    trees : Trees, optional
+        The same as arrays: what is read back predicts a row without XGBoost's preparations, to the same bits.
     """
 
-    def __init__(self, booster: Any) -> None:
+    def __init__(self, booster: Any, trees: Trees | None = None) -> None:
         self._booster = booster
+        self._trees = trees
 
     @property
     def best_iteration(self) -> int:
@@ -116,8 +121,10 @@ class XGBClassifier:
 
     def predict_proba(self, X: Floats) -> Floats:
         """Raw probabilities (n, 3), float64, rows sum to 1."""
-        P = self._booster.inplace_predict(X, validate_features=False).astype(np.float64)
-        return np.asarray(P / P.sum(axis=1, keepdims=True), dtype=np.float64)
+        if self._trees is not None:
+            return softmax(self._trees.add(X))
+        margins = self._booster.inplace_predict(X, predict_type="margin", validate_features=False)
+        return softmax(margins.astype(np.float64))
 
     def files(self) -> dict[str, bytes]:
         """XGBoost's UBJSON."""
@@ -194,7 +201,7 @@ def load(files: Mapping[str, bytes]) -> Classifier:
     except xgboost.core.XGBoostError as error:
         first = str(error).splitlines()[0]
         raise BundleError(f"{_FILE}: not a model XGBoost can read ({first}); train the model again") from error
-    return XGBClassifier(booster)
+    return XGBClassifier(booster, xgboost_trees(booster))
 
 
 MODEL = ModelKind(

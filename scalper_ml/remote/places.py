@@ -104,7 +104,7 @@ class Place:
         InputError
             As `here`.
         SourceError
-            If a remote place, or a file of it, cannot be had now. Files that came before it stay.
+            If a remote place, or a file of it, cannot be had now. The files that came are there.
         """
         if self.remote:
             options = dict(self.options)

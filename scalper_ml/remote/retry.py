@@ -9,7 +9,16 @@ from typing import TypeVar
 
 from scalper_ml.errors import InputError
 
-__all__ = ["Deadline", "MismatchError", "Pace", "RetryPolicy", "StalePartError", "TransferError", "with_retries"]
+__all__ = [
+    "Deadline",
+    "MismatchError",
+    "OutOfReachError",
+    "Pace",
+    "RetryPolicy",
+    "StalePartError",
+    "TransferError",
+    "with_retries",
+]
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -29,6 +38,10 @@ class MismatchError(TransferError):
 
 class StalePartError(TransferError):
     """What came before belongs to another version, or cannot be continued."""
+
+
+class OutOfReachError(InputError):
+    """A place did not answer, or broke off, until attempts or time ran out: its other files would fare no better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +113,8 @@ def with_retries(what: str, policy: RetryPolicy, pace: Pace, attempt: Callable[[
     Raises
     ------
     InputError
-        If attempts or time run out: names the last fault. What else an attempt raises goes through at once.
+        If attempts or time run out: names the last fault, and is `OutOfReachError` unless all bytes came and were
+        wrong. What else an attempt raises goes through at once.
     """
     begin = pace.now()
     deadline = Deadline(pace, begin + policy.total_s)
@@ -113,7 +127,8 @@ def with_retries(what: str, policy: RetryPolicy, pace: Pace, attempt: Callable[[
             wait_s = max(policy.wait_s(failures, pace.jitter()), fault.wait_s)
             over = failures == policy.attempts or mismatches == policy.mismatches
             if over or pace.now() + wait_s > deadline.at:
-                raise InputError(_gave_up(what, fault, failures, pace.now() - begin)) from fault
+                kind = InputError if isinstance(fault, MismatchError) else OutOfReachError
+                raise kind(_gave_up(what, fault, failures, pace.now() - begin)) from fault
             _LOG.warning("%s: %s; attempt %d of %d, next in %.1f s", what, fault, failures, policy.attempts, wait_s)
             pace.sleep(wait_s)
     raise InputError(f"{what}: {policy.attempts} attempts allowed; expected at least 1")

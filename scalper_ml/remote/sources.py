@@ -13,7 +13,7 @@ from scalper_ml.ingest.names import is_source
 from scalper_ml.remote.files import Earlier, Outcome, Published, SourceFile, Version, Watch
 from scalper_ml.remote.landing import Landing
 from scalper_ml.remote.redaction import redacted
-from scalper_ml.remote.retry import Pace, RetryPolicy
+from scalper_ml.remote.retry import OutOfReachError, Pace, RetryPolicy
 from scalper_ml.remote.transfer import Origin, bring
 
 __all__ = ["Earlier", "Outcome", "Published", "SourceFile", "fetch", "is_remote", "list_location"]
@@ -108,21 +108,34 @@ def fetch(
     Raises
     ------
     InputError
-        If a file cannot be had, differs from its checksum, or would overwrite one that came from somewhere else.
-        Files fetched before it stay, and are not fetched again.
+        If a file cannot be had, differs from its checksum, or would overwrite one that came from somewhere else: the
+        others are fetched meanwhile, and every such file is named. Of a place that does not answer any more the rest
+        is not asked for. What was fetched stays, and is not fetched again.
     """
     place, pace = location.replace("{symbol}", symbol), pace or Pace()
     if not is_remote(place):
         return [SourceFile(path.name, path, str(path), path.stat().st_size) for path in _local_paths(place, symbol)]
     with _opened(place, policy, pace, options or {}) as origin:
-        return [
-            bring(origin, file, Landing(Path(folder), file.name), policy=policy, pace=pace, watch=watch)
-            for file in origin.listing(symbol)
-        ]
+        found, faults = [], []
+        for file in origin.listing(symbol):
+            try:
+                landing = Landing(Path(folder), file.name)
+                found.append(bring(origin, file, landing, policy=policy, pace=pace, watch=watch))
+            except InputError as fault:
+                faults.append(str(fault))
+                if isinstance(fault, OutOfReachError):
+                    break
+    if faults:
+        raise InputError("\n".join(faults))
+    return found
 
 
 @contextmanager
 def _opened(place: str, policy: RetryPolicy, pace: Pace, options: Mapping[str, Any]) -> Iterator[Origin]:
+    try:
+        urlsplit(place)
+    except ValueError as error:
+        raise InputError(f"{place!r}: no address ({error}); expected one such as https://host/path/") from error
     if place.startswith(("http://", "https://")):
         from scalper_ml.remote.http import HttpOrigin
 
@@ -147,6 +160,12 @@ def _local_paths(place: str, symbol: str) -> list[Path]:
         raise InputError(
             f"{redacted(str(path))}: no such file or folder; expected one, with names such as {symbol}.csv"
         )
+    for file in found:
+        if (
+            is_source(file.name, symbol)
+            and (shown := file.name.encode("utf-8", "backslashreplace").decode()) != file.name
+        ):
+            raise InputError(f"{file.parent / shown}: a name that is not UTF-8; expected one that is - rename the file")
     kept = sorted((file for file in found if is_source(file.name, symbol) and _is_offered(file)), key=_by_name)
     for before, after in pairwise(kept):
         if before.name == after.name:

@@ -134,6 +134,12 @@ class Drawing:
         points = self._points(np.concatenate([x, x[::-1]]), np.concatenate([low, high[::-1]]))
         self._parts.append(f'<polygon points="{points}" fill="{colour}" fill-opacity="{opacity:g}"/>')
 
+    def dot(self, x: float, y: float, colour: str, *, radius: float = 2.2) -> None:
+        """A small disc at a place."""
+        self._parts.append(
+            f'<circle cx="{self.px(x):.1f}" cy="{self.py(y):.1f}" r="{radius:g}" fill="{colour}" fill-opacity=".7"/>'
+        )
+
     def arrow(self, x: float, y: float, *, up: bool, colour: str) -> None:
         """A triangle that points up or down at a place."""
         left, top, tip = self.px(x), self.py(y), -4 if up else 4

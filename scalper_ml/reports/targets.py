@@ -9,7 +9,7 @@ from typing import Any
 
 from scalper_ml.validation.proportions import wilson
 
-__all__ = ["verdicts"]
+__all__ = ["verdicts", "verdicts_of_forecast"]
 
 
 def verdicts(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -37,6 +37,42 @@ def verdicts(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
+def verdicts_of_forecast(metrics: Mapping[str, Any], target: str) -> list[dict[str, str]]:
+    """The same of a forecaster: R2 against its baseline, never against nothing; no MAPE, which divides by about zero.
+
+    Parameters
+    ----------
+    metrics : mapping
+        From `regression_metrics` or `state_metrics`.
+    target : str
+        Decides what is asked for elsewhere: R2 above .10 of returns and above .6 of volatility, sides above 58 %.
+    """
+    if "r2" not in metrics:
+        accuracy, balanced = metrics["accuracy"], metrics["balanced_accuracy"]
+        return [
+            _row("accuracy", accuracy["value"], accuracy["chance"], accuracy["ci"], 0.60),
+            _row("balanced accuracy", balanced["value"], balanced["chance"]),
+            _row("log loss", metrics["log_loss"], metrics["log_loss_base"], lower=True),
+            _row("Brier score", metrics["brier"], metrics["brier_base"], lower=True),
+            _row("calibration error", metrics["ece"], metrics["ece_floor"], lower=True),
+        ]
+    asked = 0.6 if target == "volatility" else 0.10
+    rows = [
+        _row("R2 against the baseline", metrics["r2"]["value"], 0.0, metrics["r2"]["ci"], asked),
+        _row("R2 against the mean", metrics["r2_mean"], 0.0),
+        _row("RMSE", metrics["rmse"], metrics["rmse_base"], lower=True, digits=6),
+        _row("MAE", metrics["mae"], metrics["mae_base"], lower=True, digits=6),
+        _row("rank correlation", metrics["ic"]["value"], 0.0, metrics["ic"]["ci"]),
+        _row("p of no better than the baseline", metrics["r2"]["dm_p"], 0.01, lower=True),
+    ]
+    if "direction" in metrics:
+        side = metrics["direction"]
+        rows.append(_row("directional accuracy", side["value"], side["chance"], side["ci"], 0.58))
+    if "qlike" in metrics:
+        rows.append(_row("QLIKE", metrics["qlike"], metrics["qlike_base"], lower=True))
+    return rows
+
+
 def _wilson(share: float | None, n: float) -> list[float] | None:
     if share is None or n <= 0:
         return None
@@ -51,6 +87,7 @@ def _row(
     asked: float | None = None,
     *,
     lower: bool = False,
+    digits: int = 4,
 ) -> dict[str, str]:
     if value is None or no_skill is None:
         verdict = "undefined: no side is taken"
@@ -62,9 +99,9 @@ def _row(
         verdict += "; above what is asked" if value > asked else "; below what is asked"
     return {
         "metric": name,
-        "value": "-" if value is None else f"{value:.4f}",
+        "value": "-" if value is None else f"{value:.{digits}f}",
         "interval": "" if ci is None else f"{ci[0]:.4f} to {ci[1]:.4f}",
-        "no_skill": "-" if no_skill is None else f"{no_skill:.4f}",
+        "no_skill": "-" if no_skill is None else f"{no_skill:.{digits}f}",
         "asked": "" if asked is None else f"{asked:.2f}",
         "verdict": verdict,
     }

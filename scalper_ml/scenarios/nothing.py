@@ -15,7 +15,7 @@ from scalper_ml.layers.ticks import read_all_ticks
 from scalper_ml.project import Project
 from scalper_ml.scenarios.play import play
 from scalper_ml.scenarios.scenario import Case, Found
-from scalper_ml.scenarios.scored import Scored, edge_ratio, partition, scored, truth_of
+from scalper_ml.scenarios.scored import Scored, edge_of, partition, scored, truth_of
 from scalper_ml.schema import PREDICTIONS, conform, us
 
 __all__ = ["measure_bounce", "measure_drift", "measure_null", "measure_volatility", "verdict_of"]
@@ -150,7 +150,7 @@ def measure_volatility(case: Case) -> Mapping[str, Found]:
     fit, test = good & (role == "train"), good & (role == "score")
     ours, best = (_r2(X, y, fit, test) for X in (past, truth))
     one = scored(project, symbol, horizon)
-    _, accuracy, _ = edge_ratio(one, np.ones(len(one.ts_us)))
+    accuracy = edge_of(one, np.ones(len(one.ts_us))).accuracy
     return {
         "r2": Found(
             ours, f"log realised volatility on score, regressed on its past (HAR); of the true sigma {best:.3f}"

@@ -10,7 +10,7 @@ from scalper_ml.durable import parquet_bytes, sha256_of
 from scalper_ml.features.audit import look_ahead_audit
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys
-from scalper_ml.layers.features import engine_inputs
+from scalper_ml.layers.feature_inputs import engine_inputs
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.warehouse import Check, Manifest

@@ -14,7 +14,7 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.validation.metrics import base_rates, classification_metrics
 
-__all__ = ["Scored", "Truth", "edge_ratio", "partition", "scored", "truth_of"]
+__all__ = ["Edge", "Scored", "Truth", "edge_of", "partition", "scored", "truth_of"]
 
 
 def partition(symbol: str, horizon: int) -> Keys:
@@ -45,7 +45,7 @@ def truth_of(project: Project, symbol: str) -> Truth:
 
 @dataclass(frozen=True)
 class Scored:
-    """The candidate on the score role: rows (n,), and the report of its backtest."""
+    """The candidate on the score role: rows (n,), the report of its backtest, and of which kind it is."""
 
     keys: Keys
     ts_us: np.ndarray
@@ -55,6 +55,7 @@ class Scored:
     base: np.ndarray
     horizon: int
     report: dict[str, Any]
+    kind: str
 
     @property
     def side(self) -> np.ndarray:
@@ -82,8 +83,8 @@ class Scored:
 def scored(project: Project, symbol: str, horizon: int) -> Scored:
     """Read the candidate's predictions, the dataset's labels and the report of a played partition."""
     warehouse, keys = project.warehouse, partition(symbol, horizon)
-    layer = warehouse.require("candidates", keys).summary["layer"]
-    predictions = warehouse.read_table(warehouse.require(layer, keys), "predictions.parquet")
+    candidate = warehouse.require("candidates", keys).summary
+    predictions = warehouse.read_table(warehouse.require(candidate["layer"], keys), "predictions.parquet")
     dataset = warehouse.read_table(warehouse.require("datasets", keys))
     known, role = us(dataset["ts_us"]), dataset["role"].to_numpy(zero_copy_only=False)
     mine = predictions["role"].to_numpy(zero_copy_only=False) == "score"
@@ -93,14 +94,30 @@ def scored(project: Project, symbol: str, horizon: int) -> Scored:
     P = np.column_stack([predictions[name].to_numpy()[mine] for name in ("p_short", "p_neutral", "p_long")])
     report = json.loads(warehouse.read_bytes(warehouse.require("backtests", keys), "report.json"))
     ret = dataset["ret"].to_numpy()[rows]
-    return Scored(keys, ts, ret, y[rows], P, base_rates(y[role == "train"]), horizon, report)
+    return Scored(keys, ts, ret, y[rows], P, base_rates(y[role == "train"]), horizon, report, candidate["kind"])
 
 
-def edge_ratio(found: Scored, signal: np.ndarray) -> tuple[float, float, float]:
-    """Edge of the forecast over that of the oracle on the same rows, and both accuracies.
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Share of right sides of a candidate and of the oracle on the same rows; `ratio` of what they are above a half.
 
-    The edge is the share of right sides, less a half; rows whose price did not move count for neither. The ratio is
-    NaN where the oracle's own edge is less than two standard errors: there is nothing to take a share of.
+    `ratio` is NaN where the oracle's own edge is less than two standard errors: there is nothing to take a share of.
+    """
+
+    ratio: float
+    accuracy: float
+    oracle: float
+    kind: str
+
+    def __str__(self) -> str:
+        """As the details of a line have it."""
+        return f"{self.ratio:.3f} ({self.kind}: {self.accuracy:.4f} of {self.oracle:.4f})"
+
+
+def edge_of(found: Scored, signal: np.ndarray) -> Edge:
+    """Edge of the candidate beside that of the oracle, which takes the side of the signal.
+
+    Rows whose price did not move count for neither.
     """
     moved = found.ret != 0
     way = np.sign(found.ret[moved])
@@ -108,4 +125,4 @@ def edge_ratio(found: Scored, signal: np.ndarray) -> tuple[float, float, float]:
     oracle = float(np.mean(way == np.sign(signal[moved])))
     error = 0.5 / np.sqrt(np.count_nonzero(moved) / found.horizon)
     ratio = (accuracy - 0.5) / (oracle - 0.5) if oracle - 0.5 > 2 * error else float("nan")
-    return ratio, accuracy, oracle
+    return Edge(ratio, accuracy, oracle, found.kind)

@@ -10,7 +10,7 @@ from scalper_ml.project import Project
 from scalper_ml.scenarios.plant import plant_column
 from scalper_ml.scenarios.play import play
 from scalper_ml.scenarios.scenario import Case, Found
-from scalper_ml.scenarios.scored import Truth, edge_ratio, scored, truth_of
+from scalper_ml.scenarios.scored import Edge, Truth, edge_of, scored, truth_of
 
 __all__ = ["measure_followers", "measure_hidden", "measure_transparent"]
 
@@ -26,7 +26,7 @@ def measure_transparent(case: Case) -> Mapping[str, Found]:
             truth = truth_of(project, symbol)
             (horizon,) = project.settings.horizons
             one = scored(project, symbol, horizon)
-            rows.append(edge_ratio(one, truth.at(one.ts_us)))
+            rows.append(edge_of(one, truth.at(one.ts_us)))
         found[f"edge_{symbol}"] = _mean(rows)
     return found
 
@@ -37,14 +37,14 @@ def measure_hidden(case: Case) -> Mapping[str, Found]:
     found: dict[str, Found] = {}
     sets: dict[str, dict[str, object]] = {"alone": {"features": {"families": []}}, "beside": {}}
     for name, changes in sets.items():
-        rows: dict[int, list[tuple[float, float, float]]] = {}
+        rows: dict[int, list[Edge]] = {}
         for seed in case.seeds:
             project = case.open((symbol,), seed, **changes)
             truth = truth_of(project, symbol)
             play(project, after={"features": partial(_plant_filter, truth)})
             for horizon in project.settings.horizons:
                 one = scored(project, symbol, horizon)
-                rows.setdefault(horizon, []).append(edge_ratio(one, truth.at(one.ts_us)))
+                rows.setdefault(horizon, []).append(edge_of(one, truth.at(one.ts_us)))
         found |= {f"{name}_{horizon}": _mean(of) for horizon, of in rows.items()}
     return found
 
@@ -56,17 +56,17 @@ def _plant_filter(truth: Truth, project: Project, keys: Keys) -> None:
 def measure_followers(case: Case) -> Mapping[str, Found]:
     """A coin that does what another did a bar before: the edge with the features of other coins, and without."""
     leader, follower = case.scenario.markets
-    with_others: list[tuple[float, float, float]] = []
-    alone: list[tuple[float, float, float]] = []
+    with_others: list[Edge] = []
+    alone: list[Edge] = []
     n = 0
     for seed in case.seeds:
         for rows, changes in ((with_others, {}), (alone, {"features": {"families": _without_others(case)}})):
             project = case.open((leader, follower), seed, **changes)
             play(project)
             one = scored(project, follower, 1)
-            rows.append(edge_ratio(one, truth_of(project, follower).at(one.ts_us)))
+            rows.append(edge_of(one, truth_of(project, follower).at(one.ts_us)))
         n += int(np.count_nonzero(one.ret))
-    edge = float(np.mean([row[1] for row in alone])) - 0.5
+    edge = float(np.mean([row.accuracy for row in alone])) - 0.5
     return {
         "edge_with": _mean(with_others),
         "edge_without": Found(edge / (0.5 / np.sqrt(n)), f"in standard errors; {_mean(alone).detail}"),
@@ -81,8 +81,6 @@ def _without_others(case: Case) -> list[str]:
     return [family for family in wanted or FAMILIES if family not in ("cross", "book", "derivatives")]
 
 
-def _mean(rows: list[tuple[float, float, float]]) -> Found:
-    """Mean ratio, and the accuracies behind it."""
-    ratios = [row[0] for row in rows]
-    each = ", ".join(f"{ratio:.3f} ({ours:.4f} of {best:.4f})" for ratio, ours, best in rows)
-    return Found(float(np.mean(ratios)), f"{each}")
+def _mean(rows: list[Edge]) -> Found:
+    """Mean ratio, and the candidates and accuracies behind it."""
+    return Found(float(np.mean([row.ratio for row in rows])), ", ".join(map(str, rows)))

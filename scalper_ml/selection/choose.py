@@ -92,7 +92,7 @@ class ChosenSet:
 class FeatureScore:
     """One feature: its cluster, importances (means over folds), folds in which permuting hurt, and the verdict.
 
-    `rank` is the mean rank by gain, SHAP and permutation, 1 the best.
+    `error` is the standard error of `permutation`; `rank` the mean rank by gain, SHAP and permutation, 1 the best.
     """
 
     name: str
@@ -100,6 +100,7 @@ class FeatureScore:
     gain: float
     shap: float
     permutation: float
+    error: float
     helped: int
     rank: float
     chosen: bool
@@ -166,7 +167,8 @@ def select_features(
     -----
     The rows are walked forward: trees are fitted on what was known before a block (labels purged by their intervals)
     and importances measured on the block. A feature is kept if it is the best of its cluster and permuting the
-    cluster hurts on average and in most folds; at most ``keep`` by rank, at least ``least``.
+    cluster hurts in most folds and, on average, by more than its standard error over blocks of time: permuting a
+    feature that says nothing hurts as often as not. At most ``keep`` by rank, at least ``least``.
     """
     params = params or SelectionParams()
     kind = model_kind("xgb_classifier")
@@ -207,6 +209,7 @@ def _scored(
     gain, shap, permutation = (
         np.mean([getattr(one, name) for one in found], axis=0) for name in ("gain", "shap", "permutation")
     )
+    error = np.sqrt(np.sum([one.error**2 for one in found], axis=0)) / len(found)
     helped = np.count_nonzero([one.permutation > 0 for one in found], axis=0)
     rank = np.mean([rankdata(-values) for values in (gain, shap, permutation)], axis=0)
     order = np.lexsort((np.arange(len(names)), rank))
@@ -214,7 +217,7 @@ def _scored(
     for j in order.tolist():
         first.setdefault(int(clusters[j]), j)
     best = [j for j in order.tolist() if first[int(clusters[j])] == j]
-    useful = [j for j in best if permutation[j] > 0 and 2 * helped[j] > len(found)]
+    useful = [j for j in best if permutation[j] > error[j] and 2 * helped[j] > len(found)]
     kept = useful[: params.keep]
     kept += [j for j in best if j not in kept][: max(params.least - len(kept), 0)]
     scores = []
@@ -227,8 +230,8 @@ def _scored(
             reason = f"beyond the first {params.keep}" if j in useful else "does not help"
         scores.append(
             FeatureScore(
-                names[j], int(clusters[j]), float(gain[j]), float(shap[j]), float(permutation[j]), int(helped[j]),
-                float(rank[j]), j in kept, reason,
+                names[j], int(clusters[j]), float(gain[j]), float(shap[j]), float(permutation[j]), float(error[j]),
+                int(helped[j]), float(rank[j]), j in kept, reason,
             )
         )  # fmt: skip
     return tuple(scores)

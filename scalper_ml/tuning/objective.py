@@ -104,7 +104,7 @@ def build_task(
 
 def _part(data: TrainingData, seen: Rows, held: Rows, scaler: Scaler, stop_share: float) -> HoldOut:
     learn, stop = inner_tail(data.t0[seen], data.t1[seen], stop_share)
-    if missing := sorted(set(np.unique(data.y).tolist()) - set(np.unique(data.y[seen[learn]]).tolist())):
+    if missing := sorted(set(data.classes) - set(np.unique(data.y[seen[learn]]).tolist())):
         raise InsufficientDataError(
             f"tuning: classes {missing} do not occur in the {learn.size} rows to fit on; bring more bars or lower folds"
         )

@@ -7,6 +7,7 @@ from scalper_assets.assets.catalogue import CATALOGUE
 from scalper_assets.definitions import defs
 from scalper_assets.project import location_project
 from scalper_ml.ensembles.registry import ensemble_kinds
+from scalper_ml.forecasters.registry import forecaster_kinds
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import code_digest
 from scalper_ml.models.registry import model_kinds
@@ -72,7 +73,8 @@ def test_partition_dimensions() -> None:
 def test_catalogue_matches_layers() -> None:
     """The catalogue describes every layer that any project can have, each of its checks, and sources that exist."""
     options = ["bars.events=[{kind: tick, size: 100}]", "context.folder=feeds", "book.folder=feeds"]
-    options += ["labels.meta=xgb_classifier"]
+    options += ["labels.meta=xgb_classifier", "labels.targets=true"]
+    options += [f"forecasts.kinds=[{', '.join(forecaster_kinds())}]", "forecasts.stack=[risk, xgb_regressor]"]
     options += [f"training.kinds=[{', '.join(model_kinds())}]", f"ensembles.kinds=[{', '.join(ensemble_kinds())}]"]
     folder = location_project().folder
     projects = [open_project({}, folder, overrides=options), open_project({}, folder, profile="majors32")]

@@ -8,6 +8,7 @@ from papermarket import MINUTE, Market, bars_of, dataset_of, lean, predictions_o
 from scalper_ml.backtest.costs import Costs
 from scalper_ml.backtest.engine import run_backtest
 from scalper_ml.labels.horizon import horizon_labels
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.schema import us
 
 
@@ -25,13 +26,9 @@ def test_fills_equal_the_labels_entry_and_exit(seed, horizon, max_gap, holes):
         bars["open"].to_numpy(),
         us(bars["open_ts_us"]),
         us(bars["ts_us"]),
-        horizon=horizon,
-        interval_us=MINUTE,
+        rule=LabelRule(horizon, MINUTE, 0.5, 0.0, max_gap),
         sigma=np.full(bars.num_rows, 1e-3),
         cost=0.0,
-        k_vol=0.5,
-        kappa=0.0,
-        max_gap_bars=max_gap,
     )
     dataset = dataset_of(bars, horizon=horizon, select=0.0, max_gap=max_gap)
     labelled = np.isin(us(dataset["ts_us"]), labels.t0)

@@ -15,6 +15,7 @@ from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.errors import ContractError
 from scalper_ml.labels.barrier import BarrierLabels, barrier_labels
 from scalper_ml.labels.horizon import Barriers, LabelParams
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.schema import BARS, DATASET, conform, stamps, us
 
 COSTS = Costs(fee_bps=1.0, spread_bps=1.0, impact=0.0)
@@ -37,8 +38,7 @@ def market(seed: int, n: int = 160) -> tuple[pa.Table, dict[str, Any]]:
     columns = {**prices, **told, **zeros}
     bars = conform(pa.table({name: columns.get(name, pa.nulls(n)) for name in BARS.names}), BARS, "bars")
     rule = {
-        "horizon": HORIZON, "interval_us": MINUTE, "sigma": np.full(n, 1e-3), "cost": 4e-4, "k_vol": 0.43, "kappa": 1.0,
-        "max_gap_bars": 0, "barriers": BARRIERS,
+        "rule": LabelRule(HORIZON, MINUTE, 0.43, 1.0), "sigma": np.full(n, 1e-3), "cost": 4e-4, "barriers": BARRIERS,
     }  # fmt: skip
     return bars, rule
 

@@ -12,7 +12,8 @@ from tickproject import TickProject
 from scalper_ml.features import audit as audit_module
 from scalper_ml.features import feature_set
 from scalper_ml.features.registry import FeatureSet
-from scalper_ml.labels.horizon import Labels, horizon_labels
+from scalper_ml.labels.audit import LabelAudit
+from scalper_ml.labels.horizon import LabelParams, Labels
 from scalper_ml.schema import INPUT_GROUPS
 
 DEFAULT = feature_set(INPUT_GROUPS)
@@ -97,16 +98,54 @@ def test_audit_ends_with_one_on_a_leaking_label(place: TickProject, monkeypatch:
     """A deadband that is measured over the whole series is found in the labels."""
     from scalper_ml.layers import feature_audit
 
-    honest = feature_audit.label_truncation_audit
+    honest = feature_audit.label_bars
 
-    def leaking(*arguments: object, sigma: np.ndarray, **rest: object) -> Labels:
+    def leaking(bars: object, sigma: np.ndarray, *rest: object) -> Labels:
         level = np.where(np.isnan(sigma), np.nan, np.nanmean(sigma))
-        return horizon_labels(*arguments, sigma=level, **rest)  # type: ignore[arg-type]
+        return honest(bars, level, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(feature_audit, "label_truncation_audit", lambda *a, **k: honest(*a, label=leaking, **k))
+    monkeypatch.setattr(feature_audit, "label_bars", leaking)
     done = place.scalper("features", "audit", "--symbol", "BTCUSDT", "--cuts", "2")
     assert done.code == 1
     assert "label sigma (horizon 1)" in done.out
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("labels.kind=triple_barrier",),
+        ("labels.kind=triple_barrier", "labels.price=trade"),
+        ("labels.kind=binary", "labels.price=side_mid"),
+    ],
+)
+def test_the_labels_that_the_settings_name_are_audited(
+    place: TickProject, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    """Of every kind and price: honest labels pass, and labels that say they are known a bar too early do not."""
+    from scalper_ml.layers import feature_audit
+
+    project, honest = place.open(*options), feature_audit.label_bars
+    made: set[str] = set()
+
+    def seen(bars: object, sigma: object, cost: object, params: LabelParams, tape: object) -> Labels:
+        made.add(f"{params.kind} on {params.price}")
+        return honest(bars, sigma, cost, params, tape)  # type: ignore[arg-type]
+
+    def early(*arguments: object) -> Labels:
+        labels = seen(*arguments)  # type: ignore[arg-type]
+        return dataclasses.replace(labels, t1=labels.t1 - 60_000_000)
+
+    bars = project.warehouse.read_table(project.warehouse.require("bars", KEYS)).slice(0, 1200)
+    sigma = np.where(np.arange(1200) < 100, np.nan, 1e-3)
+
+    def audited(label: object) -> LabelAudit:
+        monkeypatch.setattr(feature_audit, "label_bars", label)
+        return feature_audit._labels(project, "BTCUSDT", bars, sigma, 4, 0)[1]
+
+    found = audited(seen)
+    assert (found.ok, found.compared > 500) == (True, True)
+    assert made == {f"{project.settings.labels.kind} on {project.settings.labels.price}"}
+    assert not audited(early).ok
 
 
 def test_audit_ends_with_one_on_altered_values(place: TickProject, monkeypatch: pytest.MonkeyPatch) -> None:

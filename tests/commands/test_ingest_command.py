@@ -453,14 +453,14 @@ def test_trades_over_rest(place: TickProject, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ingest_needs_neither_dagster_nor_compiled_code_to_see_that_nothing_is_new(place: TickProject) -> None:
-    """The command does not import Dagster, and where nothing is new no kernel, pandas or SciPy either."""
+    """The command does not import Dagster, and where nothing is new no kernel, Arrow, pandas or SciPy either."""
     place.put("in/BTCUSDT-1.csv", tape(0))
     assert place.scalper("ingest", "in").code == 0
     code = (
         "import sys; from scalper_ml.cli import main; sys.argv = ['scalper', 'ingest', 'in']; main_ = main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
-        "print([name for name in ('dagster', 'scalper_assets', 'numba', 'pandas', 'scipy') if name in sys.modules])"
+        "print(sorted({'dagster', 'scalper_assets', 'numba', 'pyarrow', 'pandas', 'scipy'} & set(sys.modules)))"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SCALPER")}
     done = subprocess.run(

@@ -81,6 +81,45 @@ def test_other_files_are_refused() -> None:
         unpack(repacked(later), "x.zip")
 
 
+def test_no_bit_can_be_changed_unseen() -> None:
+    """Every bit of a small artifact, one after the other: refused as what it is, or without any effect."""
+    small = pack({"symbol": "X"}, {"bars/a": b"hello", "datasets/b": b"PAR1"})
+    whole = unpack(small, "x.zip")
+    refused = 0
+    for at in range(len(small)):
+        for bit in range(8):
+            changed = small[:at] + bytes([small[at] ^ (1 << bit)]) + small[at + 1 :]
+            try:
+                assert unpack(changed, "x.zip") == whole
+            except InputError:
+                refused += 1
+    assert refused > 4 * len(small)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"content": None}, {"members": {"bars/data.parquet": []}}, {"members": {"bars/data.parquet": {}}},
+        {"members": []}, {"told": 3}, {"version": [1]}, {"format": {}},
+    ],
+)  # fmt: skip
+def test_a_head_of_another_shape_is_refused(head: dict[str, object]) -> None:
+    """A head that lacks what it has to name, or holds something else there, is refused and no error of Python's."""
+
+    def alter(files: dict[str, bytes]) -> None:
+        files["artifact.json"] = json.dumps(json.loads(files["artifact.json"]) | head).encode()
+
+    def shorten(files: dict[str, bytes]) -> None:
+        kept = {key: value for key, value in json.loads(files["artifact.json"]).items() if key not in head}
+        files["artifact.json"] = json.dumps(kept).encode()
+
+    for change in (alter, shorten):
+        with pytest.raises(InputError, match=r"x\.zip: "):
+            unpack(repacked(change), "x.zip")
+    with pytest.raises(InputError, match="no artifact"):
+        unpack(repacked(lambda files: files.update({"artifact.json": b'{"told": NaN}'})), "x.zip")
+
+
 @given(st.data())
 def test_no_single_byte_can_be_changed_unseen(data: st.DataObject) -> None:
     """Any one byte changed, or any tail cut off, is refused or leaves the members as they were."""

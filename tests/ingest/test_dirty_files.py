@@ -21,9 +21,10 @@ from scalper_ml.ingest import TickFile, find_sources, read_klines, read_ticks
 from scalper_ml.ingest.hashes import FileHashes
 from scalper_ml.ingest.names import is_source
 from scalper_ml.quality.fold import day_facts
+from scalper_ml.remote import list_location
 
 MS = 1_704_067_200_000
-ID = "trade_id: not a whole number from 0 to 10^18"
+ID = "trade_id: not a whole number from 0 to below 2^63"
 TS = "ts: not a stamp of the years 2000 to 2099 in s, ms, us, ns or ISO 8601"
 WILD = {"price": "price: not a number from 10^-18 to below 10^15", "qty": "qty: not a number below 10^15"}
 
@@ -311,3 +312,49 @@ def test_a_text_of_another_kind_is_named(tmp_path: Path, data: bytes, said: str,
             read()
         assert str(caught.value).startswith(f"{path}: ")
         assert said in str(caught.value)
+
+
+def text_ids(tmp_path: Path, *ids: str) -> list[int | None]:
+    """Ids of trades that are read from text, one a millisecond, with a row that is none at the end."""
+    rows = [f"{MS + place},1,1,buy,{one}\n" for place, one in enumerate(ids)]
+    (path := tmp_path / "X.csv").write_text("ts,price,qty,side,id\n" + "".join(rows) + "torn\n")
+    file = read_ticks(path, symbol="X")
+    assert file.counts.read == len(ids) + 1
+    return list(file.ticks["trade_id"].to_pylist())
+
+
+def test_ids_of_nineteen_digits_do_not_depend_on_other_rows(tmp_path: Path) -> None:
+    """An id below 2^63 is one, whether or not a row of its file is damaged; a larger one goes to quarantine."""
+    ids = [2_290_000_000_061_666_320 + place for place in range(9)]
+    assert text_ids(tmp_path, *map(str, ids), str(2**63 - 1), str(2**63)) == [*ids, 2**63 - 1]
+
+
+def test_ids_that_a_table_wrote_as_fractions_are_ids(tmp_path: Path) -> None:
+    """``5.0`` is the id 5, as it is in a column of doubles; above 2^53 such a spelling may be another number."""
+    assert text_ids(tmp_path, "5.0", "6.", "7", "8.5", "9007199254740992.0", "+9", "-9") == [5, 6, 7]
+
+
+@pytest.mark.parametrize("first", ["# dump\n", "100,1.5,1,1.5,1704067200000,True\n", "\x00\n"])
+def test_the_first_row_of_a_file_without_a_header_may_be_damaged(tmp_path: Path, first: str) -> None:
+    """It goes to quarantine, and the rows after it are trades."""
+    rows = "".join(f"{100 + place},1.5,1,1.5,{MS + place},True,True\n" for place in range(3))
+    (path := tmp_path / "BTCUSDT-trades-2024-01-01.csv").write_text(first + rows)
+    file = read_ticks(path, symbol="BTCUSDT")
+    assert (file.counts.read, file.ticks["trade_id"].to_pylist()) == (4, [100, 101, 102])
+    assert [line for line, _ in rejected(file)] == [1]
+
+
+def test_json_of_another_encoding_is_refused(tmp_path: Path) -> None:
+    """A byte that is no UTF-8 names the file."""
+    (path := tmp_path / "X.json").write_bytes(b'[{"ts":1704067200000,"price":1,"qty":1,"side":"buy","note":"caf\xe9"}]')
+    with pytest.raises(InputError, match=r"X\.json: truncated or damaged"):
+        read_ticks(path, symbol="X")
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """A file whose name is not UTF-8 is named with its bytes; one of another symbol does no harm."""
+    (tmp_path / os.fsdecode(b"ETHUSDT-\xff.csv")).write_bytes(b"x")
+    assert list_location(str(tmp_path), "BTCUSDT") == []
+    (tmp_path / os.fsdecode(b"BTCUSDT-\xff.csv")).write_bytes(b"x")
+    with pytest.raises(InputError, match=r"BTCUSDT-\\udcff\.csv: a name that is not UTF-8"):
+        list_location(str(tmp_path), "BTCUSDT")

@@ -225,6 +225,36 @@ def test_texture_changes_no_direction() -> None:
     assert count.var() / count.mean() > 3
 
 
+@pytest.mark.parametrize(("branching", "window_s"), [(0.5, 60), (0.7, 60), (0.7, 600)])
+def test_trades_that_excite_one_another_have_the_dispersion_of_a_hawkes_process(
+    branching: float, window_s: int
+) -> None:
+    """Variance over mean of counts is ``k - (k - 1) (1 - exp(-x)) / x``, k = (1 - n)^-2, x = (1 - n) window / delay."""
+    delay_s = 1 / 0.15
+    texture = Texture(branching=branching, excitation_s=delay_s)
+    spec = SyntheticSpec(level="null", days=8, trades_per_bar=60, texture=texture)
+    ts = us(market(spec).ticks["ts_us"])
+    count = np.bincount((ts - spec.start_us) // (window_s * 1_000_000))
+    assert count.mean() == pytest.approx(window_s, rel=0.04)
+    k, x = (1 - branching) ** -2, (1 - branching) * window_s / delay_s
+    assert count.var() / count.mean() == pytest.approx(k - (k - 1) * (1 - np.exp(-x)) / x, rel=0.15)
+
+
+def test_excited_trades_tell_the_signal_as_well() -> None:
+    """Trades in clusters: every bar has four or more, inside it and in order, and its flow tells the signal."""
+    spec = dataclasses.replace(SMALL, texture=Texture(branching=0.9))
+    found = market(spec)
+    ts = us(found.ticks["ts_us"])
+    assert (np.diff(ts) >= 0).all()
+    offset, bar = (ts - spec.start_us) % spec.interval_us, (ts - spec.start_us) // spec.interval_us
+    assert offset.min() > 0
+    assert np.bincount(bar, minlength=spec.bars).min() >= 4
+    bars = bars_of(found.ticks, spec.interval_us)
+    told = np.log(bars["buy_volume"].to_numpy() / bars["sell_volume"].to_numpy())
+    assert found.recovery_bound is not None
+    assert np.abs(told - found.truth["signal"].to_numpy()).max() <= found.recovery_bound
+
+
 def test_a_trend_is_a_drift_of_the_mid() -> None:
     """The mean return is the stated share of a standard deviation; nothing else changes."""
     spec = dataclasses.replace(LARGE, level="null", trend=0.05)

@@ -298,13 +298,23 @@ def test_rows_in_quarantine_outlive_the_file_they_came_from(tmp_path: Path) -> N
 
 
 def test_a_folder_that_moved_keeps_its_files(tmp_path: Path) -> None:
-    """A project that was moved notices a file that is replaced at its new place."""
-    path = write(tmp_path / "old" / "X.csv", [(0, "1", "1", "buy", 1)])
-    ingest(tmp_path / "w", [path])
+    """A project that was moved, some of its files as they were, notices one that is replaced at its new place."""
+    rows = {"X": (0, "1", "1", "buy", 1), "X2": (1, "2", "1", "buy", 2)}
+    ingest(tmp_path / "w", [write(tmp_path / "old" / f"{name}.csv", [row]) for name, row in rows.items()])
     (tmp_path / "old").rename(tmp_path / "new")
     moved = write(tmp_path / "new" / "X.csv", [(0, "3", "1", "buy", 7)])
-    state = ingest(tmp_path / "w", [moved])
-    assert stored(tmp_path / "w", state) == [(0, 3.0, 7)]
+    state = ingest(tmp_path / "w", [moved, tmp_path / "new" / "X2.csv"])
+    assert stored(tmp_path / "w", state) == [(0, 3.0, 7), (1, 2.0, 2)]
+
+
+def test_a_file_of_the_same_name_elsewhere_withdraws_nothing(tmp_path: Path) -> None:
+    """Months unpacked one after the other into folders of their own, under one name, all stay, though each goes."""
+    for month in range(3):
+        path = write(tmp_path / f"month{month}" / "X.csv", [(month * DAY_MS, "1", "1", "buy", month)])
+        state = ingest(tmp_path / "w", [path])
+        path.unlink()
+    assert [row[2] for row in stored(tmp_path / "w", state)] == [0, 1, 2]
+    assert state.replaced == []
 
 
 def test_an_ingest_that_was_never_published_is_taken_up(tmp_path: Path) -> None:

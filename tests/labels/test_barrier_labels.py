@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelrules import ruled
 
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.labels.barrier import BarrierLabels, barrier_labels, tape_barrier_labels
@@ -23,7 +24,7 @@ def label(bars: list[tuple[float, float, float]], slots: list[int] | None = None
     rows = np.asarray(bars, dtype=float).reshape(-1, 3)
     start = MINUTE * np.asarray(range(len(rows)) if slots is None else slots, dtype=np.int64)
     given = {"sigma": np.full(len(rows), 0.01), "barriers": Barriers(hold=3)} | changes
-    return barrier_labels(rows[:, 0], rows[:, 1], rows[:, 2], start, start + MINUTE, **{**PARAMS, **given})
+    return barrier_labels(rows[:, 0], rows[:, 1], rows[:, 2], start, start + MINUTE, **ruled(**{**PARAMS, **given}))
 
 
 FLAT = (100.0, 100.0, 100.0)
@@ -156,7 +157,7 @@ def test_barriers_on_trades_equal_a_loop(data: st.DataObject, latency_s: int, ho
     barriers = Barriers(1.0, 0.8, 2)
     labels = tape_barrier_labels(
         close, ts, price, latency_us=1_000_000 * latency_s, sigma=sigma, barriers=barriers,
-        **{**PARAMS, "horizon": horizon, "max_gap_bars": max_gap},
+        **ruled(**{**PARAMS, "horizon": horizon, "max_gap_bars": max_gap}),
     )  # fmt: skip
     expected = naive_tape(close, ts, price, sigma, 1_000_000 * latency_s, horizon, max_gap, barriers)
     columns = (labels.row, labels.t1, labels.entry, labels.exit, labels.touch)
@@ -170,7 +171,7 @@ def test_blocks_that_are_skipped_hide_no_touch() -> None:
         price = np.full(5000, 100.0)
         price[at], price[at + 1 :] = 101.5, 90.0
         labels = tape_barrier_labels(
-            [0], np.arange(5000), price, latency_us=0, sigma=[0.01], **PARAMS,
+            [0], np.arange(5000), price, latency_us=0, sigma=[0.01], **ruled(**PARAMS),
         )  # fmt: skip
         assert (labels.t1.tolist(), labels.exit.tolist(), labels.touch.tolist()) == ([at], [101.5], [1])
 
@@ -197,7 +198,7 @@ def test_the_open_of_a_bar_comes_before_its_high_and_low() -> None:
 def test_a_gap_through_the_stop_costs_the_whole_gap() -> None:
     """A bar that opens beyond the stop is left at its open, and a trade beyond it at its price; not at the stop."""
     assert label([FLAT, FLAT, (97.0, 98.0, 96.0), FLAT]).exit[0] == 97.0
-    tape = tape_barrier_labels([0], [0, 1, 2], [100.0, 100.0, 97.0], latency_us=0, sigma=[0.01], **PARAMS)
+    tape = tape_barrier_labels([0], [0, 1, 2], [100.0, 100.0, 97.0], latency_us=0, sigma=[0.01], **ruled(**PARAMS))
     assert tape.exit.tolist() == [97.0]
 
 
@@ -215,8 +216,8 @@ def test_the_vertical_barrier_alone_is_the_fixed_horizon() -> None:
     start = MINUTE * np.arange(200)
     rest = {**PARAMS, "sigma": np.full(200, 1e-3)}
     never = Barriers(math.inf, math.inf, 6)
-    one = barrier_labels(price, price, price, start, start + MINUTE, barriers=never, **rest)
-    other = horizon_labels(price, start, start + MINUTE, **{**rest, "horizon": 6})
+    one = barrier_labels(price, price, price, start, start + MINUTE, barriers=never, **ruled(**rest))
+    other = horizon_labels(price, start, start + MINUTE, **ruled(**{**rest, "horizon": 6}))
     for name in ("row", "t0", "t1", "entry", "exit", "ret", "y_binary"):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name
     assert set(one.touch.tolist()) == {0}
@@ -228,8 +229,8 @@ def test_bars_of_one_price_are_labelled_like_their_trades() -> None:
     price = 100 * np.exp(np.cumsum(rng.normal(0, 1e-2, 300)))
     start = MINUTE * np.arange(300)
     rest = {**PARAMS, "horizon": 3, "sigma": np.full(300, 1e-2)}
-    bars = barrier_labels(price, price, price, start, start + MINUTE, **rest)
-    tape = tape_barrier_labels(start + MINUTE, start, price, latency_us=0, **rest)
+    bars = barrier_labels(price, price, price, start, start + MINUTE, **ruled(**rest))
+    tape = tape_barrier_labels(start + MINUTE, start, price, latency_us=0, **ruled(**rest))
     assert bars.row.tolist() == tape.row.tolist()
     assert bars.touch.tolist() == tape.touch.tolist()
     assert bars.exit.tobytes() == tape.exit.tobytes()
@@ -246,7 +247,7 @@ def test_on_noise_the_nearer_barrier_is_hit_in_proportion() -> None:
     ts = (begins[:, None] + np.arange(length)).ravel()
     labels = tape_barrier_labels(
         begins, ts, price, latency_us=0, barriers=Barriers(1.0 - 1e-9, 2.0 - 1e-9, 1),
-        **{**PARAMS, "sigma": np.full(walks, 0.001), "max_gap_bars": 20},
+        **ruled(**{**PARAMS, "sigma": np.full(walks, 0.001), "max_gap_bars": 20}),
     )  # fmt: skip
     done = labels.touch != 0
     touch, ret = labels.touch[done], labels.ret[done]
@@ -267,4 +268,4 @@ def test_impossible_barriers_sides_and_bars_are_refused() -> None:
     with pytest.raises(ContractError, match="open of row 1"):
         label([FLAT, (100.0, 99.0, 98.0)])
     with pytest.raises(ContractError, match=r"trades: row 1 \(4 us\) is before row 0 \(5 us\)"):
-        tape_barrier_labels([0], [5, 4], [1.0, 1.0], latency_us=0, sigma=[0.01], **PARAMS)
+        tape_barrier_labels([0], [5, 4], [1.0, 1.0], latency_us=0, sigma=[0.01], **ruled(**PARAMS))

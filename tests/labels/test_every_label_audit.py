@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from labelrules import ruled
 
 from scalper_ml.labels.audit import Labelled, Stream, Streams, label_audit
 from scalper_ml.labels.barrier import barrier_labels, tape_barrier_labels
@@ -52,34 +53,34 @@ def of_bars(streams: Streams) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def fixed(streams: Streams, until_us: int) -> Labelled:
     prices, rule = of_bars(streams)
-    return horizon_labels(prices["open"], prices["open_ts_us"], prices["ts_us"], max_gap_bars=2, **rule)
+    return horizon_labels(prices["open"], prices["open_ts_us"], prices["ts_us"], **ruled(max_gap_bars=2, **rule))
 
 
 def binary(streams: Streams, until_us: int) -> Labelled:
     prices, rule = of_bars(streams)
     rule |= {"k_vol": 0.0, "kappa": 0.0}
-    return horizon_labels(prices["open"], prices["open_ts_us"], prices["ts_us"], max_gap_bars=2, **rule)
+    return horizon_labels(prices["open"], prices["open_ts_us"], prices["ts_us"], **ruled(max_gap_bars=2, **rule))
 
 
 def barriers(streams: Streams, until_us: int) -> Labelled:
     prices, rule = of_bars(streams)
-    return barrier_labels(**prices, max_gap_bars=2, barriers=Barriers(1.0, 1.5, 2), **rule)
+    return barrier_labels(**prices, barriers=Barriers(1.0, 1.5, 2), **ruled(max_gap_bars=2, **rule))
 
 
 def barriers_of_a_side(streams: Streams, until_us: int) -> Labelled:
     prices, rule = of_bars(streams)
-    return barrier_labels(**prices, max_gap_bars=2, side=streams["bars"].columns["side"], **rule)
+    return barrier_labels(**prices, side=streams["bars"].columns["side"], **ruled(max_gap_bars=2, **rule))
 
 
 def barriers_on_trades(streams: Streams, until_us: int) -> Labelled:
     trades, (prices, rule) = streams["trades"], of_bars(streams)
     tape = (trades.known_us, trades.columns["price"])
-    return tape_barrier_labels(prices["ts_us"], *tape, latency_us=LATENCY, max_gap_bars=1, **rule)
+    return tape_barrier_labels(prices["ts_us"], *tape, latency_us=LATENCY, **ruled(max_gap_bars=1, **rule))
 
 
 def _executable(streams: Streams, fills: Any) -> Labelled:
     prices, rule = of_bars(streams)
-    return executable_labels(prices["ts_us"], fills, latency_us=LATENCY, **rule)
+    return executable_labels(prices["ts_us"], fills, latency_us=LATENCY, **ruled(**rule))
 
 
 def first_trades(streams: Streams, until_us: int) -> Labelled:
@@ -143,7 +144,7 @@ def close_of_the_whole_path(streams: Streams, until_us: int) -> Labelled:
     """Targets of a longer path than the label's."""
     prices, rule = of_bars(streams)
     bars = (prices["open"], prices["open_ts_us"], prices["ts_us"])
-    longer = horizon_labels(*bars, max_gap_bars=2, **{**rule, "horizon": 6})
+    longer = horizon_labels(*bars, **ruled(max_gap_bars=2, **{**rule, "horizon": 6}))
     targets = specialist_targets(**prices, labels=longer, interval_us=STEP)
     return replace(targets, t1=targets.t1 - 3 * STEP)
 

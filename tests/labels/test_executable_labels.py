@@ -4,12 +4,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelrules import ruled
 
+from scalper_ml.datasets.labelling import Tape, label_bars
 from scalper_ml.errors import ContractError
+from scalper_ml.labels.barrier import tape_barrier_labels
 from scalper_ml.labels.executable import Fills, executable_labels, mid_fills, side_mid_fills, trade_fills
+from scalper_ml.labels.horizon import LabelParams
+from scalper_ml.schema import stamps
 
 tapes = st.lists(
     st.tuples(st.integers(0, 60), st.sampled_from([9.9, 10.0, 10.1]), st.sampled_from([-1, 1])), max_size=25
@@ -67,7 +73,7 @@ def test_mids_are_of_what_was_known_at_the_moment(tape: Any, due: list[int], age
 def test_labels_enter_and_leave_at_the_first_trade_after_the_latency() -> None:
     """A trade between the close and the arrival of the order is not had; the exit is as late as the entry."""
     tape = partial(trade_fills, ts_us=[100, 104, 106, 119, 121, 126], price=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], wait_us=10)
-    labels = executable_labels([100], tape, latency_us=5, sigma=[0.1], **LABEL)
+    labels = executable_labels([100], tape, latency_us=5, sigma=[0.1], **ruled(**LABEL))
     assert (labels.entry.tolist(), labels.exit.tolist()) == ([3.0], [6.0])
     assert (labels.t0.tolist(), labels.t1.tolist()) == ([100], [126])
     assert labels.ret.tolist() == [np.log(2.0)]
@@ -77,11 +83,11 @@ def test_every_row_is_labelled_or_counted() -> None:
     """No entry, no exit, a late price, one trade as entry and exit, and not warm: each has its reason."""
     tape = partial(trade_fills, ts_us=[10, 30, 100, 125], price=[1.0, 1.1, 1.2, 1.3], wait_us=5)
     sigma = [np.nan, 0.1, 0.1, 0.1, 0.1, 0.1]
-    labels = executable_labels([5, 10, 50, 100, 120, 130], tape, latency_us=0, sigma=sigma, **LABEL)
+    labels = executable_labels([5, 10, 50, 100, 120, 130], tape, latency_us=0, sigma=sigma, **ruled(**LABEL))
     assert labels.row.tolist() == [1, 3]
     assert labels.dropped == {"not_warm": 1, "no_entry": 1, "no_exit": 1, "gap": 1}
     wide = partial(trade_fills, ts_us=[50], price=[1.0], wait_us=60)
-    one = executable_labels([0], wide, latency_us=0, sigma=[0.1], **LABEL)
+    one = executable_labels([0], wide, latency_us=0, sigma=[0.1], **ruled(**LABEL))
     assert one.dropped["gap"] == 1
 
 
@@ -113,3 +119,41 @@ def test_broken_tapes_are_refused() -> None:
         side_mid_fills([1], [1], [1.0], [0], max_age_us=1)
     with pytest.raises(ContractError, match="shapes"):
         mid_fills([1], [1, 2], [1.0], [1.0, 1.0], max_age_us=1)
+
+
+def test_decisions_of_one_moment_are_refused() -> None:
+    """Two decisions at one close are two symbols in one call: each would be labelled, and trained on, twice."""
+    tape = partial(trade_fills, ts_us=[1, 40], price=[1.0, 2.0], wait_us=100)
+    with pytest.raises(ContractError, match=r"rows 1 and 2 are of one moment \(10 us\)"):
+        executable_labels([0, 10, 10], tape, latency_us=0, **ruled(**LABEL, sigma=np.full(3, 0.1)))
+    with pytest.raises(ContractError, match="rows 0 and 1 are of one moment"):
+        tape_barrier_labels([5, 5], [6, 40], [1.0, 2.0], latency_us=0, **ruled(**LABEL, sigma=np.full(2, 0.1)))
+
+
+def test_trades_of_one_moment_keep_their_order() -> None:
+    """Of trades with equal stamps the first in the file is the fill; none is entry and exit at once."""
+    ts, price = [10, 10, 10, 30, 30], [1.0, 2.0, 3.0, 4.0, 5.0]
+    tape = partial(trade_fills, ts_us=ts, price=price, wait_us=100)
+    labels = executable_labels([10], tape, latency_us=0, **ruled(**LABEL, sigma=np.full(1, 0.1)))
+    assert (labels.entry.tolist(), labels.exit.tolist(), labels.t1.tolist()) == ([1.0], [4.0], [30])
+    empty = executable_labels([11], tape, latency_us=0, **ruled(**LABEL | {"interval_us": 5}, sigma=np.full(1, 0.1)))
+    assert (empty.row.size, empty.dropped["gap"]) == (0, 1)  # the next trade is due for both
+    touched = tape_barrier_labels([10], ts, price, latency_us=0, **ruled(**LABEL, sigma=np.full(1, 0.1)))
+    assert (touched.entry.tolist(), touched.exit.tolist(), touched.t1.tolist()) == ([1.0], [2.0], [10])
+
+
+@pytest.mark.parametrize("kind", ["fixed", "binary", "triple_barrier"])
+@pytest.mark.parametrize("price", ["open", "trade", "side_mid", "mid"])
+def test_a_horizon_longer_than_the_data_labels_nothing(kind: Any, price: Any) -> None:
+    """Of every kind and price: no label, and every bar counted once under a reason."""
+    if kind == "triple_barrier" and price in ("mid", "side_mid"):
+        pytest.skip("no triple barrier stands on mids")
+    start = 60_000_000 * np.arange(30, dtype=np.int64)
+    bars = pa.table({"open_ts_us": stamps(start), "ts_us": stamps(start + 60_000_000),
+                     **{name: np.full(30, 100.0) for name in ("open", "high", "low")}})  # fmt: skip
+    tape = Tape(start + 7, price=np.full(30, 100.0), side=np.tile(np.array([-1, 1], dtype=np.int8), 15),
+                bid=np.full(30, 99.0), ask=np.full(30, 101.0))  # fmt: skip
+    params = LabelParams(1000, 60_000_000, 0.43, 1.0, {"round_trip": 0.0}, 0, kind, price, 1)
+    labels = label_bars(bars, np.full(30, 1e-3), 0.0, params, tape)
+    assert labels.row.size == 0
+    assert sum(labels.dropped.values()) == 30

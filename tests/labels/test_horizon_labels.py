@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelrules import ruled
 
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.labels.horizon import DROP_REASONS, LabelParams, Labels, horizon_labels, label_version
@@ -23,7 +24,7 @@ def label(prices: list[float], slots: list[int] | None = None, **changes: Any) -
     start = MINUTE * np.asarray(slots if slots is not None else range(len(prices)), dtype=np.int64)
     params = {**PARAMS, **changes}
     params["sigma"] = np.broadcast_to(np.asarray(params["sigma"], dtype=np.float64), (len(prices),))
-    return horizon_labels(np.asarray(prices, dtype=np.float64), start, start + MINUTE, **params)
+    return horizon_labels(np.asarray(prices, dtype=np.float64), start, start + MINUTE, **ruled(**params))
 
 
 def naive(prices: list[float], slots: list[int], sigma: list[float], cost: float, horizon: int, k_vol: float,
@@ -171,14 +172,14 @@ def test_symbols_one_after_the_other_are_refused() -> None:
     """Two coins concatenated would label the end of one with the start of the other; time stepping back is refused."""
     start = MINUTE * np.array([0, 1, 2, 3, 0, 1, 2, 3])
     with pytest.raises(ContractError, match=r"row 4 starts before row 3 .* never concatenated"):
-        horizon_labels(np.full(8, 100.0), start, start + MINUTE, **{**PARAMS, "sigma": np.full(8, 0.01)})
+        horizon_labels(np.full(8, 100.0), start, start + MINUTE, **ruled(**{**PARAMS, "sigma": np.full(8, 0.01)}))
 
 
 def test_bars_of_another_interval_are_refused() -> None:
     """Labelling 5-minute bars as 1-minute bars would silently change the horizon."""
     start = 5 * MINUTE * np.arange(4)
     with pytest.raises(ContractError, match="lasts 300,000,000 us; expected interval_us = 60,000,000"):
-        horizon_labels(np.full(4, 100.0), start, start + 5 * MINUTE, **{**PARAMS, "sigma": np.full(4, 0.01)})
+        horizon_labels(np.full(4, 100.0), start, start + 5 * MINUTE, **ruled(**{**PARAMS, "sigma": np.full(4, 0.01)}))
 
 
 @pytest.mark.parametrize("price", [0.0, -1.0, math.nan, math.inf])
@@ -206,9 +207,9 @@ def test_an_unknown_cost_is_refused_on_warm_rows_only() -> None:
 def test_shapes_must_agree() -> None:
     """Arrays of different lengths, and no bars at all, are refused."""
     with pytest.raises(ContractError, match="one value a bar"):
-        horizon_labels([1.0, 2.0], [0], [MINUTE], **{**PARAMS, "sigma": [0.1, 0.1]})
+        horizon_labels([1.0, 2.0], [0], [MINUTE], **ruled(**{**PARAMS, "sigma": [0.1, 0.1]}))
     with pytest.raises(ContractError, match=r"sigma has shape \(1,\); expected \(2,\)"):
-        horizon_labels([1.0, 2.0], [0, MINUTE], [MINUTE, 2 * MINUTE], **{**PARAMS, "sigma": [0.1]})
+        horizon_labels([1.0, 2.0], [0, MINUTE], [MINUTE, 2 * MINUTE], **ruled(**{**PARAMS, "sigma": [0.1]}))
     with pytest.raises(ContractError, match="found none"):
         label([])
 
@@ -262,6 +263,8 @@ def test_a_million_rows_take_well_under_a_second() -> None:
     prices = 100 * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 1e-3, n)))
     start = MINUTE * np.arange(n, dtype=np.int64)
     before = time.process_time()
-    labels = horizon_labels(prices, start, start + MINUTE, **{**PARAMS, "horizon": 15, "sigma": np.full(n, 1e-3)})
+    labels = horizon_labels(
+        prices, start, start + MINUTE, **ruled(**{**PARAMS, "horizon": 15, "sigma": np.full(n, 1e-3)})
+    )
     assert time.process_time() - before < 1.0
     assert labels.row.size == n - 16

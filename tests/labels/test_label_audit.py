@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from labelrules import ruled
 
 from scalper_ml.errors import AuditError
 from scalper_ml.labels.audit import LabelAudit, label_truncation_audit
@@ -27,7 +28,7 @@ def audit(label: Any = horizon_labels, horizon: int = 3, n: int = 120, seed: int
     price, start, close, sigma = bars(n, seed)
     return label_truncation_audit(
         price, start, close, sigma=sigma, cost=0.0005, cuts=6, seed=seed, label=label,
-        horizon=horizon, interval_us=STEP, k_vol=0.43, kappa=1.0, max_gap_bars=2,
+        **ruled(horizon=horizon, interval_us=STEP, k_vol=0.43, kappa=1.0, max_gap_bars=2),
     )  # fmt: skip
 
 
@@ -47,8 +48,8 @@ def test_truncated_data_has_exactly_the_labels_already_known(seed: int, past: in
     params: dict[str, Any] = {
         "horizon": horizon, "interval_us": STEP, "cost": 0.0005, "k_vol": 0.43, "kappa": 1.0, "max_gap_bars": 2,
     }  # fmt: skip
-    full = horizon_labels(price, start, close, sigma=sigma, **params)
-    part = horizon_labels(price[:past], start[:past], close[:past], sigma=sigma[:past], **params)
+    full = horizon_labels(price, start, close, sigma=sigma, **ruled(**params))
+    part = horizon_labels(price[:past], start[:past], close[:past], sigma=sigma[:past], **ruled(**params))
     known = full.t1 <= close[past - 1]
     assert part.row.tolist() == full.row[known].tolist()
     assert part.y.tolist() == full.y[known].tolist()
@@ -76,7 +77,9 @@ def deadband_of_the_whole_sample(price: np.ndarray, start: np.ndarray, close: np
 
 def outcome_later_than_said(price: np.ndarray, start: np.ndarray, close: np.ndarray, **params: Any) -> Labels:
     """Looks five bars further than its t1 admits."""
-    longer = horizon_labels(price, start, close, **{**params, "horizon": params["horizon"] + 5})
+    longer = horizon_labels(
+        price, start, close, **{**params, "rule": replace(params["rule"], horizon=params["rule"].horizon + 5)}
+    )
     return replace(longer, t1=longer.t1 - 5 * STEP)
 
 

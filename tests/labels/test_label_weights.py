@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.labels.horizon import horizon_labels
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.labels.weights import class_weights, concurrency, effective_size, sample_weights, uniqueness
 
 
@@ -37,8 +38,9 @@ def test_uniqueness_equals_counting_bar_by_bar(case: tuple[list[int], list[int],
 def test_a_label_at_every_bar_is_unique_by_one_over_h(horizon: int) -> None:
     """With a fixed horizon h the effective number of labels is n / h: labels of one bar do not overlap at all."""
     start = np.arange(600, dtype=np.int64)
-    labels = horizon_labels(np.full(600, 1.0), start, start + 1, horizon=horizon, interval_us=1, sigma=np.zeros(600),
-                            cost=0.0, k_vol=0.0, kappa=0.0, max_gap_bars=0)  # fmt: skip
+    labels = horizon_labels(
+        np.full(600, 1.0), start, start + 1, rule=LabelRule(horizon, 1, 0.0, 0.0), sigma=np.zeros(600), cost=0.0
+    )
     own = uniqueness(labels.t0, labels.t1, start + 1)
     np.testing.assert_allclose(own[horizon:-horizon], 1 / horizon, rtol=1e-12)
     assert abs(own.sum() - labels.row.size / horizon) < 2 * np.log(horizon) + 1e-9

@@ -8,6 +8,7 @@ from pyarrow import csv
 from realdata import real_data
 
 from scalper_ml.labels.horizon import horizon_labels
+from scalper_ml.labels.rule import LabelRule
 
 FIVE = 300_000_000
 MINUTE = 60_000_000
@@ -21,8 +22,9 @@ def test_half_a_year_of_real_bars_is_labelled_as_shifted_opens() -> None:
     returns = np.log(frame["close"]).diff()
     sigma = np.sqrt((returns**2).ewm(alpha=0.03).mean()).where(lambda s: s.index >= 200)
     for horizon in (1, 15):
-        labels = horizon_labels(price, start, start + FIVE, horizon=horizon, interval_us=FIVE, sigma=sigma,
-                                cost=0.0012, k_vol=0.43, kappa=0.5, max_gap_bars=0)  # fmt: skip
+        labels = horizon_labels(
+            price, start, start + FIVE, rule=LabelRule(horizon, FIVE, 0.43, 0.5), sigma=sigma, cost=0.0012
+        )
         ret = np.log(price.shift(-1 - horizon) / price.shift(-1))
         band = np.maximum(0.43 * sigma * math.sqrt(horizon), 0.0006)
         oracle = pd.DataFrame({"ret": ret, "band": band}).dropna()
@@ -41,9 +43,14 @@ def test_minutes_without_trades_are_gaps() -> None:
     frame = frame.sort_values("timestamp").drop_duplicates("timestamp").head(20_000)
     start = frame["timestamp"].to_numpy(dtype=np.int64) * 1000
     price = frame["open"].to_numpy(dtype=float)
-    labels = horizon_labels(price, start, start + MINUTE, horizon=horizon, interval_us=MINUTE,
-                            sigma=np.full(price.size, 1e-3), cost=0.0, k_vol=0.43, kappa=1.0,
-                            max_gap_bars=0)  # fmt: skip
+    labels = horizon_labels(
+        price,
+        start,
+        start + MINUTE,
+        rule=LabelRule(horizon, MINUTE, 0.43, 1.0),
+        sigma=np.full(price.size, 1e-3),
+        cost=0.0,
+    )
     opens = dict(zip(start.tolist(), price.tolist(), strict=True))
     oracle = {
         row: math.log(opens[t + (1 + horizon) * MINUTE] / opens[t + MINUTE])

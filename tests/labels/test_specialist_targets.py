@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.labels.horizon import Labels, horizon_labels
 from scalper_ml.labels.meta import meta_labels
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.labels.targets import Targets, excursion_share, specialist_targets
 
 MINUTE = 60_000_000
@@ -30,8 +31,8 @@ def market(seed: int, n: int = 60, holes: bool = True) -> dict[str, np.ndarray]:
 def labelled(bars: dict[str, np.ndarray], horizon: int) -> tuple[Labels, Targets]:
     sigma = np.full(bars["open"].size, 1e-3)
     labels = horizon_labels(
-        bars["open"], bars["open_ts_us"], bars["ts_us"], horizon=horizon, interval_us=MINUTE, sigma=sigma, cost=5e-4,
-        k_vol=0.43, kappa=1.0, max_gap_bars=2,
+        bars["open"], bars["open_ts_us"], bars["ts_us"], sigma=sigma, cost=5e-4,
+        rule=LabelRule(horizon, MINUTE, 0.43, 1.0, 2),
     )  # fmt: skip
     return labels, specialist_targets(**bars, labels=labels, interval_us=MINUTE)  # type: ignore[arg-type]
 

@@ -87,7 +87,7 @@ def test_bars_built_again_from_the_same_ticks_are_the_same(tmp_path: Path) -> No
 
 def test_event_bars_stand_beside_time_bars(tmp_path: Path) -> None:
     """The settings name event bars: each is a file, grown by days, as one build of all days would give it."""
-    options = "bars.events=[{kind: tick, size: 100}, {kind: dollar, size: 50000}]"
+    options = "bars.events=[{kind: tick, size: 100}, {kind: dollar, size: 50000}, {kind: volume, size: 1234567.5}]"
     grown, once = project_of(tmp_path / "grown", options), project_of(tmp_path / "once", options)
     for day in range(3):
         write_day(grown.folder, day)
@@ -101,6 +101,7 @@ def test_event_bars_stand_beside_time_bars(tmp_path: Path) -> None:
     assert ticks.num_rows == 3 * 2160 // 100
     dollars = grown.warehouse.read_table(manifest, "dollar_50000.parquet")
     assert min(dollars["quote_volume"].to_pylist()) >= 50_000
+    assert "volume_1234567.5.parquet" in manifest.files, "sizes that differ have names that differ"
     assert EVENT_BARS_LAYER.fresh(grown, KEYS)
 
 

@@ -5,12 +5,15 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from featureproject import KEYS, build_features, make_feature_project
 from tickproject import TickProject
 
-from scalper_ml.layers.dataset_artifacts import export_dataset, import_dataset
+from scalper_ml.datasets.artifact import pack
+from scalper_ml.errors import InputError
+from scalper_ml.layers.dataset_artifacts import export_dataset, import_dataset, read_artifact
 from scalper_ml.layers.datasets import DATASETS_LAYER
 from scalper_ml.layers.models import model_layer
 
@@ -86,6 +89,33 @@ def test_a_tampered_file_is_refused_and_nothing_is_written(
     assert "was altered" in done.err
     assert not list(elsewhere.open().warehouse.partitions("datasets"))
     assert not (elsewhere.folder / "warehouse" / "bars").exists()
+
+
+def test_a_forged_file_is_refused_though_its_hashes_agree(
+    place: TickProject, elsewhere: TickProject, tmp_path: Path
+) -> None:
+    """Every hash made anew: a manifest that is none, a dataset of other bars, a name that leaves its folder."""
+    whole = read_artifact(export_dataset(place.open(), ROW, tmp_path / "d.zip").path)
+
+    def forged(told: dict[str, Any], members: dict[str, bytes]) -> str:
+        path = tmp_path / "forged.zip"
+        path.write_bytes(pack(told, members))
+        with pytest.raises(InputError) as caught:
+            import_dataset(elsewhere.open(), path)
+        assert not (elsewhere.folder / "warehouse" / "bars").exists()
+        return str(caught.value)
+
+    name = "bars/manifest.json"
+    manifest = json.loads(whole.members[name])
+    for wrong in (b"{", b"[]", json.dumps(manifest | {"beside": ["none.parquet"]}).encode(),
+                  json.dumps(manifest | {"checks": [{"title": "x"}]}).encode()):  # fmt: skip
+        assert f"member '{name}' is not what an export writes" in forged(whole.told, whole.members | {name: wrong})
+    dataset = json.loads(whole.members["datasets/manifest.json"])
+    dataset["inputs"]["bars"] = "0" * 64
+    swapped = whole.members | {"datasets/manifest.json": json.dumps(dataset).encode()}
+    assert "made of bars 000000000000" in forged(whole.told, swapped)
+    assert "leaves its partition" in forged(whole.told, whole.members | {"bars/../evil": b"x"})
+    assert "does not tell ['horizon']" in forged({k: v for k, v in whole.told.items() if k != "horizon"}, whole.members)
 
 
 def test_what_is_there_is_not_replaced_unasked(place: TickProject, tmp_path: Path) -> None:

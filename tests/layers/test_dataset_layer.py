@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from featureproject import KEYS, build_features, make_feature_project
 from scipy.stats import linregress
-from tickproject import TickProject
+from tickproject import MS, TickProject
 
 from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.errors import SettingsError
 from scalper_ml.layers import layers_of
+from scalper_ml.layers.book import BOOK_LAYER
 from scalper_ml.layers.datasets import DATASETS_LAYER, dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.layers.features import read_features
 from scalper_ml.layers.models import bundle_of, model_layers
@@ -166,6 +168,50 @@ def test_every_price_runs_to_the_backtest(place: TickProject, options: tuple[str
     assert manifest.layer == "backtests"
     rows = dict(zip(us(table["t0_us"]).tolist(), table["entry_price"].to_pylist(), strict=True))
     assert [rows[at] for at in us(trades["signal_ts_us"]).tolist()] == trades["entry_price"].to_pylist()
+
+
+def quotes(minutes: int) -> str:
+    """A dump of quotes, one every seven seconds or so: bid and ask around a price that wanders."""
+    rng = np.random.default_rng(6)
+    at = np.cumsum(rng.integers(3_000, 11_000, minutes * 9))
+    at = at[at < minutes * 60_000]
+    mid = 100 * np.exp(np.cumsum(3e-4 * rng.normal(size=at.size)))
+    rows = "".join(
+        f"{i},{m - 0.01:.4f},2,{m + 0.01:.4f},1,{MS + t},{MS + t}\n"
+        for i, (t, m) in enumerate(zip(at.tolist(), mid.tolist(), strict=True))
+    )
+    return "update_id,best_bid_price,best_bid_qty,best_ask_price,best_ask_qty,transaction_time,event_time\n" + rows
+
+
+def test_mids_of_quotes_run_to_the_backtest(place: TickProject) -> None:
+    """With labels.price=mid a label's prices are the mids known after the latency, and trades are filled there."""
+    text = quotes(3000)
+    place.put("quotes/BTCUSDT-bookTicker-2024-01.csv", text)
+    with pytest.raises(SettingsError, match=r"'mid' needs quotes; set book\.folder"):
+        place.open("labels.price=mid")
+    options = ("labels.price=mid", "labels.latency_ms=400", "book.folder=quotes", "book.bands_bps=[]")
+    project = place.open(*options, *QUICK)
+    BOOK_LAYER.build(project, KEYS)
+    for layer in layers_of(project.settings):
+        if layer.shape == "symbol_horizon" and layer.name != "champions":
+            layer.build(project, ROW)
+    table = project.warehouse.read_table(project.warehouse.require("datasets", ROW))
+    lines = [line.split(",") for line in text.splitlines()[1:]]
+    known = np.array([int(line[6]) for line in lines])
+    mid = [(float(line[1]) + float(line[3])) / 2 for line in lines]
+    for row in table.slice(0, 50).to_pylist() + table.slice(table.num_rows - 50).to_pylist():
+        ordered_ms = int(row["t0_us"].timestamp() * 1000 + 0.5) + 400
+        at, later = (int(np.flatnonzero(known <= moment)[-1]) for moment in (ordered_ms, ordered_ms + 60_000))
+        assert (row["entry_price"], row["exit_price"]) == pytest.approx((mid[at], mid[later]), rel=1e-12)
+    trades = project.warehouse.read_table(project.warehouse.require("backtests", ROW), "trades.parquet")
+    rows = dict(zip(us(table["t0_us"]).tolist(), table["entry_price"].to_pylist(), strict=True))
+    assert [rows[at] for at in us(trades["signal_ts_us"]).tolist()] == trades["entry_price"].to_pylist()
+    (dataset,) = (layer for layer in layers_of(project.settings) if layer.name == "datasets")
+    assert "book" in dataset.upstream
+    assert dataset.fresh(project, ROW)
+    later = place.open(*options, "labels.latency_ms=500", *QUICK)
+    assert not BOOK_LAYER.fresh(later, KEYS)
+    assert not dataset.fresh(later, ROW)
 
 
 def test_targets_lie_beside_the_labels(place: TickProject) -> None:

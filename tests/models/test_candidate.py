@@ -23,6 +23,15 @@ def predictions(sharpness: float, *, role: str = "select", score: float = 0.0) -
     return pa.concat_tables(parts)
 
 
+def wavering(low: float, high: float) -> pa.Table:
+    """Select rows leaning to the truth by either share, at random."""
+    rows = DATA.rows("select")
+    lean = np.where(np.random.default_rng(1).random(rows.size) < 0.5, low, high)[:, None]
+    P = (1 - lean) / 3 + lean * np.eye(3)[DATA.table["y"].to_numpy()[rows]]
+    columns = [DATA.table["ts_us"].take(rows), ["select"] * rows.size, np.full(rows.size, -1, dtype=np.int32), *P.T]
+    return pa.table(columns, schema=PREDICTIONS)
+
+
 def test_least_loss_on_select_wins_whatever_score_says() -> None:
     """The kind that is better on select is chosen although the other is better on score; rows come best first."""
     models = {"a": predictions(0.1, score=0.9), "b": predictions(0.3), "c": predictions(-0.2)}
@@ -49,6 +58,26 @@ def test_ties_go_to_the_first_name() -> None:
     """Equal losses are ordered by name, so the choice does not depend on the order of the mapping."""
     same = predictions(0.2)
     assert choose_candidate({"z": same, "k": same}, DATA.table)[0] == "k"
+
+
+def test_of_kinds_that_cannot_be_told_apart_the_simplest_is_chosen() -> None:
+    """A simpler kind is chosen while it lies behind by no more than the standard error of the difference."""
+    models = {"plain": wavering(0.17, 0.4), "rich": predictions(0.3)}
+    kind, rows = choose_candidate(models, DATA.table)
+    plain = rows[1]
+    assert plain["kind"] == "plain"
+    assert 0 < plain["behind"] < plain["behind_se"]
+    assert (kind, plain["as_good"], plain["chosen"]) == ("rich", True, False)  # equally simple: the least loss decides
+    kind, rows = choose_candidate(models, DATA.table, complexity={"rich": 1})
+    assert (kind, rows[0]["kind"], rows[1]["chosen"]) == ("plain", "rich", True)
+
+
+def test_a_simpler_kind_that_is_surely_worse_is_not_chosen() -> None:
+    """Errors are of the difference row by row: who is behind by little on every row is told apart."""
+    models = {"plain": predictions(0.299), "rich": predictions(0.3)}
+    kind, rows = choose_candidate(models, DATA.table, complexity={"rich": 1})
+    assert kind == "rich"
+    assert [row["as_good"] for row in rows] == [True, False]
 
 
 def test_a_trained_model_is_taken_as_it_is() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scalper_ml.errors import ContractError
-from scalper_ml.models.conformal import AdaptiveLevel, ConformalSets, fit_conformal
+from scalper_ml.models.conformal import AdaptiveLevel, ConformalSets, LiveSets, fit_conformal, followed_coverage
 
 
 def outcomes(n: int, seed: int, *, sharp: float = 1.0, said: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -79,3 +79,26 @@ def test_state_goes_on() -> None:
         AdaptiveLevel(1.0)
     with pytest.raises(ContractError, match="no rows"):
         fit_conformal(np.empty((0, 3)), [])
+
+
+def test_sets_that_follow_hold_what_they_promise_when_the_market_changes() -> None:
+    """Where outcomes turn against the probabilities, fixed sets miss and followed ones come back to their share."""
+    rng = np.random.default_rng(5)
+    P = rng.dirichlet([2.0, 2.0, 2.0], 6_000)
+    drawn = (rng.random(6_000)[:, None] > P.cumsum(axis=1)).sum(axis=1)
+    y = np.where(np.arange(6_000) < 3_000, drawn, P.argmin(axis=1))  # later the least likely happens, always
+    sets = fit_conformal(P[:1_500], y[:1_500])
+    fixed = float(sets.of(P[3_000:])[np.arange(3_000), y[3_000:]].mean())
+    followed = followed_coverage(sets, P[3_000:], y[3_000:], horizon=5)
+    assert fixed < 0.6
+    assert abs(followed["coverage"] - 0.8) <= (0.8 + 0.005 * (1 + 5)) / (0.005 * 3_000)  # the bound, told 5 late
+    assert followed["mean_size"] > 2.0
+
+
+def test_an_outcome_without_a_set_is_refused() -> None:
+    """Telling an outcome that no set waits for is an error, not a miss."""
+    live = LiveSets(fit_conformal(np.full((50, 3), 1 / 3), np.zeros(50)))
+    live.of(np.full(3, 1 / 3))
+    live.known(1)
+    with pytest.raises(ContractError, match="no set waits"):
+        live.known(1)

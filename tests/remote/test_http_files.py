@@ -248,6 +248,17 @@ def test_a_wrong_checksum_leaves_nothing(server: Any, tmp_path: Path, clock: Any
     assert (_names(tmp_path), len(server.asked_for(NAME))) == ([], 2)
 
 
+def test_files_beside_a_wrong_one_are_fetched(server: Any, tmp_path: Path, clock: Any) -> None:
+    """A file that differs from its checksum, or is not there, is named; those after it come all the same."""
+    names = [f"BTCUSDT-trades-2024-01-{day:02}.csv" for day in range(1, 5)]
+    for name in names:
+        server.publish("/data/" + name, DATA)
+    server.publish("/data/" + names[1] + ".CHECKSUM", b"0" * 64 + b"  " + names[1].encode())
+    with pytest.raises(InputError, match=names[1]):
+        _get(server, tmp_path, clock)
+    assert _names(tmp_path) == [names[0], *names[2:]]
+
+
 def test_a_wrong_checksum_keeps_the_version_before(server: Any, tmp_path: Path, clock: Any) -> None:
     """A re-upload that fails its checksum does not harm what was there."""
     server.publish("/data/" + NAME, DATA)

@@ -121,7 +121,7 @@ def test_a_place_that_does_not_answer_changes_nothing(place: TickProject, server
 
 
 def test_a_dry_run_over_the_network_fetches_nothing(place: TickProject, server: Any, address: str) -> None:
-    """--dry-run lists a remote place, tells new from known, and writes and transfers nothing."""
+    """--dry-run tells new files from those that the listing does not tell of, and writes and transfers nothing."""
     server.publish("/spot/BTCUSDT-1.csv", FILES["BTCUSDT-1.csv"].encode())
     assert place.scalper("ingest", address).code == 0
     server.publish("/spot/BTCUSDT-2.csv", FILES["BTCUSDT-2.csv"].encode())
@@ -130,7 +130,7 @@ def test_a_dry_run_over_the_network_fetches_nothing(place: TickProject, server: 
     done = place.scalper("ingest", address, "--dry-run")
     assert done.code == 0, done.err
     rows = [line.split() for line in done.out.splitlines() if line.startswith("BTCUSDT ")]
-    assert [(row[1], row[-1]) for row in rows] == [("BTCUSDT-1.csv", "known"), ("BTCUSDT-2.csv", "new")]
+    assert [(row[1], row[-1]) for row in rows] == [("BTCUSDT-1.csv", "asked"), ("BTCUSDT-2.csv", "new")]
     assert "hidden" not in done.out
     assert place.tree() == before
     assert not server.asked_for(".csv")

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.ingest.synthetic import simulate
 from scalper_ml.scenarios import guards
 from scalper_ml.scenarios.play import open_case
-from scalper_ml.scenarios.registry import SCENARIOS, scenario
+from scalper_ml.scenarios.registry import RECOMMENDED, SCENARIOS, scenario
 from scalper_ml.scenarios.scenario import Case, Found, Must
 from scalper_ml.scenarios.skill import measure_transparent
 from scalper_ml.scenarios.verify import findings_of, verify
@@ -45,6 +46,15 @@ def test_markets_of_a_scenario_can_be_drawn(name: str) -> None:
             assert second.leader is not None
             (lead,) = (dataclasses.replace(lead, days=0.02) for lead in leads)
             assert np.array_equal(simulate(second.leader).truth["mid"], simulate(lead).truth["mid"])
+
+
+def test_skill_is_measured_with_what_the_docs_recommend() -> None:
+    """The set-up that docs/models.md tells users to train with is the one that level A and B are played with."""
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    told = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])
+    assert told == RECOMMENDED
+    for name in ("level_a", "level_b"):
+        assert {key: scenario(name).settings[key] for key in told} == told
 
 
 def test_what_is_not_there_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,22 @@ def test_the_signal_is_chosen_once(data: Planted) -> None:
     assert found.scores[0].helped == found.folds == 3
 
 
+def test_little_of_what_says_nothing_is_chosen() -> None:
+    """Of features that are all noise about one in twelve helps by more than its error; without it twice as many.
+
+    Permuting such a feature hurts as often as not: that it did on average is no reason to keep it.
+    """
+    rises, kept = 0, 0
+    for seed in (11, 13):
+        found = choose(
+            planted(6_000, rho=0.0, phi=0.0, horizon=1, features=60, seed=seed), keep=60, max_correlation=1.0
+        )
+        rises += sum(score.permutation > 0 and 2 * score.helped > found.folds for score in found.scores)
+        kept += sum(score.reason == "helps" for score in found.scores)
+    assert 0 < kept <= 15
+    assert rises > 2 * kept
+
+
 def test_limits_on_the_number_are_kept(data: Planted) -> None:
     """At most `keep` and at least `least` are chosen, one a cluster; reasons say which limit it was."""
     assert len(choose(data, keep=1).chosen.names) == 1

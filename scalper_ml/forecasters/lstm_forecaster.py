@@ -1,0 +1,94 @@
+"""A long short-term memory over the last 50 bars."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from scalper_ml.forecasters.base import Forecaster, ForecasterKind, Sample
+from scalper_ml.forecasters.networks import load_network
+from scalper_ml.forecasters.torch_training import NetworkParams, fit_network, memory_arrays, sums_arrays
+from scalper_ml.models.base import FitContext, Range
+
+__all__ = ["FORECASTER", "MemoryParams"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryParams(NetworkParams):
+    """Parameters of the memory.
+
+    Beside those of `NetworkParams`:
+
+    Parameters
+    ----------
+    window : int
+        Bars that one forecast sees, its own the last.
+    hidden : int
+        Width of a layer.
+    layers : int
+    """
+
+    epochs: int = 50
+    patience: int = 8
+    dropout: float = 0.2
+    window: int = 50
+    hidden: int = 64
+    layers: int = 2
+
+    def _shape(self) -> None:
+        self._whole("window", 2, 10_000)
+        self._whole("hidden", 1, 1024)
+        self._whole("layers", 1, 8)
+
+    @property
+    def lookback(self) -> int:
+        """Rows that one forecast sees."""
+        return self.window
+
+
+def _build(params: MemoryParams, torch: Any, features: int, outputs: int) -> Any:
+    class Memory(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            between = params.dropout if params.layers > 1 else 0.0
+            self.memory = torch.nn.LSTM(features, params.hidden, params.layers, batch_first=True, dropout=between)
+            self.drop = torch.nn.Dropout(params.dropout)
+            self.head = torch.nn.Linear(params.hidden, outputs)
+
+        def forward(self, windows: Any) -> Any:
+            states, _ = self.memory(windows)
+            return self.head(self.drop(states[:, -1]))
+
+    return Memory()
+
+
+def _export(module: Any) -> tuple[dict[str, Any], int]:
+    return memory_arrays(module.memory) | sums_arrays(0, module.head), 1
+
+
+def fit(learn: Sample, stop: Sample, params: MemoryParams, context: FitContext, classes: int) -> Forecaster:
+    """Fit on one sample until the loss on the other has not fallen for `patience` epochs."""
+    return fit_network("lstm_forecaster", partial(_build, params), _export, learn, stop, params, context, classes)
+
+
+def load(files: Mapping[str, bytes]) -> Forecaster:
+    """The network in ``model.npz``; see `load_network`."""
+    return load_network(files)
+
+
+FORECASTER = ForecasterKind(
+    "lstm_forecaster",
+    MemoryParams,
+    fit,
+    load,
+    targets=("price", "return", "volatility"),
+    extra="torch",
+    summary="A long short-term memory of two layers over the last 50 bars.",
+    space=(
+        Range("hidden", 16, 128),
+        Range("layers", 1, 3),
+        Range("dropout", 0.1, 0.5),
+        Range("learning_rate", 1e-4, 1e-2, log=True),
+    ),
+    devices=("cpu", "cuda"),
+)

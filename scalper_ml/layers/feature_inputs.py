@@ -1,0 +1,61 @@
+"""What the feature engine reads of one symbol, some rows at a time."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scalper_ml.features.inputs import inputs_from_bars
+from scalper_ml.features.registry import FeatureSet
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+
+__all__ = ["EngineInputs", "engine_inputs", "feeds_of"]
+
+
+def feeds_of(fs: FeatureSet) -> list[str]:
+    """Layers of the feeds a set is fed by."""
+    layers = {"quotes": "book", "book": "book", "derivatives": "context_bars"}
+    return sorted({layers[group] for group in fs.groups if group in layers})
+
+
+class EngineInputs:
+    """The engine's input matrix of a symbol: its bars and, where the set needs them, its market and its feeds.
+
+    The tables are held as they are; the matrix, which is several times as large, is made of the rows asked for.
+
+    Parameters
+    ----------
+    project : Project
+    bars : pyarrow.Table
+        Schema BARS, all bars of the symbol.
+    symbol : str
+    fs : FeatureSet
+    """
+
+    def __init__(self, project: Project, bars: pa.Table, symbol: str, fs: FeatureSet) -> None:
+        warehouse = project.warehouse
+        self._bars = bars
+        self.ts_us = us(bars["ts_us"])
+        self._beside: dict[str, pa.Table] = {
+            name: warehouse.read_table(warehouse.require(name, {"symbol": symbol})) for name in feeds_of(fs)
+        }
+        if "market" in fs.groups:
+            table = warehouse.read_table(warehouse.require("market", {}))
+            self._beside["market"] = table.filter(pc.equal(table["symbol"], symbol))
+
+    def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (n, k) and stamps (n,) of the bars ``begin <= i < end``."""
+        bars, ts_us = self._bars.slice(begin, end - begin), self.ts_us[begin:end]
+        if len(ts_us) == 0:
+            return inputs_from_bars(bars), ts_us
+        first, last = bars["ts_us"][0], bars["ts_us"][-1]
+        near = {
+            name: table.filter(pc.and_(pc.greater_equal(table["ts_us"], first), pc.less_equal(table["ts_us"], last)))
+            for name, table in self._beside.items()
+        }
+        return inputs_from_bars(bars, near.get("market"), near.get("context_bars"), near.get("book")), ts_us
+
+
+def engine_inputs(project: Project, bars_table: pa.Table, symbol: str, fs: FeatureSet) -> np.ndarray:
+    """The engine's input matrix (n, k) of all bars of a symbol."""
+    return EngineInputs(project, bars_table, symbol, fs).rows(0, bars_table.num_rows)[0]

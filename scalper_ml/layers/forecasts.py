@@ -1,0 +1,288 @@
+"""models/<kind> of forecasters, and ensembles/ridge_stack of them: one sealed bundle for a symbol x horizon."""
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from scalper_ml.bundle_store import BundleStore
+from scalper_ml.durable import canonical_json
+from scalper_ml.errors import ChecksFailedError, SettingsError, WarehouseError
+from scalper_ml.forecasters.bundle import Forecast, load_forecast
+from scalper_ml.forecasters.har import past_volatility
+from scalper_ml.forecasters.registry import forecaster_kind
+from scalper_ml.forecasters.sealing import TrainedForecast
+from scalper_ml.forecasters.stack import RidgeParams, train_stack
+from scalper_ml.forecasters.training import ForecastOptions, train_forecaster
+from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
+from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, MAX_LATENCY_US, lineage_of
+from scalper_ml.models.base import Floats
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+from scalper_ml.settings import Settings
+from scalper_ml.warehouse import Check, Manifest
+
+__all__ = ["FORECAST_CODE", "forecast_layer", "forecast_layers", "forecast_of"]
+
+FORECAST_CODE = ("forecasters", "models/arrays", "models/base", "models/boosting", "models/bundle", "models/exported",
+                 "models/summary", "models/kernels", "models/trees")  # fmt: skip
+MAX_COVERAGE_ERROR = 0.05
+_LOOKS = 20  # rows predicted one by one
+
+
+def _common(project: Project, keys: Keys) -> dict[str, Any]:
+    """What forecasters and stacks depend on alike."""
+    warehouse, settings = project.warehouse, project.settings
+    return {
+        "code": code_digest(
+            *FORECAST_CODE,
+            "validation",
+            "datasets/axis",
+            "datasets/splits",
+            "datasets/scaling",
+            "datasets/causal",
+            "schema",
+            "layers/datasets",
+            "layers/forecasts",
+        ),
+        "dataset": warehouse.require("datasets", keys).content,
+        "features": warehouse.require("features", {"symbol": keys["symbol"]}).content,
+        "bars": warehouse.require("bars", {"symbol": keys["symbol"]}).content,
+        "folds": settings.splits.folds if settings.forecasts.folds is None else settings.forecasts.folds,
+        "seed": settings.splits.seed,
+    }
+
+
+def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
+    settings, spec = project.settings, forecaster_kind(kind)
+    return _common(project, keys) | {
+        "params": spec.params.parse(settings.forecasts.params_of(kind)).to_dict(),
+        "target": spec.target(settings.forecasts.targets.get(kind)),
+        "device": settings.device if "cuda" in spec.devices else "cpu",
+    }
+
+
+def _data(project: Project, keys: Keys) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    """Features, dataset and targets; what depends on the bars; and the normaliser."""
+    warehouse = project.warehouse
+    dataset = warehouse.require("datasets", keys)
+    if "targets.parquet" not in dataset.files:
+        raise WarehouseError(f"datasets {dict(keys)}: no targets in it; set labels.targets to true and make it again")
+    table, targets = warehouse.read_table(dataset), warehouse.read_table(dataset, "targets.parquet")
+    normaliser = read_normaliser(project, dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
+    bars = warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]}), columns=["ts_us", "close"])
+    rows = np.searchsorted(us(bars["ts_us"]), us(table["ts_us"]))
+    past = past_volatility(bars["close"].to_numpy(), int(keys["horizon"]))[rows]
+    more = {"interval_us": project.settings.interval_us, "past": past}
+    return (X, table, targets, names), more, normaliser
+
+
+def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
+    from scalper_ml.forecasters.devices import pick_device
+
+    inputs, settings = _inputs(project, keys, kind=kind), project.settings
+    (X, table, targets, names), more, normaliser = _data(project, keys)
+    warehouse, spec = project.warehouse, forecaster_kind(kind)
+    params: Any = spec.params.parse(settings.forecasts.params_of(kind))
+    trained = train_forecaster(
+        kind,
+        X,
+        table,
+        targets,
+        read_scaler(project, warehouse.require("datasets", keys)),
+        names,
+        warehouse.require("features", {"symbol": keys["symbol"]}).summary["feature_set_id"],
+        params,
+        seed=settings.splits.seed,
+        target=inputs["target"],
+        device=pick_device(spec, settings.device),
+        lineage=lineage_of(project, keys),
+        options=ForecastOptions(n_folds=inputs["folds"]),
+        normaliser=normaliser,
+        **more,
+    )
+    return _publish(project, f"models/{kind}", keys, trained, inputs, X)
+
+
+def _members(project: Project, keys: Keys) -> dict[str, Manifest]:
+    """The partitions of the stack's members; those that are missing or stale are all named."""
+    found, wrong = {}, []
+    for kind in project.settings.forecasts.stack:
+        layer = forecast_layer(kind)
+        try:
+            found[kind] = project.warehouse.require(layer.name, keys)
+            if not layer.fresh(project, keys):
+                wrong.append(f"{kind} is stale: its data, settings or code have changed since")
+        except (WarehouseError, ChecksFailedError) as error:
+            wrong.append(f"{kind} is missing ({error})")
+    if wrong:
+        raise WarehouseError(
+            f"ensembles/ridge_stack {dict(keys)}: {'; '.join(wrong)} - materialise these models, or leave them out of "
+            "forecasts.stack"
+        )
+    return found
+
+
+def _stack_inputs(project: Project, keys: Keys) -> dict[str, Any]:
+    members = {name: manifest.content for name, manifest in _members(project, keys).items()}
+    return _common(project, keys) | {"members": members, "params": RidgeParams().to_dict()}
+
+
+def _build_stack(project: Project, keys: Keys) -> Manifest:
+    inputs = _stack_inputs(project, keys)
+    (X, table, targets, names), more, _ = _data(project, keys)
+    bundles = {}
+    for name, manifest in _members(project, keys).items():
+        folder = project.warehouse.folder(manifest.layer, keys) / "bundles" / manifest.summary["bundle_id"]
+        bundles[name] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    trained = train_stack(
+        bundles,
+        X,
+        table,
+        targets,
+        names,
+        seed=project.settings.splits.seed,
+        lineage=lineage_of(project, keys),
+        options=ForecastOptions(n_folds=inputs["folds"]),
+        **more,
+    )
+    return _publish(project, "ensembles/ridge_stack", keys, trained, inputs, X)
+
+
+def _publish(
+    project: Project, layer: str, keys: Keys, trained: TrainedForecast, inputs: Mapping[str, Any], X: Floats
+) -> Manifest:
+    """Keep a sealed bundle, verify it as it lies on disk, and publish the partition that points at it."""
+    warehouse, said = project.warehouse, trained.manifest
+    store = BundleStore(warehouse.folder(layer, keys))
+    folder = store.put(trained.bundle_id, trained.files)
+    own = said["feature_set"]
+    forecast = load_forecast(folder, names=own["names"], fs_id=own["id"])
+    checks = [
+        *_quality(said),
+        Check(
+            "loads", True, f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch kept"
+        ),
+        *_row_checks(forecast, X),
+    ]
+    names = ("kind", "target", "unit", "baseline", "metrics", "interval", "learning_curve", "warnings", "lookback")
+    summary = {
+        "bundle_id": trained.bundle_id,
+        "best_iteration": said["best_iteration"],
+        "importance": said["importance"]["all"],
+        "feature_set": own,
+        **{name: said[name] for name in (*names, "members", "shares") if name in said},
+    }
+    files = {
+        "bundle.json": canonical_json({"bundle_id": trained.bundle_id, "kind": said["kind"]}),
+        "predictions.parquet": trained.files["predictions.parquet"],
+    }
+    manifest = warehouse.write(layer, keys, files, inputs=dict(inputs), summary=summary, checks=checks)
+    store.prune([trained.bundle_id])
+    return manifest
+
+
+def _quality(said: Mapping[str, Any]) -> list[Check]:
+    """Skill against the baseline, and whether the calibrated part holds what it promises; both warnings."""
+    select = said["metrics"]["select"]
+    if said["interval"] is None:
+        skill, text = select["log_loss_skill"], "log-loss skill"
+        holds = select["ece_excess"] <= MAX_CALIBRATION_ERROR
+        told = f"ECE {select['ece']:.4f} against a noise floor of {select['ece_floor']:.4f}"
+    else:
+        skill, text = select["r2"]["value"], f"R2 against {said['baseline']}"
+        interval = said["interval"]
+        holds = abs(interval["coverage"] - (1.0 - interval["alpha"])) <= MAX_COVERAGE_ERROR
+        told = f"bounds held {interval['coverage']:.1%} of outcomes, {1 - interval['alpha']:.0%} promised"
+    known = skill is not None and skill > 0
+    shown = "undefined" if skill is None else f"{skill:+.4f}"
+    return [
+        Check("skill", known, f"{text} on select {shown}", blocking=False),
+        Check("calibrated", holds, told, blocking=False),
+    ]
+
+
+def _row_checks(forecast: Forecast, X: Floats) -> list[Check]:
+    """Whether forecasts made one by one, as live, have the bits they have together, and how long one takes."""
+    last = X[-(_LOOKS + forecast.lookback) :]
+    together, taken, equal = forecast.predict(last), [], True
+    for place, end in enumerate(range(forecast.lookback - 1, len(last))):
+        started = time.perf_counter_ns()
+        alone = forecast.predict(last[end - forecast.lookback + 1 : end + 1])
+        taken.append((time.perf_counter_ns() - started) / 1000)
+        equal &= bool(np.array_equal(alone[0], together[place]))
+    middle, worst = (float(np.percentile(taken, q)) for q in (50, 99))
+    return [
+        Check("deterministic", equal, f"{len(taken)} rows one by one and together: no bit differs"),
+        Check(
+            "latency",
+            middle <= MAX_LATENCY_US,
+            f"one forecast takes {middle:,.0f} us (median of {len(taken)}), at most {MAX_LATENCY_US:,.0f} us wanted",
+            blocking=False,
+            values={"median_us": middle, "p99_us": worst},
+        ),
+    ]
+
+
+def forecast_of(project: Project, layer: str, keys: Keys) -> Forecast:
+    """The loaded, verified forecaster of a partition."""
+    chosen = project.warehouse.require(layer, keys).summary["bundle_id"]
+    return load_forecast(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
+
+
+def forecast_layer(kind: str) -> Layer:
+    """The layer of a kind."""
+    return Layer(
+        f"models/{kind}",
+        "symbol_horizon",
+        ("datasets", "features"),
+        CHECKS,
+        partial(_inputs, kind=kind),
+        partial(_build, kind=kind),
+    )
+
+
+def forecast_layers(settings: Settings) -> tuple[Layer, ...]:
+    """A layer a forecaster the settings name, and their stack."""
+    layers = tuple(forecast_layer(kind) for kind in settings.forecasts.kinds)
+    if not settings.forecasts.stack:
+        return layers
+    upstream = (*(f"models/{kind}" for kind in settings.forecasts.stack), "datasets", "features")
+    return (*layers, Layer("ensembles/ridge_stack", "symbol_horizon", upstream, CHECKS, _stack_inputs, _build_stack))
+
+
+def forecast_named(settings: Settings, name: str) -> Layer | None:
+    """The layer of a forecaster or of the stack by its kind; None where the settings have none of that name."""
+    return {layer.name.split("/")[1]: layer for layer in forecast_layers(settings)}.get(name)
+
+
+def answer_of(project: Project, keys: Keys, kind: str) -> dict[str, Any]:
+    """The documented answer of a saved forecaster on the last labelled bar, and when that closed.
+
+    Raises
+    ------
+    SettingsError
+        The settings do not name it.
+    """
+    layer = forecast_named(project.settings, kind)
+    if layer is None:
+        raise SettingsError(
+            f"{kind!r} is no forecaster of this project; forecasts.kinds: {project.settings.forecasts.kinds}"
+        )
+    forecast = forecast_of(project, layer.name, keys)
+    (X, table, _, _), _, _ = _data(project, keys)
+    bars = project.warehouse.read_table(
+        project.warehouse.require("bars", {"symbol": keys["symbol"]}), columns=["ts_us", "close"]
+    )
+    stamp = us(table["ts_us"])[-1]
+    price = float(bars["close"].to_numpy()[np.searchsorted(us(bars["ts_us"]), stamp)])
+    return {
+        "kind": kind,
+        "ts_us": int(stamp),
+        "price_now": price,
+        **forecast.answer(X[-forecast.lookback :], price=price),
+    }

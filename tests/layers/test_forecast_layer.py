@@ -1,0 +1,113 @@
+"""Forecasters of a project: named by the settings, built as assets, answered as documented."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from featureproject import KEYS, build_features, make_feature_project
+from tickproject import TickProject
+
+from scalper_assets.assets.catalogue import CATALOGUE
+from scalper_assets.metadata import describe
+from scalper_ml.errors import SettingsError, WarehouseError
+from scalper_ml.forecasters.registry import forecaster_kinds
+from scalper_ml.layers import layers_of
+from scalper_ml.layers.base import Layer
+from scalper_ml.layers.datasets import DATASETS_LAYER
+from scalper_ml.layers.forecasts import answer_of, forecast_of
+from scalper_ml.project import Project
+
+ROW = KEYS | {"horizon": 1}
+OPTIONS = (
+    "labels.targets=true",
+    "forecasts.kinds=[xgb_regressor, risk, direction]",
+    "forecasts.xgb_regressor.max_rounds=10",
+    "forecasts.direction.max_rounds=10",
+    "forecasts.risk.trees=10",
+    "forecasts.targets.xgb_regressor=risk",
+    "forecasts.stack=[xgb_regressor, risk]",
+    "splits.folds=2",
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> TickProject:
+    """Features of three thousand bars, and a dataset of them with targets."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = make_feature_project(tmp_path_factory.mktemp("forecasts") / "project", patch)
+        build_features(place)
+        DATASETS_LAYER.build(place.open(*OPTIONS), ROW)
+    return place
+
+
+@pytest.fixture
+def place(built: TickProject, monkeypatch: pytest.MonkeyPatch) -> TickProject:
+    return dataclasses.replace(built, patch=monkeypatch)
+
+
+def layers(project: Project) -> dict[str, Layer]:
+    return {layer.name: layer for layer in layers_of(project.settings)}
+
+
+def test_settings_name_what_is_forecast(place: TickProject) -> None:
+    """A layer a forecaster and one for their stack; what cannot be is refused when the settings are read."""
+    found = layers(place.open(*OPTIONS))
+    assert {"models/xgb_regressor", "models/risk", "models/direction"} <= set(found)
+    members = {"models/xgb_regressor", "models/risk"}
+    assert set(found["ensembles/ridge_stack"].upstream) == members | {"datasets", "features"}
+    assert not {"models/risk", "ensembles/ridge_stack"} & set(found["candidates"].upstream)
+    for override, match in (
+        ("labels.targets=false", "set labels.targets to true"),
+        ("forecasts.kinds=[oracle]", "'oracle' is unknown; expected one of"),
+        ("forecasts.targets.risk=volatility", r"target 'volatility' is none it learns; expected one of \('risk',\)"),
+        ("forecasts.stack=[xgb_regressor]", "two members or more"),
+        ("forecasts.stack=[xgb_regressor, price]", r"stack \['price'\] are not trained"),
+        ("forecasts.risk.trees=0", "trees: found 0"),
+    ):
+        with pytest.raises(SettingsError, match=match):
+            place.open(*OPTIONS, override)
+
+
+def test_every_forecaster_stands_in_the_catalogue() -> None:
+    """Each kind has an entry with its documented answer or purpose and a meaning for every check."""
+    for kind in forecaster_kinds():
+        entry = CATALOGUE[f"models/{kind}"]
+        assert set(entry.checks) == {"skill", "calibrated", "loads", "deterministic", "latency"}
+        assert entry.kinds
+
+
+def test_the_road_from_a_dataset_to_an_answer(place: TickProject) -> None:
+    """Forecasters and their stack are built, checked, described and answer; stale and missing members are named."""
+    project = place.open(*OPTIONS)
+    found = layers(project)
+    with pytest.raises(WarehouseError, match=r"xgb_regressor is missing.*risk is missing"):
+        found["ensembles/ridge_stack"].build(project, ROW)
+    for name in ("models/xgb_regressor", "models/risk", "models/direction", "ensembles/ridge_stack"):
+        manifest = found[name].build(project, ROW)
+        checks = {check["name"]: check["passed"] for check in manifest.checks}
+        assert set(checks) == {"skill", "calibrated", "loads", "deterministic", "latency"}
+        assert checks["loads"]
+        assert checks["deterministic"]
+        assert found[name].fresh(project, ROW)
+        shown = describe(project, manifest)
+        assert {"target", "baseline", "select", "importance", "bundle_id"} <= set(shown)
+    assert "members" in shown
+    assert forecast_of(project, "models/risk", ROW).target.name == "risk"
+    answer = answer_of(project, ROW, "direction")
+    assert answer["direction"] in ("UP", "DOWN")
+    assert 0.5 <= answer["confidence"] < 1
+    assert set(answer_of(project, ROW, "ridge_stack")) >= {"risk", "low", "high", "state", "confidence"}
+    other = place.open(*OPTIONS, "forecasts.risk.trees=11")
+    with pytest.raises(WarehouseError, match="risk is stale") as caught:
+        layers(other)["ensembles/ridge_stack"].build(other, ROW)
+    assert "xgb_regressor is" not in str(caught.value)
+    with pytest.raises(SettingsError, match="no forecaster of this project"):
+        answer_of(project, ROW, "momentum")
+
+
+def test_a_dataset_without_targets_is_refused_by_name(place: TickProject, tmp_path: Path) -> None:
+    """A dataset made before targets were asked for stops a forecaster and says what to set."""
+    DATASETS_LAYER.build(place.open("horizons=[1, 2]"), KEYS | {"horizon": 2})
+    project = place.open(*OPTIONS, "horizons=[1, 2]")
+    with pytest.raises(WarehouseError, match=r"no targets in it; set labels\.targets"):
+        layers(project)["models/risk"].build(project, KEYS | {"horizon": 2})
