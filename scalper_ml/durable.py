@@ -14,6 +14,7 @@ from scalper_ml.errors import WarehouseError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = ["atomic_write", "canonical_json", "locked", "parquet_bytes", "sha256_of", "sync_names", "writing"]
 
