@@ -15,6 +15,7 @@ from bench import (
     forecasters,
     ingest,
     labels,
+    live,
     memory,
     models,
     planning,
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "tuning": tuning.run,
     "backtest": backtest.run,
     "driver": driver.run,
+    "live": live.run,
 }
 
 

@@ -32,7 +32,14 @@ _COMMANDS = MappingProxyType(
         "gate": "scalper_ml.commands.gate:gate",
         "forecast": "scalper_ml.commands.report:forecast",
         "report": "scalper_ml.commands.report:report",
+        "backtest": "scalper_ml.commands.gate:backtest",
+        "thresholds": "scalper_ml.commands.gate:thresholds",
+        "gate": "scalper_ml.commands.gate:gate",
+        "models": "scalper_ml.commands.registry:models",
         "verify": "scalper_ml.commands.verify:verify",
+        "replay": "scalper_ml.commands.replay:replay",
+        "bot": "scalper_ml.commands.bot:bot",
+        "serve": "scalper_ml.commands.serve:serve",
     }
 )  # where each is: a function, or a `typer.Typer` of its own
 

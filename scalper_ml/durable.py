@@ -32,6 +32,7 @@ def sha256_of(data: bytes) -> str:
 
 def parquet_bytes(table: "pa.Table") -> bytes:
     """`table` as Parquet (zstd, no dictionary for floats): equal tables give equal bytes."""
+
     sink = io.BytesIO()
     with parquet_writer(sink, table.schema) as writer:
         writer.write_table(table)

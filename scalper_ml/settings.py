@@ -25,6 +25,7 @@ __all__ = [
     "Gate",
     "LabelBarriers",
     "Labels",
+    "Live",
     "PlantedMarket",
     "Retry",
     "Settings",
@@ -448,6 +449,17 @@ class Drift(_Section):
     max_age_days: Positive
 
 
+class Live(_Section):
+    """The running loop: when it does not trade whatever a model says (0: no such filter), and how often it saves."""
+
+    dead_volatility: NotNegative = 0.0  # sigma over the horizon below so many round-trip costs
+    price_shock: NotNegative = 0.0  # a bar that moved more than so many sigma
+    inactivity: NotNegative = 0.0  # a bar of fewer trades
+    checkpoint_s: Positive = 10.0  # of a bot; what is not saved yet is fetched again after a kill
+    grace_ms: NotNegative = 1000.0  # after the end of a bar, by the venue's clock, before it is closed without a trade
+    champions_s: Positive = 2.0  # how often a bot looks for new champions
+
+
 class Storage(_Section):
     """Where the platform writes: a local folder."""
 
@@ -482,6 +494,7 @@ class Settings(_Section):
     backtest: Backtest
     gate: Gate
     drift: Drift
+    live: Live = Live()
     storage: Storage
     device: Literal["auto", "cpu", "cuda"] = "auto"
     workers: Annotated[int, Field(ge=1, le=256)] = 1

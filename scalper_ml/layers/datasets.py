@@ -136,17 +136,10 @@ def _build(project: Project, keys: Keys) -> Manifest:
     bars = warehouse.read_table(warehouse.require("bars", symbol))
     _, warm, values, names = read_features(project, features)
     cost = project_costs(project).round_trip(values[:, names.index(SIGMA_COLUMN)], quote_volume(bars))
-    params = dataset_params(project, int(keys["horizon"]))
+    params, tape = dataset_params(project, int(keys["horizon"])), label_tape(project, keys)
     try:
         dataset = build_dataset(
-            bars,
-            values,
-            warm,
-            names,
-            features.summary["feature_set_id"],
-            params,
-            cost=cost,
-            tape=label_tape(project, keys),
+            bars, values, warm, names, features.summary["feature_set_id"], params, cost=cost, tape=tape
         )
     except InsufficientDataError as error:
         failed = "class_balance" if "class" in str(error) else "min_rows"

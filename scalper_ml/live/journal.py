@@ -1,0 +1,111 @@
+"""What a loop wrote down: decisions and paper trades in parts, and a checkpoint that says how many of them count.
+
+A part is written before the checkpoint that names it. A process killed at any moment leaves the last checkpoint in
+place; what was written after it is written again by the process that goes on from there.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scalper_ml.durable import atomic_write, canonical_json, parquet_bytes, sha256_of
+from scalper_ml.errors import WarehouseError
+from scalper_ml.live.broker import PAPER_TRADES, paper_trades
+from scalper_ml.live.decisions import DECISIONS, decisions_table
+from scalper_ml.live.loop import Loop, Outcome
+
+__all__ = ["Journal", "parts_of"]
+
+_CHECKPOINT: Final = "checkpoint.json"
+_VERSION: Final = 1
+
+
+class Journal:
+    """A folder of one loop's output, continued where it ends.
+
+    Parameters
+    ----------
+    folder : Path
+        One loop at a time.
+    about : mapping, optional
+        What the loop is: a journal of another one is refused.
+
+    Raises
+    ------
+    WarehouseError
+        The folder holds the journal of another loop, or a damaged checkpoint.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any] | None = None) -> None:
+        self.folder = folder
+        self._about = dict(about or {})
+        self._parts: list[dict[str, str]] = []
+        self._state: dict[str, Any] | None = None
+        found = _read(folder)
+        if found is None:
+            return
+        if found["about"] != self._about:
+            raise WarehouseError(
+                f"{folder}: holds a run of {found['about']}; expected {self._about} - name another folder, or remove it"
+            )
+        self._parts, self._state = found["parts"], found["loop"]
+
+    def resume(self, loop: Loop) -> bool:
+        """Bring a loop to the last checkpoint; False where there is none."""
+        if self._state is None:
+            return False
+        loop.restore(self._state)
+        return True
+
+    def save(self, loop: Loop) -> Outcome:
+        """Write down what the loop did since the last time, and where it stands; returns the former."""
+        outcome = loop.take()
+        tables = {"decisions": decisions_table(outcome.decided), "trades": paper_trades(outcome.trades)}
+        part = {}
+        for name, table in tables.items():
+            if table.num_rows:
+                data = parquet_bytes(table)
+                part[name] = f"{name}-{len(self._parts) + 1:06d}-{sha256_of(data)[:12]}.parquet"
+                atomic_write(self.folder / part[name], data)
+        self._parts = [*self._parts, part] if part else self._parts
+        said = {"version": _VERSION, "about": self._about, "parts": self._parts, "loop": loop.state()}
+        atomic_write(self.folder / _CHECKPOINT, canonical_json(said))
+        return outcome
+
+    def tables(self) -> tuple[pa.Table, pa.Table]:
+        """All decisions and all paper trades that count."""
+        return parts_of(self.folder)
+
+
+def parts_of(folder: Path) -> tuple[pa.Table, pa.Table]:
+    """Decisions by close, and paper trades by exit, of a journal; empty where there is none."""
+    found = _read(folder)
+    parts = [] if found is None else found["parts"]
+    read = [
+        [pq.read_table(folder / part[name], schema=schema) for part in parts if name in part]
+        for name, schema in (("decisions", DECISIONS), ("trades", PAPER_TRADES))
+    ]
+    decisions, trades = read
+    return _sorted(decisions, DECISIONS, "ts_us"), _sorted(trades, PAPER_TRADES, "exit_ts_us")
+
+
+def _sorted(tables: Sequence[pa.Table], schema: pa.Schema, by: str) -> pa.Table:
+    keys = [(name, "ascending") for name in (by, "symbol", "horizon")]
+    return pa.concat_tables([schema.empty_table(), *tables]).sort_by(keys).combine_chunks()
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / _CHECKPOINT
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        if found["version"] != _VERSION:
+            raise WarehouseError(f"{path}: of version {found['version']}, expected {_VERSION} - remove the folder")
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise WarehouseError(f"{path}: no checkpoint ({error!r}) - remove the folder and start anew") from error
+    return found

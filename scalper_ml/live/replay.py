@@ -1,0 +1,187 @@
+"""A file of trades through the loop, with what is asked about it."""
+
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from scalper_ml.errors import SettingsError
+from scalper_ml.ingest.batches import read_ticks
+from scalper_ml.ingest.order import Trades
+from scalper_ml.layers.base import Keys, keys_of
+from scalper_ml.live.agreement import Agreement, agreement, score_trades, score_window
+from scalper_ml.live.decisions import decisions_table
+from scalper_ml.live.feed import TapeFeed, paced, trades_of
+from scalper_ml.live.gate import Gate, OpenGate, PublishedGate
+from scalper_ml.live.journal import Journal
+from scalper_ml.live.loop import Loop
+from scalper_ml.live.run import drive, rest_of
+from scalper_ml.live.start import lane_rules, open_loop
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+
+__all__ = ["Replayed", "Request", "gate_of", "replay_file", "tape_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to replay, and how; see ``scalper replay --help``."""
+
+    ticks: Path
+    symbol: str
+    horizons: tuple[int, ...] = ()
+    since_us: int = 0
+    check: bool = False
+    warm: bool = False
+    speed: float | None = None
+    open_gate: float | None = None
+    out: Path | None = None
+    every: int = 500_000
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of it: paper trades in order, a line a horizon, and how they compare with the backtest."""
+
+    ticks: int
+    seconds: float
+    trades: list[dict[str, Any]]
+    summary: list[dict[str, Any]]
+    agreements: list[Agreement]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def gate_of(project: Project) -> PublishedGate:
+    """The gate that the settings publish."""
+    return PublishedGate(project.path(project.settings.gate.file))
+
+
+def tape_of(project: Project, path: Path, symbol: str) -> Trades:
+    """Trades of a file, read as `scalper ingest` reads it.
+
+    Raises
+    ------
+    InputError
+        It is no file of trades.
+    """
+    from scalper_ml.ingest.base import ColumnMapping, Contract
+
+    source = project.settings.source
+    found = read_ticks(
+        path,
+        symbol=symbol,
+        format=source.format,
+        duplicates=source.duplicates,
+        columns=ColumnMapping(source.columns, source.words, source.name) if source.columns else None,
+        contract=Contract(source.contract.size, source.contract.inverse) if source.contract else None,
+    )
+    return trades_of(found.ticks)
+
+
+def replay_file(project: Project, request: Request) -> Replayed:
+    """Run a file of trades through the loop.
+
+    Raises
+    ------
+    SettingsError
+        What is asked for contradicts itself, or is not configured.
+    InputError
+        The file cannot be read as trades.
+    WarehouseError
+        The project has not been built, or the output folder is of another replay.
+    """
+    keys_of(project.settings, symbol=request.symbol)
+    if request.check and (request.warm or request.since_us):
+        raise SettingsError("--check trades the score period from its start; leave out --warm and --since")
+    gate: Gate = gate_of(project) if request.open_gate is None else OpenGate(request.open_gate)
+    trades = tape_of(project, request.ticks, request.symbol)
+    loop = _loop(project, request, gate)
+    journal = None
+    if request.out is not None:
+        about = asdict(request) | {"ticks": request.ticks.name, "out": "", "rows": len(trades), "every": 0}
+        about["horizons"] = list(request.horizons)
+        journal = Journal(request.out, {name: value for name, value in about.items() if name != "speed"})
+        journal.resume(loop)
+    rest = rest_of(loop, {request.symbol: trades})
+    feed = TapeFeed(rest, chunk=min(65_536, request.every))
+    saved = [loop.counts.trades.get(request.symbol, 0)]
+
+    def due() -> bool:
+        given = loop.counts.trades.get(request.symbol, 0)
+        if given - saved[0] < request.every:
+            return False
+        saved[0] = given
+        return True
+
+    started = time.perf_counter()
+    ran = drive(loop, feed if request.speed is None else paced(feed, request.speed), journal=journal, due=due)
+    seconds = time.perf_counter() - started
+    if journal is None:
+        decisions, done = decisions_table(ran.decided), ran.trades
+    else:
+        decisions, table = journal.tables()
+        done = _plain(table)
+    done = sorted(done, key=lambda one: (one["exit_ts_us"], one["horizon"]))
+    horizons = list(loop.lanes[request.symbol].champions)
+    return Replayed(
+        len(rest[request.symbol]),
+        seconds,
+        done,
+        [_line(h, decisions, done) for h in horizons],
+        [_agreement(project, request.symbol, h, gate, done) for h in horizons] if request.check else [],
+    )
+
+
+def _loop(project: Project, request: Request, gate: Gate) -> Loop:
+    market = None
+    if len(project.settings.symbols) > 1 and project.warehouse.manifest("market", {}) is not None:
+        market = project.warehouse.read_table(project.warehouse.require("market", {}))
+    loop = open_loop(project, [request.symbol], lane_rules(project, gate, "replay"), warm=request.warm, market=market)
+    lane = loop.lanes[request.symbol]
+    for horizon in request.horizons:
+        keys_of(project.settings, symbol=request.symbol, horizon=horizon)
+    if request.horizons:
+        lane.keep(request.horizons)
+    for horizon in lane.champions:
+        keys: Keys = {"symbol": request.symbol, "horizon": horizon}
+        lane.since[horizon] = score_window(project, keys)[0] if request.check else request.since_us
+    return loop
+
+
+def _plain(table: pa.Table) -> list[dict[str, Any]]:
+    stamps = {name: us(table[name]).tolist() for name in table.column_names if name.endswith("ts_us")}
+    rows = table.drop(list(stamps)).to_pylist()
+    return [row | {name: values[k] for name, values in stamps.items()} for k, row in enumerate(rows)]
+
+
+def _line(horizon: int, decisions: pa.Table, done: list[dict[str, Any]]) -> dict[str, Any]:
+    own = decisions.filter(pc.equal(decisions["horizon"], horizon))
+    reasons = Counter(own["reason"].to_pylist())
+    ordered = reasons.pop("ordered", 0)
+    r = [one["r"] for one in done if one["horizon"] == horizon]
+    why = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common(3))
+    mean = f"{sum(r) / len(r):+.4f}" if r else None
+    return {
+        "horizon": horizon,
+        "decisions": own.num_rows,
+        "ordered": ordered,
+        "trades": len(r),
+        "mean": mean,
+        "why": why,
+    }
+
+
+def _agreement(project: Project, symbol: str, horizon: int, gate: Gate, done: list[dict[str, Any]]) -> Agreement:
+    own = [one for one in done if one["horizon"] == horizon]
+    standing = gate.standing(symbol, horizon)
+    if not standing.trades:
+        return Agreement(horizon, len(own), 0, 0, f"trades although {standing.reason}" if own else "")
+    backtest = score_trades(project, {"symbol": symbol, "horizon": horizon}, standing.min_confidence)
+    return agreement(horizon, own, backtest)

@@ -1,0 +1,171 @@
+"""A loop out of a project: its champions, its features where they were saved, its costs and its gate."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from scalper_ml.errors import ContractError, ScalperError, SettingsError, WarehouseError
+from scalper_ml.features.engine import compute
+from scalper_ml.features.registry import FeatureSet
+from scalper_ml.layers.base import Keys, keys_of
+from scalper_ml.layers.datasets import project_costs
+from scalper_ml.layers.features import engine_inputs, read_features
+from scalper_ml.live.filters import BlockFilters
+from scalper_ml.live.gate import Gate
+from scalper_ml.live.lane import Lane, LaneRules, NoChampion
+from scalper_ml.live.loop import Loop
+from scalper_ml.live.signal_model import SignalModel
+from scalper_ml.project import Project
+from scalper_ml.schema import us
+
+__all__ = ["Warm", "champion_of", "lane_rules", "open_loop", "project_features", "warm_state"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Warm:
+    """Where the saved bars and features of a symbol end.
+
+    Parameters
+    ----------
+    bar_state, feature_state : bytes
+        The bar state holds the bar that was open; the features are those up to the bar before.
+    last : (int, float)
+        Stamp and price of the last closed bar.
+    last_id : int
+        Of the last trade, -1 where it has none.
+    source : str
+        Of its trades, e.g. ``binance-spot-trades``.
+    values, warm : ndarray (n, f), (n,)
+        Its rows so far, for models that scale causally.
+    """
+
+    bar_state: bytes
+    feature_state: bytes
+    last: tuple[int, float]
+    last_id: int
+    source: str
+    values: np.ndarray
+    warm: np.ndarray
+
+
+def project_features(project: Project, symbol: str) -> FeatureSet:
+    """The feature set of a symbol's partition."""
+    manifest = project.warehouse.require("features", {"symbol": symbol})
+    return FeatureSet.from_json(project.warehouse.read_bytes(manifest, "feature_set.json").decode())
+
+
+def warm_state(project: Project, symbol: str) -> Warm:
+    """The state a live stream goes on from: the saved one of the features, brought to the last closed bar.
+
+    Raises
+    ------
+    WarehouseError
+        Bars or features are missing, are not of each other, or were made of klines, which leave no open bar.
+    """
+    warehouse, keys = project.warehouse, {"symbol": symbol}
+    bars, features = warehouse.require("bars", keys), warehouse.require("features", keys)
+    if features.inputs["bars"] != bars.content or "state.bin" not in bars.files:
+        raise WarehouseError(
+            f"live {symbol}: the features are not of the saved bars, or these are not of ticks; run "
+            "`scalper run --only features`, or start without --warm"
+        )
+    fs, table = project_features(project, symbol), warehouse.read_table(bars)
+    _, warm, values, _ = read_features(project, features)
+    record = json.loads(warehouse.read_bytes(features, "resume.json"))
+    begin, end = int(record["rows"]), table.num_rows - 1
+    state = warehouse.read_bytes(features, "resume.bin") or None
+    if begin > end:
+        begin, state = 0, None
+    X, ts = engine_inputs(project, table, symbol, fs), us(table["ts_us"])
+    block = compute(fs, X[begin:end], ts[begin:end], state)
+    last = int(ts[end - 1]), float(table["close"][end - 1].as_py())
+    ticks = warehouse.require("ticks", keys)
+    days = sorted(ticks.files)
+    ids = warehouse.read_table(ticks, days[-1], columns=["trade_id"])["trade_id"]
+    last_id, source = ids[-1].as_py(), str(ticks.summary["format"])
+    bar_state = warehouse.read_bytes(bars, "state.bin")
+    return Warm(bar_state, block.state, last, -1 if last_id is None else last_id, source, values[:end], warm[:end])
+
+
+def champion_of(
+    project: Project, symbol: str, horizon: int, fs: FeatureSet, warm: Warm | None = None
+) -> SignalModel | NoChampion:
+    """What stands behind a symbol x horizon; a pointer that cannot be followed says why, and does not trade."""
+    keys: Keys = {"symbol": symbol, "horizon": horizon}
+    try:
+        pointer: dict[str, Any] = project.warehouse.require("champions", keys).summary
+        if pointer["bundle_id"] is None:
+            return NoChampion(f"{pointer['action']}, {pointer['reason']}")
+        folder = project.warehouse.folder(pointer["layer"], keys) / "bundles" / pointer["bundle_id"]
+        found = SignalModel.load(folder, fs, bundle_id=pointer["bundle_id"], symbol=symbol, horizon=horizon)
+    except ScalperError as error:
+        return NoChampion(f"{type(error).__name__}: {error}")
+    if warm is not None:
+        found.follow(warm.values, warm.warm)
+    return found
+
+
+def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
+    """Costs, fills and filters of the settings.
+
+    Raises
+    ------
+    SettingsError
+        The settings label in a way that orders on paper cannot follow.
+    """
+    settings = project.settings
+    if settings.labels.kind == "triple_barrier" or settings.labels.price == "side_mid":
+        raise SettingsError(
+            f"labels.kind {settings.labels.kind!r} on {settings.labels.price!r}: paper orders hold for a fixed horizon "
+            "between opens or trades; set labels.kind to fixed and labels.price to open or trade"
+        )
+    live = settings.live
+    latency_us = 0 if settings.labels.price == "open" else round(settings.labels.latency_ms * 1000)
+    return LaneRules(
+        interval_us=settings.interval_us,
+        costs=project_costs(project),
+        gate=gate,
+        filters=BlockFilters(live.dead_volatility, live.price_shock, live.inactivity),
+        latency_us=latency_us,
+        max_late_us=settings.labels.max_gap_bars * settings.interval_us,
+        source=source,
+    )
+
+
+def open_loop(
+    project: Project, symbols: Sequence[str], rules: LaneRules, *, warm: bool, market: pa.Table | None = None
+) -> Loop:
+    """The loop of some symbols of a project.
+
+    Parameters
+    ----------
+    warm : bool
+        Go on where the saved bars and features end; otherwise the features warm up on what the loop is fed. Where the
+        saved trades are of the loop's source, the lane knows the id of the last.
+    market : pyarrow.Table, optional
+        As for `Loop`.
+
+    Raises
+    ------
+    WarehouseError
+        Nothing has been built yet.
+    """
+    if not symbols:
+        raise ContractError("loop: no symbol; expected at least one")
+    lanes, closes = {}, {}
+    for symbol in symbols:
+        keys_of(project.settings, symbol=symbol)
+        fs = project_features(project, symbol)
+        at = warm_state(project, symbol) if warm else None
+        champions = {h: champion_of(project, symbol, h, fs, at) for h in project.settings.horizons}
+        states = {} if at is None else {"bar_state": at.bar_state, "feature_state": at.feature_state}
+        lanes[symbol] = Lane(symbol, fs, champions, rules, **states)
+        if at is not None:
+            closes[symbol] = at.last
+            if at.source == f"{rules.source}-trades":
+                lanes[symbol].last_id = at.last_id
+    return Loop(lanes, lead=project.settings.lead, market=market, closes=closes)
