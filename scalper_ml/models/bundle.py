@@ -202,7 +202,7 @@ def verify_bundle(folder: Path, *, bundle_id: str, symbol: str, horizon: int) ->
     Raises
     ------
     BundleError
-        As `open_bundle`; or the bundle is of another symbol or horizon.
+        As `load_bundle`, but for the golden batch; or the bundle is of another symbol or horizon.
     """
     _, manifest = open_bundle(folder, bundle_id)
     own = (manifest["symbol"], manifest["horizon"])
