@@ -55,6 +55,15 @@ def run(
         str | None, typer.Option(help="Comma-separated, in bars; default: all configured ones.")
     ] = None,
     only: Choice = None,
+    days: Annotated[float | None, typer.Option(help="Length of planted markets; source.days.")] = None,
+    timeframe: Annotated[str | None, typer.Option(help="Bars such as 1m or 15m; bars.interval.")] = None,
+    top_features: Annotated[
+        int | None, typer.Option(help="Keep at most so many features, chosen before each fit; selection.keep.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Of the thresholds and reports; gate.version.")] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="Published scores below it do not trade; gate.min_score.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: the setting.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run what is fresh, too.")] = False,
     overrides: Annotated[
@@ -64,7 +73,8 @@ def run(
     """Run the whole graph, from raw data to thresholds; what is fresh is not recomputed."""
     console = _console()
     try:
-        project = _configure(profile, source, overrides or [])
+        named = _named(days, timeframe, top_features, version, min_score)
+        project = _configure(profile, source, [*named, *(overrides or [])])
         settings = project.settings
         chosen_symbols = _symbols(symbols, symbols_file, settings.symbols)
         chosen_horizons = settings.horizons if horizons is None else _horizons(horizons)
@@ -81,6 +91,17 @@ def run(
     _conclude(console, project, outcomes, only)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)
+
+
+def _named(
+    days: float | None, timeframe: str | None, top_features: int | None, version: str | None, min_score: float | None
+) -> list[str]:
+    """Options that are settings, as overrides."""
+    values = {"source.days": days, "bars.interval": timeframe, "gate.version": version, "gate.min_score": min_score}
+    found = [f"{key}={value}" for key, value in values.items() if value is not None]
+    if top_features is not None:
+        found += ["selection.enabled=true", f"selection.keep={top_features}", f"selection.least={min(5, top_features)}"]
+    return found
 
 
 def _console() -> Console:

@@ -156,6 +156,7 @@ def _pays(found: Mapping[str, Any]) -> str:
         (f"the surest {row['traded']:.0%}", _number(row["correlation"], ".3f"),
          "none" if row["accuracy_over_all_bars"] is None else f"{row['accuracy_over_all_bars']:.3f}")
         for row in found["selective"]
+        if row["traded"] < 1
     ]  # fmt: skip
     return said + _table(("traded", "correlation", "accuracy"), rows)
 

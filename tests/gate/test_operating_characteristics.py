@@ -5,8 +5,10 @@ import pytest
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
+from scalper_ml.backtest.robustness import deflated
 from scalper_ml.gate.estimates import Sample
 from scalper_ml.gate.score import quality_score
+from scalper_ml.validation.multiplicity import bh
 
 HORIZON = 15
 THIRTY_DAYS = 24_000  # rows; 1,600 trades of 15 bars
@@ -43,9 +45,20 @@ def verdicts(seeds, **kind) -> list:
     return [quality_score(market(seed, **kind), seed=seed) for seed in seeds]
 
 
+def families_with_an_acceptance(scores, families: int, seed: int = 0) -> float:
+    """Share of families of 128, drawn from these scores, in which any member is accepted, in the family as well."""
+    accepted = np.array([score.accepted for score in scores])
+    p_value = np.array([score.p_value for score in scores])
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(scores), size=(families, 128))
+    return float(np.mean([(accepted[own] & (bh(p_value[own]) <= 0.05)).any() for own in drawn]))
+
+
 def test_noise_is_accepted_at_most_once_in_sixty():
-    """60 coin flips over 1,600 trades each: at most one passes."""
-    assert sum(score.accepted for score in verdicts(range(60))) <= 1
+    """60 coin flips over 1,600 trades each: at most one passes, and no family of 128 of them has one that does."""
+    scores = verdicts(range(60))
+    assert sum(score.accepted for score in scores) <= 1
+    assert families_with_an_acceptance(scores, 200) == 0.0
 
 
 def test_an_edge_of_a_fifth_of_the_risk_is_mostly_high():
@@ -81,6 +94,12 @@ def test_verify_false_acceptance_is_at_most_one_percent(rows):
 
 
 @pytest.mark.verify
+def test_verify_a_family_of_128_is_accepted_from_in_five_percent_at_most():
+    """2,000 families of 128 null markets out of 600: at most 5 % have a member that is accepted."""
+    assert families_with_an_acceptance(verdicts(range(6_000, 6_600), rows=12_000), 2_000) <= 0.05
+
+
+@pytest.mark.verify
 def test_verify_drift_is_never_accepted():
     """400 always-long models in drifting markets: none accepted."""
     assert not any(score.accepted for score in verdicts(range(2_000, 2_400), drift=0.045, always_long=True))
@@ -88,8 +107,14 @@ def test_verify_drift_is_never_accepted():
 
 @pytest.mark.verify
 def test_verify_power_is_at_least_95_percent():
-    """400 models of E = +0.2 R over 1,600 trades: at least 380 HIGH."""
-    assert sum(score.score_0_100 >= 75 for score in verdicts(range(3_000, 3_400), rho=0.072)) >= 380
+    """400 models of E = +0.2 R over 1,600 trades: at least 380 HIGH, deflated for 50 trials and alone among 128."""
+    high = 0
+    for seed in range(3_000, 3_400):
+        sample = market(seed, rho=0.072)
+        score = quality_score(sample, seed=seed)
+        enough = deflated(sample.r, 50)["dsr"] >= 0.95 and 128 * score.p_value <= 0.05
+        high += score.score_0_100 >= 75 and enough
+    assert high >= 380
 
 
 @pytest.mark.verify

@@ -22,7 +22,7 @@ def sample(hit: float, *, traded: float = 0.5, flat: float = 0.0, seed: int = 1)
     r = np.where(y_pred[rows] == y[rows], 1.0, -1.0)
     y = np.where(rng.random(ROWS) < flat, 1, y)
     r = np.where(y[rows] == 1, -0.1, r)
-    return Sample(y.astype(np.int8), y_pred.astype(np.int8), rows, side, r, r * 1e-3, 1, (0, 2))
+    return Sample(y.astype(np.int8), y_pred.astype(np.int8), rows, side, r, r * 1e-3, 1, np.full(ROWS, 0.5), (0, 2))
 
 
 @pytest.mark.parametrize("traded", [0.3, 1.0])
