@@ -162,7 +162,7 @@ def _model(model: ModelPart) -> str:
         found = model.explanation
         drawings += [
             beeswarm(found.names, found.parts, found.values, title="log-odds of LONG against SHORT, added by row"),
-            waterfall(found.row, title=f"the prediction of {found.closed}"),
+            waterfall(found.row, title=f"the prediction of {found.closed} taken apart"),
         ]
     return "".join(
         (
