@@ -8,7 +8,7 @@ import numpy as np
 
 from scalper_ml.errors import SettingsError
 from scalper_ml.ingest.synthetic_spec import SyntheticSpec, Texture
-from scalper_ml.scenarios import guards, nothing, skill
+from scalper_ml.scenarios import ensembled, guards, nothing, skill
 from scalper_ml.scenarios.facts import measure_facts
 from scalper_ml.scenarios.scenario import Must, Scenario
 
@@ -27,6 +27,8 @@ RECOMMENDED: Final[dict[str, dict[str, Any]]] = {
     "ensembles": {"kinds": ["weighted_average", "stacking"]},
 }
 """What docs/models.md recommends to train with; skill is measured with it."""
+
+_AVERAGED: Final = {name: RECOMMENDED[name] for name in ("training", "ensembles")}
 
 _FEW_KINDS: Final[dict[str, Any]] = {
     **_QUICK,
@@ -67,6 +69,32 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             days=45,
             fast_days=8,
             fast=_FEW_KINDS,
+            seeds=(0, 1, 2),
+        ),
+        Scenario(
+            "average",
+            "level B without its filter: what window features and the averaged ensemble find",
+            {"HIDEUSDT": _B},
+            (
+                Must("average_1", "share of the filter's edge, horizon 1", low=0.85, fast=(0.40, None)),
+                Must("average_5", "the same, horizon 5", low=0.85, fast=(0.40, None)),
+                Must("average_15", "the same, horizon 15", low=0.75, fast=(0.20, None)),
+            ),
+            ensembled.measure_average,
+            settings={**_AVERAGED, "horizons": [1, 5, 15]},
+            days=45,
+            fast_days=8,
+            fast=_FEW_KINDS,
+        ),
+        Scenario(
+            "stack",
+            "the market of null, and a stack of models of it",
+            {"NULLUSDT": _NULL},
+            (Must("brier", "largest Brier score of the sides of the stack", high=0.253, fast=(None, 0.27)),),
+            ensembled.measure_stack_of_nothing,
+            settings={**_AVERAGED, "horizons": [5]},
+            days=30,
+            fast={**_FEW_KINDS, "ensembles": {"kinds": ["stacking"]}},
             seeds=(0, 1, 2),
         ),
         Scenario(

@@ -16,7 +16,7 @@ from scalper_ml.scenarios.scenario import Case, Found, Must
 from scalper_ml.scenarios.skill import measure_transparent
 from scalper_ml.scenarios.verify import findings_of, verify
 
-LONG = ("level_b", "leadlag")  # many trades: played by `make verify`, in miniature and in full
+LONG = ("level_b", "average", "leadlag")  # many trades: played by `make verify`, in miniature and in full
 PLAYED = [
     pytest.param(one.name, marks=pytest.mark.verify if one.name in LONG else ())
     for one in SCENARIOS.values()
