@@ -206,7 +206,7 @@ def publish_bundle(
     files = {"bundle.json": canonical_json(pointer), "predictions.parquet": parquet_bytes(trained.predictions)}
     manifest = warehouse.write(layer, keys, files, inputs=inputs, summary=summary, checks=checks)
     champion = warehouse.manifest("champions", keys)
-    pinned = [champion.summary["bundle_id"]] if champion and champion.summary["bundle_id"] else []
+    pinned = champion.summary.get("pinned", []) if champion else []
     store.prune([trained.bundle_id, *pinned])
     return manifest
 
