@@ -35,7 +35,7 @@ STAGES: dict[Only, tuple[str, ...]] = {
     "features": ("market", "features"),
     "train": ("datasets", "models", "meta_labels", "ensembles", "candidates"),
     "backtest": ("placebo", "backtests"),
-    "thresholds": ("thresholds", "champions"),
+    "thresholds": ("thresholds", "champions", "drift"),
 }
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
+from scalper_ml.clock import iso
+from scalper_ml.drift.cusum import LIMIT
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.project import Project
 from scalper_ml.quality.coverage import coverage_plot, joined_coverage
@@ -450,9 +452,72 @@ def _thresholds(project: Project, manifest: Manifest) -> Metadata:
 
 def _champions(project: Project, manifest: Manifest) -> Metadata:
     history = json.loads(project.warehouse.read_bytes(manifest, "history.json"))
-    shown = {k: v for k, v in manifest.summary.items() if k != "drift"}
-    return plain(shown) | {"versions_so_far": len(history)}
+    names = ("action", "quality_tier", "score_0_100", "min_confidence", "kind", "bundle_id", "suspended", "reason")
+    shown = {name: manifest.summary[name] for name in names}
+    rows = [
+        {"at": iso(one["at_us"])[:16], "event": one["event"], "bundle": (one["bundle_id"] or "none")[:12],
+         "reason": one["reason"]}
+        for one in reversed(history[-SHOWN:])
+    ]  # fmt: skip
+    challenger = manifest.summary["challenger"]
+    return plain(shown) | {
+        "transitions_so_far": len(history),
+        "transitions": _table(rows),
+        **(plain({f"challenger_{k}": v for k, v in challenger.items()}) if challenger else {}),
+    }
 
+
+def _drift(project: Project, manifest: Manifest) -> Metadata:
+    shown = plain({name: manifest.summary[name] for name in ("state", "reason")})
+    return shown if manifest.summary["state"] == "NO_CHAMPION" else shown | DRIFT[manifest.layer](project, manifest)
+
+
+def _drift_features(project: Project, manifest: Manifest) -> Metadata:
+    rows = project.warehouse.read_table(manifest).to_pylist()
+    ratios = {row["feature"]: row["psi"] / row["psi_limit"] for row in rows}
+    return {
+        **plain({name: manifest.summary[name] for name in ("window", "rows_since", "leading_beyond")}),
+        "psi": _plot(
+            plots.importance(ratios, title="PSI in units of its limit: beyond 1 it has moved"), "PSI by feature"
+        ),
+        "furthest": _table(rows[:SHOWN]),
+    }
+
+
+def _drift_predictions(project: Project, manifest: Manifest) -> Metadata:
+    rows = project.warehouse.read_table(manifest).to_pylist()
+    lines = {name: [row[name] for row in rows] for name in ("expected_accuracy", "accuracy")}
+    return {
+        "labels": manifest.summary["labels"],
+        "accuracy": _plot(plots.learning_curve(lines, title="accuracy expected and seen, by day"), "accuracy by day"),
+        "days": _table(rows[-SHOWN:]),
+    }
+
+
+def _drift_performance(project: Project, manifest: Manifest) -> Metadata:
+    summary = manifest.summary
+    state = json.loads(project.warehouse.read_bytes(manifest, "state.json"))["monitor"]
+    looks = state["looks"]
+    sums = {name: [look[name] or 0.0 for look in looks] for name in ("cusum_accuracy", "cusum_r")}
+    sums["limit"] = [LIMIT] * len(looks)
+    earned = {"total_r": [look["total_r"] for look in looks]}
+    alarms = [{"fired": one["name"], "at": iso(one["ts_us"])[:16], "labels": one["labels"], "detail": one["detail"]}
+              for one in summary["alarms"]]  # fmt: skip
+    return {
+        **plain({name: summary[name] for name in ("labels", "trades", "total_r", "drawdown_r")}),
+        **plain(summary["last_look"] or {}),
+        "evidence": _plot(plots.learning_curve(sums, title="evidence of no skill, by look"), "CUSUM by look"),
+        "earned": _plot(plots.learning_curve(earned, title="R earned since score, by look"), "R by look"),
+        "alarms": _table(alarms),
+        "not_monitored": MetadataValue.json(summary["skipped"]),
+    }
+
+
+DRIFT: dict[str, Callable[[Project, Manifest], Metadata]] = {
+    "drift/features": _drift_features,
+    "drift/predictions": _drift_predictions,
+    "drift/performance": _drift_performance,
+}
 
 DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ticks": _ticks,
@@ -472,4 +537,5 @@ DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "placebo": _placebo,
     "thresholds": _thresholds,
     "champions": _champions,
+    "drift": _drift,
 }

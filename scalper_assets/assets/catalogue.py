@@ -271,7 +271,31 @@ CATALOGUE: dict[str, Entry] = {
         ("json",),
         "The pointer the bot follows, with its history; no champion means no trade.",
         {"has_champion": "An accepted model stands behind this symbol x horizon (a warning)."},
-        ("layers/champions",),
+        ("champions", "layers/champions", "layers/outcomes"),
+    ),
+    "drift/features": Entry(
+        "drift",
+        ("parquet",),
+        "How far the champion's features have moved from those it was made from: PSI and KS of the newest window, each "
+        "beside a limit calibrated on the feature's own past. Moved inputs alone are watched and retrain nothing.",
+        {"inputs_stable": "Less than 30 % of the twenty leading features are beyond their limits (a warning)."},
+        ("drift/inputs", "layers/drift"),
+    ),
+    "drift/predictions": Entry(
+        "drift",
+        ("parquet",),
+        "Accuracy that the champion's probabilities expect of themselves, known without labels, beside the accuracy "
+        "that came: an early sign, by day.",
+        {"as_expected": "The two are at most three standard errors apart over the newest labels (a warning)."},
+        ("drift/estimate", "layers/drift"),
+    ),
+    "drift/performance": Entry(
+        "drift",
+        ("parquet",),
+        "The champion's outcomes since it was scored, one after the other: CUSUM of hits and of R, tests of the edge, "
+        "drawdown. Its state tells the sensors whether to retrain, and stops trading where the edge is gone.",
+        {"edge_holds": "No alarm has fired since this champion was scored (a warning that names them)."},
+        ("drift", "layers/drift", "layers/outcomes"),
     ),
 }
 
@@ -290,6 +314,7 @@ _WARNS: dict[str, frozenset[str]] = {
     "placebo": frozenset({"rejected"}),
     "thresholds": frozenset({"all_scored"}),
     "champions": frozenset({"has_champion"}),
+    "drift": frozenset({"inputs_stable", "as_expected", "edge_holds"}),
 }
 
 

@@ -134,7 +134,9 @@ def compare_trades(
     for stamps, r in (champion, challenger):
         row = np.searchsorted(ts_us, stamps)
         ids = row * n // max(ts_us.size, 1)
-        sums.append(block_sums(np.column_stack([r, np.ones(r.size)]), ids, n))
+        sums.append(
+            np.column_stack([block_sums(one, ids, n) for one in (r, np.ones(r.size))]) if r.size else np.zeros((n, 2))
+        )
     both = np.concatenate(sums, axis=1)
     means = [float(r.mean()) if r.size else 0.0 for _, r in (champion, challenger)]
     if ts_us.size < MIN_BLOCKS:

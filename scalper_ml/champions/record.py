@@ -16,7 +16,7 @@ KEPT: Final = 5
 """Champions of the past whose bundles stay, for a rollback."""
 
 Transition = dict[str, Any]
-"""``event``, ``at_us``, ``bundle_id`` and ``reason``; ``pointer`` in force from then on; ``inputs`` hash behind it."""
+"""``event``, ``at_us``, ``bundle_id``, what it ``replaced``, ``reason``, ``inputs`` hash, ``pointer`` from then on."""
 
 _RUNS: Final = ("promoted", "rolled_back", "verdict", "suspended", "resumed", "retired", "none")
 
@@ -69,7 +69,7 @@ class Record:
             "event": event,
             "at_us": at_us,
             "bundle_id": pointer["bundle_id"],
-            "replaced": self.bundle_id,
+            "replaced": self.bundle_id if self.bundle_id != pointer["bundle_id"] else None,
             "reason": reason,
             "inputs": inputs,
             "pointer": dict(pointer),

@@ -92,11 +92,17 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     return inputs
 
 
+def _inputs_performance(project: Project, keys: Keys) -> dict[str, Any]:
+    """What its state says also rests on the other two."""
+    others = (project.warehouse.manifest(name, keys) for name in ("drift/features", "drift/predictions"))
+    return _inputs(project, keys) | {"beside": [None if one is None else one.content for one in others]}
+
+
 def _without_champion(project: Project, layer: str, keys: Keys, check: str) -> Manifest:
     reason = "there is no champion to watch"
     checks = [Check(check, True, reason, blocking=False)]
     summary = {"state": "NO_CHAMPION", "reason": reason}
-    inputs = _inputs(project, keys)
+    inputs = (_inputs_performance if layer == "drift/performance" else _inputs)(project, keys)
     return project.warehouse.write(
         layer, keys, {"drift.json": canonical_json(summary)}, inputs=inputs, summary=summary, checks=checks
     )
@@ -191,8 +197,8 @@ def _build_predictions(project: Project, keys: Keys) -> Manifest:
         drop_z = (last.expected - float(np.mean(before))) / last.se if last.se > 0 else 0.0
         passed = not last.off
         said = (
-            f"accuracy {last.realised:.4f}, {last.expected:.4f} expected of the newest {last.n} labels: z {last.z:+.2f}; "
-            f"expected on score {float(np.mean(before)):.4f}: z {drop_z:+.2f}"
+            f"accuracy {last.realised:.4f}, {last.expected:.4f} expected of the newest {last.n} labels: z {last.z:+.2f}"
+            f"; expected on score {float(np.mean(before)):.4f}: z {drop_z:+.2f}"
         )
         summary |= {"expected": last.expected, "realised": last.realised, "z": last.z, "estimate_z": drop_z}
         summary["state"] = "OK" if passed and drop_z > -3 else "WATCH"
@@ -233,7 +239,7 @@ def _build_performance(project: Project, keys: Keys) -> Manifest:
     layer, pointer, warehouse = "drift/performance", _champion(project, keys), project.warehouse
     if pointer is None:
         return _without_champion(project, layer, keys, "edge_holds")
-    inputs, model = _inputs(project, keys), _model(project, keys, pointer)
+    inputs, model = _inputs_performance(project, keys), _model(project, keys, pointer)
     before = _state_before(project, keys, inputs)
     monitor = PerformanceMonitor(
         Reference.from_dict(dict(pointer["reference"])),
@@ -285,7 +291,7 @@ def _build_performance(project: Project, keys: Keys) -> Manifest:
 def _state_before(project: Project, keys: Keys, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     """The saved state of the same champion's monitor, if nothing but the bars has grown."""
     before = project.warehouse.manifest("drift/performance", keys)
-    grows = ("bars", "features")
+    grows = ("bars", "features", "beside")
     if before is None or "state.json" not in before.files:
         return None
     if {k: v for k, v in before.inputs.items() if k not in grows} != {
@@ -377,7 +383,7 @@ DRIFT_PERFORMANCE = Layer(
     "symbol_horizon",
     ("champions", "features", "bars", "drift/features", "drift/predictions"),
     ("edge_holds",),
-    _inputs,
+    _inputs_performance,
     _build_performance,
 )
 DRIFT_LAYERS: Final = (DRIFT_FEATURES, DRIFT_PREDICTIONS, DRIFT_PERFORMANCE)

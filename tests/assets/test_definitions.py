@@ -25,6 +25,9 @@ GRAPH = {
     "backtests": {"bars", "candidates", "datasets", "ticks"},
     "thresholds": {"backtests"},
     "champions": {"backtests", "candidates", "thresholds"},
+    "drift/features": {"champions", "features"},
+    "drift/predictions": {"bars", "champions", "features"},
+    "drift/performance": {"bars", "champions", "features", "drift/features", "drift/predictions"},
 }
 
 
@@ -48,7 +51,7 @@ def test_asset_describes_itself(name: str) -> None:
     """Every asset has a group, kinds, a description, an owner, a code version and described, partitioned checks."""
     graph = defs.resolve_asset_graph()
     node = graph.get(AssetKey(name.split("/")))
-    assert node.group_name in ("market_data", "features", "learning", "decisions")
+    assert node.group_name in ("market_data", "features", "learning", "decisions", "drift")
     assert node.kinds
     assert node.owners
     assert len(node.description or "") > 60
