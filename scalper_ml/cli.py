@@ -32,6 +32,7 @@ _COMMANDS = MappingProxyType(
         "backtest": "scalper_ml.commands.gate:backtest",
         "thresholds": "scalper_ml.commands.gate:thresholds",
         "gate": "scalper_ml.commands.gate:gate",
+        "models": "scalper_ml.commands.registry:models",
         "verify": "scalper_ml.commands.verify:verify",
     }
 )  # where each is: a function, or a `typer.Typer` of its own

@@ -16,7 +16,6 @@ def layers_of(settings: Settings) -> tuple[Layer, ...]:
     from scalper_ml.layers.candidates import candidates_layer, contenders
     from scalper_ml.layers.champions import CHAMPIONS_LAYER
     from scalper_ml.layers.datasets import datasets_layer
-    from scalper_ml.layers.datasets import DATASETS_LAYER
     from scalper_ml.layers.drift import DRIFT_LAYERS
     from scalper_ml.layers.features import FEATURES_LAYER
     from scalper_ml.layers.forecasts import forecast_layers

@@ -1,0 +1,214 @@
+"""``scalper models``: who is champion, since when and why; compare, promote, roll back."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scalper_ml.commands.console import console, print_json, table_of
+from scalper_ml.errors import SettingsError
+from scalper_ml.project import Project, open_project
+
+__all__ = ["models"]
+
+models = typer.Typer(no_args_is_help=True, help="Champions and challengers: list, show, compare, promote, roll back.")
+
+Symbol = Annotated[str, typer.Option(help="A configured symbol.")]
+Horizon = Annotated[int, typer.Option(help="A configured horizon, in bars.")]
+Profile = Annotated[str | None, typer.Option(help="A profile of config/settings.yaml.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Reason = Annotated[str, typer.Option(help="Kept in the history.")]
+
+
+def _opened(profile: str | None, overrides: list[str] | None) -> Project:
+    return open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
+
+
+def _partitions(project: Project) -> Iterator[dict[str, str | int]]:
+    for symbol in project.settings.symbols:
+        for horizon in project.settings.horizons:
+            yield {"symbol": symbol, "horizon": horizon}
+
+
+def _keys(project: Project, symbol: str, horizon: int) -> dict[str, str | int]:
+    from scalper_ml.layers.base import keys_of
+
+    return keys_of(project.settings, symbol=symbol, horizon=horizon)
+
+
+@models.command("list")
+def list_models(profile: Profile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Champion and challenger of every symbol x horizon."""
+    from scalper_ml.champions.record import standing
+    from scalper_ml.layers.champions import read_record
+
+    project = _opened(profile, overrides)
+    rows: list[dict[str, Any]] = []
+    for keys in _partitions(project):
+        record = read_record(project, keys)
+        pointer, other = record.pointer or {}, record.challenger or {}
+        drift = project.warehouse.manifest("drift/performance", keys)
+        rows.append(
+            {
+                **keys,
+                "standing": standing(record),
+                "bundle_id": record.bundle_id,
+                "kind": pointer.get("kind"),
+                "action": pointer.get("action"),
+                "tier": pointer.get("quality_tier"),
+                "since": _stamp(pointer.get("since_us")),
+                "drift": drift.summary["state"] if drift else None,
+                "challenger": other.get("bundle_id"),
+                "challenger_says": f"{other['status']}: {other['reason']}" if other else None,
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    heads = {"symbol": "left", "h": "right", "": "left", "champion": "left", "kind": "left", "action": "left"}
+    heads |= {"tier": "left", "since": "left", "drift": "left", "challenger": "left", "because": "left"}
+    cells = [
+        tuple(_short(value) if name in ("bundle_id", "challenger") else value for name, value in row.items())
+        for row in rows
+    ]
+    console().print(table_of("Champions and challengers", heads, cells))
+
+
+@models.command()
+def show(
+    symbol: Symbol,
+    horizon: Horizon,
+    at: Annotated[str | None, typer.Option(help="Which was live then? A moment, UTC: 2026-01-15T12:00:00Z.")] = None,
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every transition of a symbol x horizon; with --at the one in force at a moment of stream time."""
+    from scalper_ml.champions.record import live_at
+    from scalper_ml.layers.champions import read_record
+
+    project = _opened(profile, overrides)
+    keys = _keys(project, symbol, horizon)
+    record = read_record(project, keys)
+    found = list(record.history)
+    if at is not None:
+        one = live_at(record.history, _moment(at))
+        found = [] if one is None else [one]
+    if as_json:
+        print_json(found)
+        return
+    heads = {"at": "left", "event": "left", "bundle": "left", "instead of": "left", "action": "left", "reason": "left"}
+    cells = [
+        (_stamp(one["at_us"]), one["event"], _short(one["bundle_id"]), _short(one["replaced"]),
+         (one["pointer"] or {}).get("action"), one["reason"])
+        for one in found
+    ]  # fmt: skip
+    title = f"{symbol} x {horizon}" + (f": live at {at}" if at else f": {len(found)} transitions")
+    console().print(table_of(title, heads, cells))
+    if at is not None and not found:
+        console().print("nothing had been decided by then")
+
+
+@models.command()
+def compare(
+    symbol: Symbol,
+    horizon: Horizon,
+    first: Annotated[str, typer.Argument(help="The beginning of a bundle id; default: the champion.")] = "champion",
+    second: Annotated[str, typer.Argument(help="The same; default: the challenger.")] = "challenger",
+    profile: Profile = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Two bundles on the bars that neither was made from: trades, expectancy, and how sure the difference is."""
+    from scalper_ml.layers.champions import compare_bundles, read_record
+
+    project = _opened(profile, overrides)
+    keys = _keys(project, symbol, horizon)
+    record = read_record(project, keys)
+    pointers = [_pointer(record, name) for name in (first, second)]
+    found = compare_bundles(project, keys, pointers[0], pointers[1]).to_dict()
+    if as_json:
+        print_json([{"first": pointers[0]["bundle_id"], "second": pointers[1]["bundle_id"], **found}])
+        return
+    heads = {"bundle": "left", "kind": "left", "confidence": "right", "trades": "right", "E[R]": "right"}
+    rows = [
+        (_short(one["bundle_id"]), one["kind"], f"{one['min_confidence']:.3f}", found[f"{name}_trades"],
+         f"{found[f'{name}_r']:+.4f}")
+        for one, name in zip(pointers, ("champion", "challenger"), strict=True)
+    ]  # fmt: skip
+    out = console()
+    out.print(table_of(f"{symbol} x {horizon}: {found['rows']:,} bars that neither was made from", heads, rows))
+    said = "too few bars to tell" if found["better"] is None else f"better in {found['better']:.1%} of paired draws"
+    out.print(f"the second earns {found['delta']:+.4f} R a trade more; {said} (95 % are asked for)")
+
+
+@models.command()
+def promote(
+    symbol: Symbol,
+    horizon: Horizon,
+    bundle: Annotated[str, typer.Argument(help="The beginning of the challenger's id, or of a champion's before.")],
+    reason: Reason = "promoted by hand",
+    profile: Profile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Put a bundle in place by hand; the gate's verdict on it still holds."""
+    from scalper_ml.layers import champions
+
+    project = _opened(profile, overrides)
+    keys = _keys(project, symbol, horizon)
+    before = champions.read_record(project, keys).bundle_id
+    after = champions.promote(project, keys, bundle, reason, expected=before)
+    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(before)}")
+
+
+@models.command()
+def rollback(
+    symbol: Symbol,
+    horizon: Horizon,
+    to: Annotated[str | None, typer.Option(help="The beginning of a bundle id; default: the champion before.")] = None,
+    reason: Reason = "rolled back by hand",
+    profile: Profile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Return to the champion before, or to an older one that is still kept."""
+    from scalper_ml.layers import champions
+
+    project = _opened(profile, overrides)
+    keys = _keys(project, symbol, horizon)
+    before = champions.read_record(project, keys).bundle_id
+    after = champions.rollback(project, keys, reason, to=to, expected=before)
+    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(before)}")
+
+
+def _pointer(record: Any, name: str) -> dict[str, Any]:
+    """The pointer of the champion, of the challenger, or of a champion before."""
+    own, other = record.pointer or {}, record.challenger
+    if own.get("bundle_id") and (name == "champion" or own["bundle_id"].startswith(name)):
+        return dict(own)
+    if other is not None and (name == "challenger" or other["bundle_id"].startswith(name)):
+        return dict(other["pointer"])
+    if name in ("champion", "challenger"):
+        raise SettingsError(f"compare: there is no {name}; name two bundles of `scalper models show`")
+    return dict(record.before(name))
+
+
+def _moment(text: str) -> int:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--at {text!r}: expected a moment such as 2026-01-15T12:00:00Z") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+def _stamp(ts_us: int | None) -> str | None:
+    from scalper_ml.clock import iso
+
+    return None if ts_us is None else iso(ts_us)
+
+
+def _short(bundle_id: str | None) -> str | None:
+    return None if bundle_id is None else bundle_id[:12]
