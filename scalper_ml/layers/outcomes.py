@@ -13,7 +13,7 @@ from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.labelling import label_bars
 from scalper_ml.errors import FeatureSetError
 from scalper_ml.layers.base import Keys
-from scalper_ml.layers.datasets import dataset_params, project_costs, label_tape
+from scalper_ml.layers.datasets import dataset_params, label_tape, project_costs
 from scalper_ml.layers.features import read_features
 from scalper_ml.models.bundle import Model
 from scalper_ml.models.live import LiveModel
