@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from scalper_ml.ingest.synthetic import _csv, simulate
+from scalper_ml.ingest.synthetic import csv_bytes, simulate
 from scalper_ml.layers import layers_of
 from scalper_ml.project import Project
 from scalper_ml.scenarios.play import keys_of_layer
@@ -52,7 +52,7 @@ class FlipProject:
         mine = pa.array((stamps >= begin * DAY_US) & (stamps < end * DAY_US))
         folder = self.project.path("ticks")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{SYMBOL}-{begin:05.2f}.csv").write_bytes(_csv(ticks.filter(mine)))
+        (folder / f"{SYMBOL}-{begin:05.2f}.csv").write_bytes(csv_bytes(ticks.filter(mine)))
 
     def build(self, *names: str, **changes: object) -> None:
         """Layers of these names, in the order of the graph; all without a name."""

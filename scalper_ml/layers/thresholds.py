@@ -31,14 +31,17 @@ CODE = (
 
 
 def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
-    """Backtests of what is there today: one whose data, model or settings have changed since is not a score."""
+    """Backtests of what is there today: one whose data, model or settings have changed since is not a score.
+
+    That of a champion stays one while bars are added: it ages, and the monitors of drift watch over it.
+    """
     warehouse, settings = project.warehouse, project.settings
     found = {}
     for symbol in settings.symbols:
         for horizon in settings.horizons:
             keys: Keys = {"symbol": symbol, "horizon": horizon}
             manifest = warehouse.manifest("backtests", keys)
-            if manifest is not None and _current(project, keys):
+            if manifest is not None and (_current(project, keys) or _of_champion(project, keys, manifest)):
                 found[symbol, horizon] = manifest
     return found
 
@@ -53,6 +56,19 @@ def _current(project: Project, keys: Keys) -> bool:
         )
     except (WarehouseError, ChecksFailedError):  # something upstream is missing or blocked
         return False
+
+
+def _of_champion(project: Project, keys: Keys, backtest: Manifest) -> bool:
+    """Whether a backtest is of the champion that runs, scored by the code, the costs and the gate of today."""
+    champion = project.warehouse.manifest("champions", keys)
+    if champion is None or champion.summary["bundle_id"] != backtest.inputs["bundle_id"]:
+        return False
+    try:
+        today = BACKTESTS_LAYER.inputs(project, keys)
+    except (WarehouseError, ChecksFailedError):
+        return False
+    rules = ("code", "bundle_id", "costs", "risk_per_trade", "gate", "calendar", "execution")
+    return all(backtest.inputs.get(name) == today[name] for name in rules)
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
