@@ -33,7 +33,8 @@ CODE = (
 def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
     """Backtests of what is there today: one whose data, model or settings have changed since is not a score.
 
-    That of a champion stays one while bars are added: it ages, and the monitors of drift watch over it.
+    That of a champion, or of its challenger, stays one while bars are added: drift watches over the one, the shadow run
+    over the other.
     """
     warehouse, settings = project.warehouse, project.settings
     found = {}
@@ -59,9 +60,12 @@ def _current(project: Project, keys: Keys) -> bool:
 
 
 def _of_champion(project: Project, keys: Keys, backtest: Manifest) -> bool:
-    """Whether a backtest is of the champion that runs, scored by the code, the costs and the gate of today."""
+    """Whether a backtest is of the champion or its challenger, scored by the code, costs and gate of today."""
     champion = project.warehouse.manifest("champions", keys)
-    if champion is None or champion.summary["bundle_id"] != backtest.inputs["bundle_id"]:
+    if champion is None:
+        return False
+    challenger = champion.summary.get("challenger") or {}
+    if backtest.inputs["bundle_id"] not in (champion.summary["bundle_id"], challenger.get("bundle_id")):
         return False
     try:
         today = BACKTESTS_LAYER.inputs(project, keys)
