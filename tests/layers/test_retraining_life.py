@@ -14,7 +14,7 @@ DAYS = 36.0
 
 @pytest.mark.verify
 def test_early_challengers_are_refused_and_one_takes_the_place_in_time(tmp_path: Path) -> None:
-    """Day by day for 32 days: retrains are a day and more apart, the first are refused with reasons, one is promoted."""
+    """Day by day for 32 days: retrains are a day apart or more, the first are refused with reasons, one is promoted."""
     place = with_champion(DAYS).copy(tmp_path / "project")
     project = place.project
     first = read_record(project, KEYS).bundle_id
@@ -36,10 +36,7 @@ def test_early_challengers_are_refused_and_one_takes_the_place_in_time(tmp_path:
     rows = retrain_log(project, KEYS)
     for row in rows:
         print(row["requested_ts_us"], row["triggers"], row["outcome"], row["reason"])
-    gaps = [
-        (b["requested_ts_us"] - a["requested_ts_us"]).total_seconds() * 1e6
-        for a, b in itertools.pairwise(rows)
-    ]
+    gaps = [(b["requested_ts_us"] - a["requested_ts_us"]).total_seconds() * 1e6 for a, b in itertools.pairwise(rows)]
     assert all(gap >= DAY_US for gap in gaps)
     assert rows[0]["outcome"] == "refused"
     assert rows[-1]["outcome"] == "promoted"
