@@ -8,7 +8,7 @@ import numpy as np
 
 from scalper_ml.errors import SettingsError
 from scalper_ml.ingest.synthetic_spec import SyntheticSpec, Texture
-from scalper_ml.scenarios import ensembled, guards, nothing, skill
+from scalper_ml.scenarios import ensembled, guards, nothing, skill, turned
 from scalper_ml.scenarios.facts import measure_facts
 from scalper_ml.scenarios.scenario import Must, Scenario
 
@@ -162,7 +162,16 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "flip",
             "a signal that turns round half-way",
             {"FLIPUSDT": replace(_A, rho=0.20, flip_at=0.5)},
-            waits_for="there is no monitor of outcomes yet that could alarm, suspend and retrain",
+            (
+                Must("delay", "labels from the turn to the first alarm, median", 0.0, 700.0),
+                Must("quiet", "streams of 5,000 labels without a turn that ask for no retrain", low=0.95),
+                Must("earned", "R from the turn until trading is stopped, median", low=-10.0, fast=(-40.0, None)),
+            ),
+            turned.measure_flip,
+            settings={"horizons": [1], "backtest": _FREE, **_QUICK},
+            days=8,
+            fast_days=4,
+            seeds=tuple(range(20)),
         ),
         Scenario(
             "leak",
