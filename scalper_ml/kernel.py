@@ -34,6 +34,7 @@ __all__ = [
     "kernel",
     "lean_kernel",
     "sources_digest",
+    "spliced",
     "view_kernel",
 ]
 
@@ -129,6 +130,11 @@ def inlined(function: Any) -> Any:
     compiled = view_kernel(function)
     compiled.targetoptions["forceinline"] = True
     return compiled
+
+
+def spliced(function: Any) -> Any:
+    """A `view_kernel` that is written out in its only caller before that is compiled: a large one is compiled once."""
+    return _compiled(function, inline="always", **_NO_COUNTING)
 
 
 def direct(compiled: Any, *examples: Any) -> Callable[..., Any]:

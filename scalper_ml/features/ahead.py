@@ -18,7 +18,7 @@ _span = (_rows, _int, _int, _int)
 _KERNEL = (*_span, _row, _row, _rows, _numbers, _rows)
 
 _PARTS: tuple[tuple[Any, tuple[Any, ...]], ...] = (
-    (derive, (*_span, _row, _rows, _int, _int)),
+    (derive, (*_span, _row, _rows, _numbers)),
     (roll, (*_span, _table, _row, _rows)),
     (load, (_rows, _numbers, _rows, _int)),
     (inspect, (_rows, _numbers, _int)),
