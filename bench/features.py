@@ -1,5 +1,6 @@
 """Features: the engine against TA-Lib and pandas, and one bar at a time against an empty compiled call."""
 
+import os
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from scalper_ml.schema import BARS, MARKET, InputGroup, us
 
 __all__ = ["run"]
 
-BARS_IN_ALL = 1_000_000
+BARS_IN_ALL = int(os.environ.get("BENCH_FEATURES_BARS", 1_000_000))
 CHUNK = 4096
 """Rows computed at a time into the same memory: what the cache holds."""
 

@@ -28,12 +28,14 @@ _NO_COUNTING: dict[str, Any] = _OPTIONS | {"_nrt": False}
 __all__ = [
     "brief_kernel",
     "cache_folder",
+    "compile_for",
     "direct",
     "in_place",
     "inlined",
     "kernel",
     "lean_kernel",
     "sources_digest",
+    "spliced",
     "view_kernel",
 ]
 
@@ -131,16 +133,26 @@ def inlined(function: Any) -> Any:
     return compiled
 
 
+def spliced(function: Any) -> Any:
+    """A `view_kernel` that is written out in its only caller before that is compiled: a large one is compiled once."""
+    return _compiled(function, inline="always", **_NO_COUNTING)
+
+
+def compile_for(compiled: Any, *examples: Any) -> tuple[Any, ...]:
+    """Compile a kernel for arguments of the types of `examples`, or load it; those types, as numba calls them."""
+    _load_array_functions()
+    types = tuple(_type_of(one) for one in examples)
+    compiled.compile(types)
+    return types
+
+
 def direct(compiled: Any, *examples: Any) -> Callable[..., Any]:
     """The machine code of a kernel for arguments of the types of `examples`, which it takes on trust.
 
     numba looks at the type of every argument of every call, which takes as long as a short kernel. Whoever calls this
     has to give arrays of exactly the types, dimensions and order of the examples; numbers are converted.
     """
-    _load_array_functions()
-    types = tuple(_type_of(one) for one in examples)
-    compiled.compile(types)
-    entry: Callable[..., Any] = compiled.overloads[types].entry_point
+    entry: Callable[..., Any] = compiled.overloads[compile_for(compiled, *examples)].entry_point
     return entry
 
 

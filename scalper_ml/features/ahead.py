@@ -4,28 +4,28 @@ import multiprocessing
 import os
 from typing import Any
 
-import numba
+import numpy as np
 
 from scalper_ml.features.fused import KERNELS, step
 from scalper_ml.features.rolling import roll
 from scalper_ml.features.series import derive, inspect, load, publish
+from scalper_ml.kernel import compile_for
 
 __all__ = ["compile_ahead"]
 
-_float, _int = numba.float64, numba.int64
-_row, _rows, _numbers, _table = _float[::1], _float[:, ::1], _int[::1], _int[:, ::1]
-_span = (_rows, _int, _int, _int)
-_KERNEL = (*_span, _row, _row, _rows, _numbers, _rows)
+_row, _rows = np.zeros(1), np.zeros((1, 1))
+_numbers, _table = _row.astype(np.int64), _rows.astype(np.int64)
+_span = (_rows, 0, 0, 0)
 
 _PARTS: tuple[tuple[Any, tuple[Any, ...]], ...] = (
-    (derive, (*_span, _row, _rows, _int, _int)),
+    (derive, (*_span, _row, _rows, _numbers)),
     (roll, (*_span, _table, _row, _rows)),
-    (load, (_rows, _numbers, _rows, _int)),
-    (inspect, (_rows, _numbers, _int)),
-    (publish, (_rows, _int, _int, _int, _rows, _int, _int, _rows, _row)),
-    *((kernel, _KERNEL) for kernel in KERNELS),
+    (load, (_rows, _numbers, _rows, 0)),
+    (inspect, (_rows, _numbers, 0)),
+    (publish, (_rows, 0, 0, 0, _rows, 0, 0, _rows, _row)),
+    *((kernel, (*_span, _row, _row, _rows, _numbers, _rows)) for kernel in KERNELS),
 )
-"""What the step consists of, with the types it is called with; the two that take longest first."""
+"""What the step consists of, with arguments of the types it is called with; the two that take longest first."""
 
 
 def compile_ahead(processes: int | None = None) -> None:
@@ -43,5 +43,5 @@ def compile_ahead(processes: int | None = None) -> None:
 
 def _compile(share: list[int]) -> None:
     for place in share:
-        kernel, types = _PARTS[place]
-        kernel.compile(types)
+        kernel, examples = _PARTS[place]
+        compile_for(kernel, *examples)

@@ -23,6 +23,7 @@ from scalper_ml.features.series import (
     OWN_COLUMNS,
     SERIES,
     SERIES_STATE,
+    series_read,
 )
 from scalper_ml.kernel import in_place
 
@@ -119,7 +120,8 @@ class FeatureStream:
         counts = [outputs, len(place), len(fs.entries), *longest, floats, blocks, column]
         limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
         history, width = 2 + height * (memory + AHEAD), memory + AHEAD
-        head = [memory, 0, memory, height, "trades" in groups, "market" in groups, *counts]
+        read = series_read({series for one in place for series in (one.x, one.y)}, groups)
+        head = [memory, 0, memory, height, *counts, *read]
         self._T = np.array([*head, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
         self._F = np.concatenate(
             [

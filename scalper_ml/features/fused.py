@@ -14,7 +14,7 @@ from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
 from scalper_ml.features.rolling import roll
 from scalper_ml.features.series import GAP as GAP_COLUMN
 from scalper_ml.features.series import TRADES, TS, derive, inspect, load, publish
-from scalper_ml.kernel import direct, lean_kernel, view_kernel
+from scalper_ml.kernel import direct, lean_kernel, spliced
 
 __all__ = ["AHEAD", "AT", "BLOCK", "KERNELS", "LINE", "MISSING", "ROWS", "SCRATCH", "step"]
 
@@ -56,14 +56,14 @@ def _fuse(kernels: Sequence[Any]) -> Any:
     given = {"roll": roll, "publish": publish, "MISSING": MISSING, "__name__": __name__}
     names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | given
     exec(compile("\n".join(lines), __file__, "exec"), names)
-    return view_kernel(names["run"])
+    return spliced(names["run"])
 
 
 KERNELS = tuple(dict.fromkeys(kind.kernel for kind in KINDS))
 _run = _fuse(KERNELS)
 
-AT, ROWS, MEMORY, HEIGHT, FLOWS, OTHERS, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(14)
-"""Head of the table a stream is driven by: place and number of the next row, what it reads, then sizes."""
+AT, ROWS, MEMORY, HEIGHT, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS, READ = range(13)
+"""Head of the table a stream is driven by: place and number of the next row, sizes, then five flags of what is read."""
 
 MIN_TICKS, LONGEST_GAP = range(2)
 
@@ -85,7 +85,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     a, b = b, b + 3 * T[COLUMNS]
     limits = F[a:b].reshape(3, T[COLUMNS])
     scratch = F[b:]
-    a, b = COLUMNS + 1, COLUMNS + 1 + T[WANTED] * WANTED_COLUMNS
+    a, b = READ + 5, READ + 5 + T[WANTED] * WANTED_COLUMNS
     wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
     a, b = b, b + T[PLAN] * 7
     plan = T[a:b].reshape(T[PLAN], 7)
@@ -116,7 +116,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
         R = scratch[: T[BLOCKS] * wide].reshape(T[BLOCKS], wide)
         out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[OUTPUTS]) * wide].reshape(T[OUTPUTS], wide)
         load(X[done:end], ts_us[done:end], H, at)
-        derive(H, at, i1, rows, S, R, T[FLOWS], T[OTHERS])
+        derive(H, at, i1, rows, S, R, T[READ:])
         R[MISSING] = 0.0
         _run(H, at, i1, rows, P, S, R, wanted, plan, answers, limits, out, values, done)
         for r in range(m):

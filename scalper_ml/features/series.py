@@ -7,6 +7,7 @@ Rows of the matrix ``H (series, rows)``. Row numbers are compile-time constants 
 # (numba infers the types of kernels)
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
@@ -30,6 +31,7 @@ __all__ = [
     "inspect",
     "load",
     "publish",
+    "series_read",
 ]
 
 BAR_COLUMNS: tuple[str, ...] = (
@@ -117,6 +119,16 @@ _DERIVING = {HIGH: 1, LOW: 1, CLOSE: 1, LNC: 5, SQRET: 4, TYPICAL: 1, RET: 60, M
 DERIVED_FROM = tuple(_DERIVING.get(series, 0) for series in range(SERIES))
 """Rows of each series that `derive` and `inspect` look back on."""
 
+OF_CANDLES, OF_LNRV5, OF_LNV, OF_TRADES, OF_MARKET = range(5)
+
+
+def series_read(rolled: Collection[int], groups: Collection[str]) -> tuple[bool, ...]:
+    """Which series `derive` has to fill: those that rolling statistics alone read, if one does; those of a group."""
+    trades = "trades" in groups
+    candles = not {PARK, GK, RS, LN_CO, LN_OC}.isdisjoint(rolled)
+    return candles, LNRV5 in rolled, LNV in rolled or trades, trades, "market" in groups
+
+
 SERIES_STATE = 3 + 3 * 61 + FEED_STATE
 
 
@@ -147,18 +159,13 @@ def _sign(x):
     return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0)
 
 
-@inlined
-def _derive_returns(H, i0, i1, t0, S, W):
+@view_kernel
+def _derive_returns(H, i0, i1, t0, S):
     rows = i1 - i0
-    ln(H[OPEN, i0:i1], W[0])
-    ln(H[HIGH, i0:i1], W[1])
-    ln(H[LOW, i0:i1], W[2])
     ln(H[CLOSE, i0:i1], H[LNC, i0:i1])
-    ln_o, ln_h, ln_l, ln_c = W[0], W[1], W[2], H[LNC, i0:i1]
-    ln_c1, ln_c5 = H[LNC, i0 - 1 : i1 - 1], H[LNC, i0 - 5 : i1 - 5]
+    ln_c, ln_c1, ln_c5 = H[LNC, i0:i1], H[LNC, i0 - 1 : i1 - 1], H[LNC, i0 - 5 : i1 - 5]
     ret, absolute, square, signed = H[RET, i0:i1], H[ABSRET, i0:i1], H[SQRET, i0:i1], H[SIGN_SQ, i0:i1]
-    ret5, park, gk, rs = H[RET5, i0:i1], H[PARK, i0:i1], H[GK, i0:i1], H[RS, i0:i1]
-    co, oc = H[LN_CO, i0:i1], H[LN_OC, i0:i1]
+    ret5 = H[RET5, i0:i1]
     for r in range(rows):
         H[ROW, i0 + r] = t0 + r
     for r in range(rows):
@@ -168,7 +175,17 @@ def _derive_returns(H, i0, i1, t0, S, W):
         square[r] = x * x
         signed[r] = x * abs(x)
         ret5[r] = ln_c[r] - ln_c5[r]
-    for r in range(rows):
+    _rms(H[RET], i0, i1, t0, S, H[SIGMA, i0:i1])
+
+
+@view_kernel
+def _derive_candles(H, i0, i1, W):
+    ln(H[OPEN, i0:i1], W[0])
+    ln(H[HIGH, i0:i1], W[1])
+    ln(H[LOW, i0:i1], W[2])
+    ln_o, ln_h, ln_l, ln_c, ln_c1 = W[0], W[1], W[2], H[LNC, i0:i1], H[LNC, i0 - 1 : i1 - 1]
+    park, gk, rs, co, oc = H[PARK, i0:i1], H[GK, i0:i1], H[RS, i0:i1], H[LN_CO, i0:i1], H[LN_OC, i0:i1]
+    for r in range(i1 - i0):
         hl = ln_h[r] - ln_l[r]
         body = ln_c[r] - ln_o[r]
         park[r] = hl * hl
@@ -176,18 +193,21 @@ def _derive_returns(H, i0, i1, t0, S, W):
         rs[r] = (ln_h[r] - ln_c[r]) * (ln_h[r] - ln_o[r]) + (ln_l[r] - ln_c[r]) * (ln_l[r] - ln_o[r])
         co[r] = body
         oc[r] = ln_o[r] - ln_c1[r]
-    _rms(H[RET], i0, i1, t0, S, H[SIGMA, i0:i1])
-    s1, s2, s3, s4 = (
-        H[SQRET, i0 - 1 : i1 - 1], H[SQRET, i0 - 2 : i1 - 2], H[SQRET, i0 - 3 : i1 - 3], H[SQRET, i0 - 4 : i1 - 4],
-    )  # fmt: skip
+
+
+@view_kernel
+def _derive_short_volatility(H, i0, i1, W):
+    rows = i1 - i0
+    s0, s1, s2 = H[SQRET, i0:i1], H[SQRET, i0 - 1 : i1 - 1], H[SQRET, i0 - 2 : i1 - 2]
+    s3, s4 = H[SQRET, i0 - 3 : i1 - 3], H[SQRET, i0 - 4 : i1 - 4]
     for r in range(rows):
-        W[0, r] = max(square[r] + s1[r] + s2[r] + s3[r] + s4[r], 1e-14)
+        W[0, r] = max(s0[r] + s1[r] + s2[r] + s3[r] + s4[r], 1e-14)
     ln(W[0, :rows], W[1])
     for r in range(rows):
         H[LNRV5, i0 + r] = 0.5 * W[1, r]
 
 
-@inlined
+@view_kernel
 def _derive_ranges(H, i0, i1, t0, S):
     rows = i1 - i0
     o, h, low, c = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1]
@@ -218,11 +238,9 @@ def _derive_ranges(H, i0, i1, t0, S):
     S[0] = mean
 
 
-@inlined
-def _derive_volumes(H, i0, i1, t0, S, W):
-    rows = i1 - i0
-    o, h, low, c, v = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[VOLUME, i0:i1]
-    typical, typical1, c1 = H[TYPICAL, i0:i1], H[TYPICAL, i0 - 1 : i1 - 1], H[CLOSE, i0 - 1 : i1 - 1]
+@view_kernel
+def _derive_log_volume(H, i0, i1, t0, S, W):
+    rows, v = i1 - i0, H[VOLUME, i0:i1]
     first, mean = S[1], S[2]
     for r in range(rows):
         if first == 0.0:
@@ -231,6 +249,13 @@ def _derive_volumes(H, i0, i1, t0, S, W):
         W[0, r] = max(v[r] / first, 1e-3 * mean / first, 1e-12) if first > 0.0 else 1e-3
     S[1], S[2] = first, mean
     ln(W[0, :rows], H[LNV, i0:i1])
+
+
+@view_kernel
+def _derive_volumes(H, i0, i1, t0):
+    rows = i1 - i0
+    o, h, low, c, v = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[VOLUME, i0:i1]
+    typical, typical1, c1 = H[TYPICAL, i0:i1], H[TYPICAL, i0 - 1 : i1 - 1], H[CLOSE, i0 - 1 : i1 - 1]
     sign_v, bar_v, clv_v = H[SIGN_V, i0:i1], H[BAR_V, i0:i1], H[CLV_V, i0:i1]
     money, abs_money = H[MONEY, i0:i1], H[ABS_MONEY, i0:i1]
     for r in range(rows):
@@ -247,7 +272,7 @@ def _derive_volumes(H, i0, i1, t0, S, W):
         abs_money[0] = np.nan
 
 
-@inlined
+@view_kernel
 def _derive_flows(H, i0, i1, t0, W):
     rows = i1 - i0
     buy, sell, trades, buys = H[BUY, i0:i1], H[SELL, i0:i1], H[TRADES, i0:i1], H[BUY_N, i0:i1]
@@ -270,7 +295,7 @@ def _derive_flows(H, i0, i1, t0, W):
         size[r] = lnv[r] - W[2, r] if trades[r] >= 0.0 else np.nan
 
 
-@inlined
+@view_kernel
 def _derive_market(H, i0, i1, t0, S, W):
     rows = i1 - i0
     _rms(H[MKT], i0, i1, t0, S[:61], H[MKT_SIGMA, i0:i1])
@@ -281,21 +306,27 @@ def _derive_market(H, i0, i1, t0, S, W):
 
 
 @view_kernel
-def derive(H, i0, i1, t0, S, W, flows, market):
+def derive(H, i0, i1, t0, S, W, read):
     """Fill the derived series of `H` from the raw ones, rows ``i0 <= i < i1``; `W` is scratch.
 
-    Those of trades and of other coins only if `flows` and `market` say that a feature reads them.
+    ``read``, from `series_read`, says which of those that not every set reads are needed.
 
     A derived value that needs the bar before is NaN on the first row after a reset.
     ``LNV`` is ln(V / V*) with V* the first volume that is not zero since the reset, so it does not
     depend on the unit of volume; a bar without volume counts as 1/1000 of the recent mean.
     """
-    _derive_returns(H, i0, i1, t0, S[3:64], W)
+    _derive_returns(H, i0, i1, t0, S[3:64])
     _derive_ranges(H, i0, i1, t0, S)
-    _derive_volumes(H, i0, i1, t0, S, W)
-    if flows:
+    _derive_volumes(H, i0, i1, t0)
+    if read[OF_CANDLES]:
+        _derive_candles(H, i0, i1, W)
+    if read[OF_LNRV5]:
+        _derive_short_volatility(H, i0, i1, W)
+    if read[OF_LNV]:
+        _derive_log_volume(H, i0, i1, t0, S, W)
+    if read[OF_TRADES]:
         _derive_flows(H, i0, i1, t0, W)
-    if market:
+    if read[OF_MARKET]:
         _derive_market(H, i0, i1, t0, S[64:186], W)
     derive_feeds(H, H[VOLUME, i0:i1], H[CLOSE, i0:i1], i0, i1, S[186:], W)
 

@@ -17,7 +17,7 @@ state, zeros at first, and ``into``, whose element ``r`` is the answer for row `
 
 import numpy as np
 
-from scalper_ml.kernel import inlined
+from scalper_ml.kernel import inlined, view_kernel
 
 __all__ = [
     "SHORT",
@@ -38,7 +38,7 @@ SHORT = 15
 """Windows of at most so many rows are cheaper to add up than to carry."""
 
 
-@inlined
+@view_kernel
 def _add_lags(x, i0, i1, n, into):
     """Sum of ``x[i-n+1..i]``, from the oldest on, one lag after the other: a loop without a chain."""
     rows = i1 - i0
@@ -57,7 +57,7 @@ def _add_lags(x, i0, i1, n, into):
             into[r] += past[r]
 
 
-@inlined
+@view_kernel
 def slide_sum(x, i0, i1, t0, n, S, into):
     """Sum of ``x[i-n+1..i]``. ``S``: n + 1 floats; short windows are added up and carry nothing."""
     if n <= SHORT:
@@ -86,7 +86,7 @@ def slide_sum(x, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@inlined
+@view_kernel
 def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
     """Sum of ``x[j] * y[j - lag]`` over the window. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
@@ -115,7 +115,7 @@ def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@inlined
+@view_kernel
 def slide_moments(x, i0, i1, t0, n, S, mean, squares):
     """Mean and sum of squared deviations of the window, about an element of the window. ``S``: 2 (n + 1) + 1 floats."""
     m = n + 1
@@ -155,7 +155,7 @@ def slide_moments(x, i0, i1, t0, n, S, mean, squares):
         i, k = i + rows, 0
 
 
-@inlined
+@view_kernel
 def slide_powers(x, i0, i1, t0, n, S, into):
     """Mean and the 2nd, 3rd and 4th central moments, divided by n: ``into`` (4, rows). ``S``: 4 (n + 1) + 1 floats."""
     m = n + 1
@@ -205,7 +205,7 @@ def slide_powers(x, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@inlined
+@view_kernel
 def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
     """Centred sums of x and of y lagged: ``Sxx, Syy, Sxy`` in ``into`` (3, rows). ``S``: 5 (n + 1) + 2 floats."""
     m = n + 1
@@ -272,7 +272,7 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@inlined
+@view_kernel
 def extreme(x, sign, i0, i1, t0, n, S, into):
     """Largest of ``x[i-n+1..i]``, or for ``sign = -1`` the smallest; passes over NaN. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
@@ -299,7 +299,7 @@ def extreme(x, sign, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@inlined
+@view_kernel
 def age_of_extreme(x, sign, i0, i1, t0, n, S, into):
     """Rows since that value of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
     m = n + 1
@@ -345,7 +345,7 @@ def smooth(mean, x, seen, n, alpha):
     return mean + alpha * (x - mean)
 
 
-@inlined
+@view_kernel
 def exponential(x, start, i0, i1, t0, n, alpha, S, into):
     """`smooth` over the rows from `start` on; 0 before. ``S``: the mean."""
     series, mean = x[i0:i1], S[0]
@@ -359,7 +359,7 @@ def exponential(x, start, i0, i1, t0, n, alpha, S, into):
     S[0] = mean
 
 
-@inlined
+@view_kernel
 def four_exponentials(w, x, y, z, a, b, c, d, S, into_w, into_x, into_y, into_z):
     """`exponential` of four series with weights a to d past their first values. ``S``: the means.
 
