@@ -28,9 +28,9 @@ def radial_sums(
         for i in range(X.shape[0]):
             distance[:] = 0.0
             for j in range(vectors.shape[0]):
-                x = X[i, j]
-                for v in range(last - first):
-                    away = x - vectors[j, first + v]
+                x, row = X[i, j], vectors[j, first:last]
+                for v in range(row.shape[0]):
+                    away = x - row[v]
                     distance[v] += away * away
             for v in range(last - first):
                 near = np.exp(-gamma * distance[v])
