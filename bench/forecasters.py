@@ -68,7 +68,7 @@ def run() -> list[Figure]:
     kinds = [name for name, kind in forecaster_kinds().items() if torch or kind.extra != "torch"]
     small, large = ready(1_000), ready(20_000)
     for kind in kinds:
-        fitted(kind, ready(400, 8), options=ForecastOptions(n_folds=0))  # imports, kernels
+        fitted(kind, ready(2_000, 8), options=ForecastOptions(n_folds=0))  # imports, kernels
     figures, total, left = [], 0.0, [kind for kind in SPECIALISTS if kind not in kinds]
     for kind in SPECIALISTS:
         if kind in kinds:

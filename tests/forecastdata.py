@@ -11,6 +11,7 @@ from scalper_ml.datasets.splits import assign_roles
 from scalper_ml.forecasters.har import past_volatility
 from scalper_ml.forecasters.training import ForecastOptions, TrainedForecast, train_forecaster
 from scalper_ml.labels.horizon import horizon_labels
+from scalper_ml.labels.rule import LabelRule
 from scalper_ml.labels.targets import specialist_targets
 from scalper_ml.schema import DATASET, TARGETS, stamps
 
@@ -62,10 +63,8 @@ def market(n: int = 2_000, *, rho: float = 0.4, horizon: int = 3, seed: int = 1,
     slot = np.arange(size)
     slot = np.where(slot >= size // 2, slot + hole, slot)
     start = MINUTE * slot
-    labels = horizon_labels(
-        open_, start, start + MINUTE, horizon=horizon, interval_us=MINUTE, sigma=np.full(size, 6e-4), cost=1e-5,
-        k_vol=0.43, kappa=1.0, max_gap_bars=0,
-    )  # fmt: skip
+    rule = LabelRule(horizon, MINUTE, 0.43, 1.0, 0)
+    labels = horizon_labels(open_, start, start + MINUTE, rule=rule, sigma=np.full(size, 6e-4), cost=1e-5)
     found = specialist_targets(open_, high, low, start, start + MINUTE, labels, interval_us=MINUTE)
     keep = labels.row >= 150
     row = labels.row[keep]

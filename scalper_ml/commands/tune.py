@@ -63,7 +63,7 @@ def tune(
     top = sorted((one for one in study.trials if one.score is not None), key=lambda one: (-one.score, one.number))[:5]  # type: ignore[operator]
     columns = {"trial": "right", "score": "right", "accuracy": "right", "directional": "right", "log loss": "right"}
     rows = [
-        (one.number, *(f"{v:.4f}" for v in (one.score, one.accuracy, one.directional_accuracy, one.log_loss)),
+        (one.number, *(_short(v) for v in (one.score, one.accuracy, one.directional_accuracy, one.log_loss)),
          ", ".join(f"{name}={value:.4g}" for name, value in sorted(one.params.items())))
         for one in top
     ]  # fmt: skip
@@ -77,3 +77,7 @@ def tune(
         f"training takes the parameters of trial {best.number} from now on; training.tuned=false keeps the settings'",
         highlight=False,
     )
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -35,7 +35,7 @@ class SVMParams(ForecastParams):
 
     cost: float = 0.5
     gamma: float = 0.5
-    max_rows: int = 3_000
+    max_rows: int = 2_000
 
     def __post_init__(self) -> None:
         self._number("cost", 0.0, 1e6, above=True)
@@ -48,7 +48,8 @@ class SupportVectors:
 
     Parameters
     ----------
-    vectors : (v, f)
+    vectors : (f, v)
+        A column each.
     coefficients : (3, v)
         Of each pair of classes; 0 for vectors of the third.
     intercepts : (3,)
@@ -105,7 +106,7 @@ def fit(learn: Sample, stop: Sample, params: SVMParams, context: FitContext, cla
     machine = SVC(C=params.cost / context.horizon, gamma=gamma, decision_function_shape="ovo", cache_size=200)
     machine.fit(X, learn.y[own].astype(np.int64), sample_weight=learn.weight[own])
     arrays = {
-        "vectors": np.ascontiguousarray(machine.support_vectors_, dtype=np.float64),
+        "vectors": np.ascontiguousarray(machine.support_vectors_.T, dtype=np.float64),
         "coefficients": _by_pair(machine),
         "intercepts": np.asarray(machine.intercept_, dtype=np.float64),
         "gamma": np.array([gamma]),

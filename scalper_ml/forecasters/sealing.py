@@ -2,34 +2,34 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from scalper_ml.forecasters.base import Rows
-from scalper_ml.forecasters.bundle import ALPHA, Forecast
-from scalper_ml.forecasters.calibration import Residuals
+from scalper_ml.datasets.causal import EwmaNormaliser
+from scalper_ml.datasets.scaling import Scaler
+from scalper_ml.durable import canonical_json, parquet_bytes
+from scalper_ml.errors import InsufficientDataError
+from scalper_ml.forecasters.base import Forecaster, Rows
+from scalper_ml.forecasters.bundle import ALPHA, Forecast, calibrated, golden_forecasts
+from scalper_ml.forecasters.calibration import Residuals, fit_residuals, fit_tempered
 from scalper_ml.forecasters.data import ForecastData
 from scalper_ml.forecasters.targets import Target
 from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.models.base import FitContext, Floats
-from scalper_ml.models.bundle import seal
-from scalper_ml.models.summary import importance_ranking, spread
+from scalper_ml.models.bundle import GOLDEN_TOLERANCE, seal
+from scalper_ml.models.summary import importance_ranking, library_versions, spread
 from scalper_ml.schema import stamps
 from scalper_ml.validation.regression import regression_metrics
 from scalper_ml.validation.states import state_metrics
 from scalper_ml.vocabulary import ROLES
 
-__all__ = [
-    "TrainedForecast",
-    "held",
-    "importance_of",
-    "measured",
-    "role_intervals",
-    "said_table",
-    "seal_forecast",
-]
+__all__ = ["LINEAGE", "OutOfFold", "Trained", "TrainedForecast", "ends_of", "measured", "seal_trained"]
+
+LINEAGE: Final = ("symbol", "horizon", "label_version")
+_LEAST_PERMUTED: Final = 16
+_LEAST_GOLDEN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,130 @@ class TrainedForecast:
     manifest: dict[str, Any]
 
 
-class Said(Protocol):
-    """Out-of-fold forecasts."""
+@dataclass(frozen=True, slots=True)
+class OutOfFold:
+    """Raw forecasts of train rows by forecasters that saw only earlier ones, and each fold's own baseline."""
 
-    @property
-    def rows(self) -> Rows: ...
+    rows: Rows
+    fold: Rows
+    said: Floats
+    baseline: Floats
+    skipped: tuple[str, ...]
 
-    @property
-    def fold(self) -> Rows: ...
 
-    @property
-    def said(self) -> Floats: ...
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted forecaster before it is calibrated and sealed.
+
+    Parameters
+    ----------
+    forecaster : Forecaster
+        As read back from its own files: what forecasts is what is on disk.
+    files : mapping
+        From which it was read.
+    center, scale : float
+        A forecast of a number is ``center + scale * raw``.
+    oof : OutOfFold
+    manifest : mapping
+        Said beside what is said of every forecaster; must hold ``feature_set``.
+    """
+
+    kind: str
+    aim: Target
+    libraries: tuple[str, ...]
+    forecaster: Forecaster
+    files: Mapping[str, bytes]
+    scaler: Scaler
+    normaliser: EwmaNormaliser | None
+    center: float
+    scale: float
+    lookback: int
+    oof: OutOfFold
+    manifest: Mapping[str, Any]
+
+
+def seal_trained(
+    trained: Trained,
+    data: ForecastData,
+    lineage: Mapping[str, Any],
+    context: FitContext,
+    *,
+    golden_rows: int,
+    permuted_rows: int,
+) -> TrainedForecast:
+    """Calibrate on calibrate, measure out of fold and on select, rank the features, and seal."""
+    aim, scaler, oof, back = trained.aim, trained.scaler, trained.oof, trained.lookback
+    at = {role: ends_of(data, data.rows(role), back, role) for role in ROLES[1:]}
+    scaled, train = scaler.transform(data.X), data.rows("train")
+    raw = {role: trained.forecaster.predict(scaled, rows) for role, rows in at.items()}
+    baseline, known = data.baseline(aim, train), data.y[at["calibrate"]]
+    calibrator = (
+        fit_residuals(trained.center + trained.scale * raw["calibrate"], known)
+        if aim.number
+        else fit_tempered(raw["calibrate"], known.astype(np.int64), baseline[0])
+    )
+    names = list(trained.manifest["feature_set"]["names"])
+    manifest: dict[str, Any] = {
+        "kind": trained.kind,
+        "target": aim.name,
+        "unit": aim.unit,
+        **{name: lineage[name] for name in LINEAGE},
+        "lineage": {name: value for name, value in lineage.items() if name not in LINEAGE},
+        "lookback": back,
+        "seed": context.seed,
+        "center": trained.center,
+        "scale": trained.scale,
+        "middle": float(np.median(data.y[train])) if aim.middle == "median" else 0.0,
+        "baseline": aim.baseline,
+        "versions": library_versions(trained.libraries),
+        "roles": role_intervals(data),
+        "calibrator": calibrator.to_dict(),
+        "warnings": list(oof.skipped),
+        **trained.manifest,
+    }
+    forecast = Forecast(
+        "", manifest, tuple(names), aim, scaler, trained.forecaster, calibrator, trained.center, trained.scale
+    )
+    said = {role: calibrated(forecast, found) for role, found in raw.items()}
+    select = at["select"]
+    manifest["metrics"] = {
+        "oof": measured(aim, data, oof.rows, oof.said, oof.baseline, context) if oof.rows.size else None,
+        "select": measured(aim, data, select, said["select"], baseline[select], context),
+    }
+    manifest["interval"] = held(forecast, said["select"], data.y[select])
+    manifest["importance"] = importance_of(forecast, data, select, max(permuted_rows // back, _LEAST_PERMUTED), context)
+    golden = spread(np.concatenate(list(at.values())), max(golden_rows // back, _LEAST_GOLDEN))
+    windows = windows_of(data.X, back)[golden - back + 1]
+    expected = np.array([forecast.predict(window)[0] for window in windows])
+    manifest["golden"] = {"rows": int(golden.size), "tolerance": GOLDEN_TOLERANCE}
+    causal = trained.normaliser
+    files = {
+        "scaler.json": canonical_json(scaler.to_dict()),
+        "calibrator.json": canonical_json(calibrator.to_dict()),
+        "predictions.parquet": parquet_bytes(said_table(data, oof, at, said)),
+        "golden.npy": golden_forecasts(windows, expected),
+        **({} if causal is None else {"normaliser.json": canonical_json(causal.to_dict())}),
+        **trained.files,
+    }
+    bundle_id, sealed = seal(files, manifest)
+    return TrainedForecast(bundle_id, sealed, manifest)
+
+
+def ends_of(data: ForecastData, rows: Rows, lookback: int, what: str) -> Rows:
+    """Those of `rows` that have a whole window before them.
+
+    Raises
+    ------
+    InsufficientDataError
+        None has; `what` names the rows.
+    """
+    found = data.ends(rows, lookback)
+    if found.size == 0:
+        raise InsufficientDataError(
+            f"forecasts: {what} has {rows.size} rows and no window of {lookback} consecutive bars; bring more bars or "
+            "look back less"
+        )
+    return found
 
 
 def measured(
@@ -70,7 +183,7 @@ def measured(
     y = data.y[rows]
     if not aim.number:
         return state_metrics(
-            y.astype(np.int64), said, baseline[0], aim.states, horizon=context.horizon, seed=context.seed
+            y.astype(np.int64), said, baseline.mean(axis=0), aim.states, horizon=context.horizon, seed=context.seed
         )
     return regression_metrics(
         y,
@@ -131,7 +244,7 @@ def role_intervals(data: ForecastData) -> dict[str, dict[str, int]]:
     }
 
 
-def said_table(data: ForecastData, oof: Said, at: Mapping[str, Rows], said: Mapping[str, Floats]) -> pa.Table:
+def said_table(data: ForecastData, oof: OutOfFold, at: Mapping[str, Rows], said: Mapping[str, Floats]) -> pa.Table:
     """What was forecast, in time order: out-of-fold rows of train (fold 0, 1, ...), then the final fit's (fold -1).
 
     Columns ``ts_us, role, fold, y`` and ``forecast``, or ``p_0, p_1, ...`` of classes.
@@ -144,9 +257,3 @@ def said_table(data: ForecastData, oof: Said, at: Mapping[str, Rows], said: Mapp
     columns |= {"fold": pa.array(fold.astype(np.int32)), "y": pa.array(data.y[rows])}
     flat = values.reshape(rows.size, -1)
     return pa.table(columns | {name: pa.array(flat[:, k]) for k, name in enumerate(names)})
-
-
-def seal_forecast(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> TrainedForecast:
-    """The sealed bundle."""
-    bundle_id, sealed = seal(files, manifest)
-    return TrainedForecast(bundle_id, sealed, dict(manifest))

@@ -15,28 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scalper_ml.datasets.scaling import Scaler
-from scalper_ml.durable import canonical_json, parquet_bytes
+from scalper_ml.durable import canonical_json
 from scalper_ml.errors import BundleError, ContractError, InsufficientDataError
 from scalper_ml.forecasters.base import Rows
-from scalper_ml.forecasters.bundle import Forecast, golden_forecasts, load_forecast
-from scalper_ml.forecasters.calibration import fit_residuals
+from scalper_ml.forecasters.bundle import Forecast, load_forecast
 from scalper_ml.forecasters.data import ForecastData, forecast_data
-from scalper_ml.forecasters.sealing import (
-    TrainedForecast,
-    held,
-    importance_of,
-    measured,
-    role_intervals,
-    said_table,
-    seal_forecast,
-)
-from scalper_ml.forecasters.training import ForecastOptions, OutOfFold
-from scalper_ml.forecasters.windows import windows_of
+from scalper_ml.forecasters.sealing import OutOfFold, Trained, TrainedForecast, seal_trained
+from scalper_ml.forecasters.training import ForecastOptions
 from scalper_ml.models.base import FitContext, Floats, ModelParams
-from scalper_ml.models.bundle import GOLDEN_TOLERANCE
-from scalper_ml.models.summary import library_versions, spread
 from scalper_ml.schema import us
-from scalper_ml.vocabulary import ROLES
 
 __all__ = ["RidgeParams", "RidgeStack", "load_stack", "train_stack"]
 
@@ -152,60 +139,32 @@ def train_stack(
     shares, intercept = _ridge(said, data.y[rows], data.weight[rows], context.horizon, params.reg_lambda)
     stack = RidgeStack(models, tuple(shares.tolist()), intercept)
     oof = _own_past(data, rows, fold, said, context.horizon, params.reg_lambda, first)
-    lookback = max(one.lookback for one in models.values())
-    scaler = Scaler("none").fit(data.X[:1], names)
-    at = {role: data.ends(data.rows(role), lookback) for role in ROLES[1:]}
-    if short := [role for role, found in at.items() if found.size == 0]:
-        raise InsufficientDataError(f"ridge stack: roles {short} have no window of {lookback} bars; bring more bars")
-    found = {role: stack.predict(data.X, ends) for role, ends in at.items()}
-    train = data.rows("train")
-    baseline = data.baseline(first.target, train)
-    calibrator = fit_residuals(found["calibrate"], data.y[at["calibrate"]])
-    manifest: dict[str, Any] = {
-        "kind": "ridge_stack",
-        "target": first.target.name,
-        "unit": first.target.unit,
-        **{name: lineage[name] for name in ("symbol", "horizon", "label_version")},
-        "feature_set": dict(first.manifest["feature_set"]),
-        "lineage": {n: v for n, v in lineage.items() if n not in ("symbol", "horizon", "label_version")},
-        "params": params.to_dict(),
-        "lookback": lookback,
-        "options": asdict(options),
-        "seed": seed,
-        "center": 0.0,
-        "scale": 1.0,
-        "middle": first.manifest["middle"],
-        "baseline": first.target.baseline,
-        "members": {name: one.bundle_id for name, one in models.items()},
-        "shares": dict(zip(models, shares.tolist(), strict=True)),
-        "versions": library_versions(()),
-        "roles": role_intervals(data),
-        "best_iteration": None,
-        "learning_curve": [],
-        "calibrator": calibrator.to_dict(),
-        "warnings": list(oof.skipped),
-    }
-    sealed = Forecast("", manifest, tuple(names), first.target, scaler, stack, calibrator, 0.0, 1.0)
-    manifest["metrics"] = {
-        "oof": measured(first.target, data, oof.rows, oof.said, oof.baseline, context),
-        "select": measured(first.target, data, at["select"], found["select"], baseline[at["select"]], context),
-    }
-    manifest["interval"] = held(sealed, found["select"], data.y[at["select"]])
-    manifest["importance"] = importance_of(sealed, data, at["select"], options.permuted_rows // lookback, context)
-    golden = spread(np.concatenate(list(at.values())), max(options.golden_rows // lookback, 4))
-    windows = windows_of(data.X, lookback)[golden - lookback + 1]
-    expected = np.array([sealed.predict(window)[0] for window in windows])
-    manifest["golden"] = {"rows": int(golden.size), "tolerance": GOLDEN_TOLERANCE}
-    files = {
-        "scaler.json": canonical_json(scaler.to_dict()),
-        "calibrator.json": canonical_json(calibrator.to_dict()),
-        "predictions.parquet": parquet_bytes(said_table(data, oof, at, found)),
-        "golden.npy": golden_forecasts(windows, expected),
-        **({} if first.normaliser is None else {"normaliser.json": canonical_json(first.normaliser.to_dict())}),
-        **stack.files(),
-        **{f"{name}.{file}": content for name, of in members.items() for file, content in of.items()},
-    }
-    return seal_forecast(files, manifest)
+    trained = Trained(
+        kind="ridge_stack",
+        aim=first.target,
+        libraries=(),
+        forecaster=stack,
+        files=stack.files()
+        | {f"{name}.{file}": content for name, of in members.items() for file, content in of.items()},
+        scaler=Scaler("none").fit(data.X[:1], names),
+        normaliser=first.normaliser,
+        center=0.0,
+        scale=1.0,
+        lookback=max(one.lookback for one in models.values()),
+        oof=oof,
+        manifest={
+            "params": params.to_dict(),
+            "options": asdict(options),
+            "feature_set": dict(first.manifest["feature_set"]),
+            "best_iteration": None,
+            "learning_curve": [],
+            "members": {name: one.bundle_id for name, one in models.items()},
+            "shares": dict(zip(models, shares.tolist(), strict=True)),
+        },
+    )
+    return seal_trained(
+        trained, data, lineage, context, golden_rows=options.golden_rows, permuted_rows=options.permuted_rows
+    )
 
 
 def _past(data: ForecastData, members: Mapping[str, Mapping[str, bytes]]) -> tuple[Rows, Rows, Floats]:

@@ -15,33 +15,15 @@ import pyarrow as pa
 from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.datasets.splits import inner_tail, walk_forward
-from scalper_ml.durable import canonical_json, parquet_bytes
 from scalper_ml.errors import ContractError, InsufficientDataError
 from scalper_ml.forecasters.base import Forecaster, ForecasterKind, ForecastParams, Rows, Sample
-from scalper_ml.forecasters.bundle import Forecast, calibrated, golden_forecasts
-from scalper_ml.forecasters.calibration import fit_residuals, fit_tempered
 from scalper_ml.forecasters.data import ForecastData, forecast_data
 from scalper_ml.forecasters.registry import forecaster_kind
-from scalper_ml.forecasters.sealing import (
-    TrainedForecast,
-    held,
-    importance_of,
-    measured,
-    role_intervals,
-    said_table,
-    seal_forecast,
-)
+from scalper_ml.forecasters.sealing import LINEAGE, OutOfFold, Trained, TrainedForecast, ends_of, seal_trained
 from scalper_ml.forecasters.targets import Target, target_named
-from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.models.base import Device, FitContext, Floats
-from scalper_ml.models.bundle import GOLDEN_TOLERANCE
-from scalper_ml.models.summary import library_versions, spread
-from scalper_ml.vocabulary import ROLES
 
-__all__ = ["ForecastOptions", "TrainedForecast", "train_forecaster"]
-
-_LEAST_PERMUTED = 16
-LINEAGE = ("symbol", "horizon", "label_version")
+__all__ = ["Fitted", "ForecastOptions", "TrainedForecast", "fit_on", "train_forecaster"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +45,11 @@ class ForecastOptions:
     n_folds: int = 4
     stop_share: float = 0.1
     golden_rows: int = 64
-    permuted_rows: int = 300
+    permuted_rows: int = 150
 
 
 @dataclass(frozen=True, slots=True)
-class _Fitted:
+class Fitted:
     """A forecaster, and the units it was fitted in."""
 
     forecaster: Forecaster
@@ -75,6 +57,7 @@ class _Fitted:
     scale: float
 
     def raw(self, X: Floats, at: Rows) -> Floats:
+        """Numbers in units of the target (m,), or raw probabilities (m, k), of scaled rows."""
         found = self.forecaster.predict(X, at)
         return found if found.ndim == 2 else np.asarray(self.center + self.scale * found, dtype=np.float64)
 
@@ -139,76 +122,31 @@ def train_forecaster(
     context = FitContext(horizon=int(lineage["horizon"]), seed=seed, threads=threads, device=device)
     oof = _out_of_fold(spec, aim, data, scaler, params, context, options)
     train = data.rows("train")
-    fitted = _fit(spec, aim, data, train, scaler, params, context, options.stop_share)
-    curve, files = fitted.forecaster.curve, fitted.forecaster.files()
-    final = dataclasses.replace(fitted, forecaster=spec.load(files))  # forecast with what is on disk
-    scaled = scaler.transform(data.X)
-    at = {role: _ends(data, data.rows(role), params.lookback, role) for role in ROLES[1:]}
-    raw = {role: final.raw(scaled, rows) for role, rows in at.items()}
-    outcome = data.y[at["calibrate"]]
-    baseline = data.baseline(aim, train)
-    calibrator = (
-        fit_residuals(raw["calibrate"], outcome)
-        if aim.number
-        else fit_tempered(raw["calibrate"], outcome.astype(np.int64), baseline[0])
+    fitted = fit_on(spec, aim, data, train, scaler, params, context, options.stop_share)
+    files = fitted.forecaster.files()
+    trained = Trained(
+        kind=kind,
+        aim=aim,
+        libraries=spec.libraries,
+        forecaster=spec.load(files),  # forecast with what is on disk
+        files=files,
+        scaler=scaler,
+        normaliser=normaliser,
+        center=fitted.center,
+        scale=fitted.scale,
+        lookback=params.lookback,
+        oof=oof,
+        manifest={
+            "params": params.to_dict(),
+            "options": asdict(options),
+            "feature_set": {"id": fs_id, "names": list(names)},
+            "best_iteration": fitted.forecaster.best_iteration,
+            "learning_curve": [float(f"{loss:.9g}") for loss in fitted.forecaster.curve],  # more depend on threads
+        },
     )
-    middle = float(np.median(data.y[train])) if aim.middle == "median" else 0.0
-    manifest: dict[str, Any] = {
-        "kind": kind,
-        "target": aim.name,
-        "unit": aim.unit,
-        **{name: lineage[name] for name in LINEAGE},
-        "feature_set": {"id": fs_id, "names": list(names)},
-        "lineage": {name: value for name, value in lineage.items() if name not in LINEAGE},
-        "params": params.to_dict(),
-        "lookback": params.lookback,
-        "options": asdict(options),
-        "seed": seed,
-        "center": fitted.center,
-        "scale": fitted.scale,
-        "middle": middle,
-        "baseline": aim.baseline,
-        "versions": library_versions(spec.libraries),
-        "roles": role_intervals(data),
-        "best_iteration": fitted.forecaster.best_iteration,
-        "learning_curve": [float(f"{loss:.9g}") for loss in curve],  # further digits depend on the threads
-        "calibrator": calibrator.to_dict(),
-        "warnings": list(oof.skipped),
-    }
-    sealed = Forecast("", manifest, tuple(names), aim, scaler, final.forecaster, calibrator, final.center, final.scale)
-    said = {role: calibrated(sealed, final.forecaster.predict(scaled, rows)) for role, rows in at.items()}
-    manifest["metrics"] = {
-        "oof": measured(aim, data, oof.rows, oof.said, oof.baseline, context) if oof.rows.size else None,
-        "select": measured(aim, data, at["select"], said["select"], baseline[at["select"]], context),
-    }
-    manifest["interval"] = held(sealed, said["select"], data.y[at["select"]])
-    manifest["importance"] = importance_of(
-        sealed, data, at["select"], max(options.permuted_rows // params.lookback, _LEAST_PERMUTED), context
+    return seal_trained(
+        trained, data, lineage, context, golden_rows=options.golden_rows, permuted_rows=options.permuted_rows
     )
-    golden = spread(np.concatenate(list(at.values())), max(options.golden_rows // params.lookback, 4))
-    windows = windows_of(data.X, params.lookback)[golden - params.lookback + 1]
-    expected = np.array([sealed.predict(window)[0] for window in windows])
-    manifest["golden"] = {"rows": int(golden.size), "tolerance": GOLDEN_TOLERANCE}
-    sealed_files = {
-        "scaler.json": canonical_json(scaler.to_dict()),
-        "calibrator.json": canonical_json(calibrator.to_dict()),
-        "predictions.parquet": parquet_bytes(said_table(data, oof, at, said)),
-        "golden.npy": golden_forecasts(windows, expected),
-        **({} if normaliser is None else {"normaliser.json": canonical_json(normaliser.to_dict())}),
-        **files,
-    }
-    return seal_forecast(sealed_files, manifest)
-
-
-@dataclass(frozen=True, slots=True)
-class OutOfFold:
-    """Raw forecasts of train rows by forecasters that saw only earlier ones, and each fold's own baseline."""
-
-    rows: Rows
-    fold: Rows
-    said: Floats
-    baseline: Floats
-    skipped: tuple[str, ...]
 
 
 def _out_of_fold(
@@ -228,8 +166,8 @@ def _out_of_fold(
         own = dataclasses.replace(context, seed=context.seed + 1 + number)
         try:
             scaling = scaler.unfitted().fit(data.X, scaler.names, rows=train[seen])
-            at = _ends(data, train[unseen], params.lookback, f"fold {number}")
-            fitted = _fit(spec, aim, data, train[seen], scaling, params, own, options.stop_share)
+            at = ends_of(data, train[unseen], params.lookback, f"fold {number}")
+            fitted = fit_on(spec, aim, data, train[seen], scaling, params, own, options.stop_share)
         except InsufficientDataError as error:
             skipped.append(f"fold {number} left out: {error}")
             continue
@@ -246,7 +184,7 @@ def _out_of_fold(
     return OutOfFold(rows, fold, said, base, tuple(skipped))
 
 
-def _fit(
+def fit_on(
     spec: ForecasterKind,
     aim: Target,
     data: ForecastData,
@@ -255,7 +193,7 @@ def _fit(
     params: ForecastParams,
     context: FitContext,
     stop_share: float,
-) -> _Fitted:
+) -> Fitted:
     """Fit on `rows`, stopping early on their inner purged tail, which no window of the rows before reaches into."""
     learn, stop = (rows[part] for part in inner_tail(data.t0[rows], data.t1[rows], stop_share))
     center = float(np.average(data.y[learn], weights=data.weight[learn])) if aim.number else 0.0
@@ -272,21 +210,11 @@ def _fit(
     scaled = scaler.transform(data.X)
 
     def sample(part: Rows, what: str) -> Sample:
-        at = _ends(data, part, params.lookback, what)
+        at = ends_of(data, part, params.lookback, what)
         return Sample(scaled, at, (data.y[at] - center) / scale, data.weight[at])
 
     fitted = spec.fit(sample(learn, "rows to fit on"), sample(stop, "rows to stop on"), params, context, aim.classes)
-    return _Fitted(fitted, center, scale)
-
-
-def _ends(data: ForecastData, rows: Rows, lookback: int, what: str) -> Rows:
-    found = data.ends(rows, lookback)
-    if found.size == 0:
-        raise InsufficientDataError(
-            f"forecasts: {what} has {rows.size} rows and no window of {lookback} consecutive bars; bring more bars or "
-            "look back less"
-        )
-    return found
+    return Fitted(fitted, center, scale)
 
 
 def _check(spec: ForecasterKind, params: ForecastParams, lineage: Mapping[str, Any]) -> None:

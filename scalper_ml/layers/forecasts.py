@@ -19,7 +19,7 @@ from scalper_ml.forecasters.stack import RidgeParams, train_stack
 from scalper_ml.forecasters.training import ForecastOptions, train_forecaster
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, MAX_LATENCY_US, lineage_of
+from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, MAX_LATENCY_US, lineage_of, tuning_of
 from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.project import Project
 from scalper_ml.schema import us
@@ -30,6 +30,7 @@ __all__ = [
     "FORECAST_CODE",
     "answer_of",
     "evaluate_forecast",
+    "forecast_arrays",
     "forecast_layer",
     "forecast_layers",
     "forecast_named",
@@ -65,16 +66,23 @@ def _common(project: Project, keys: Keys) -> dict[str, Any]:
     }
 
 
+def _params(project: Project, keys: Keys, kind: str) -> Any:
+    """Those of the settings, the best of a study laid over them."""
+    best = tuning_of(project, kind, keys)
+    values = project.settings.forecasts.params_of(kind) | (best["params"] if best else {})
+    return forecaster_kind(kind).params.parse(values)
+
+
 def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     settings, spec = project.settings, forecaster_kind(kind)
     return _common(project, keys) | {
-        "params": spec.params.parse(settings.forecasts.params_of(kind)).to_dict(),
+        "params": _params(project, keys, kind).to_dict(),
         "target": spec.target(settings.forecasts.targets.get(kind)),
         "device": settings.device if "cuda" in spec.devices else "cpu",
     }
 
 
-def _data(project: Project, keys: Keys) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+def forecast_arrays(project: Project, keys: Keys) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
     """Features, dataset and targets; what depends on the bars; and the normaliser."""
     warehouse = project.warehouse
     dataset = warehouse.require("datasets", keys)
@@ -94,9 +102,9 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     from scalper_ml.forecasters.devices import pick_device
 
     inputs, settings = _inputs(project, keys, kind=kind), project.settings
-    (X, table, targets, names), more, normaliser = _data(project, keys)
+    (X, table, targets, names), more, normaliser = forecast_arrays(project, keys)
     warehouse, spec = project.warehouse, forecaster_kind(kind)
-    params: Any = spec.params.parse(settings.forecasts.params_of(kind))
+    params = _params(project, keys, kind)
     trained = train_forecaster(
         kind,
         X,
@@ -143,7 +151,7 @@ def _stack_inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 def _build_stack(project: Project, keys: Keys) -> Manifest:
     inputs = _stack_inputs(project, keys)
-    (X, table, targets, names), more, _ = _data(project, keys)
+    (X, table, targets, names), more, _ = forecast_arrays(project, keys)
     bundles = {}
     for name, manifest in _members(project, keys).items():
         folder = project.warehouse.folder(manifest.layer, keys) / "bundles" / manifest.summary["bundle_id"]
@@ -283,7 +291,7 @@ def evaluate_forecast(project: Project, keys: Keys, kind: str, role: str = "sele
     dataset = project.warehouse.require("datasets", keys).content
     if forecast.manifest["lineage"]["dataset"] != dataset:
         raise WarehouseError(f"{kind} {dict(keys)}: its bundle was made from another dataset; train it again")
-    (X, table, targets, names), more, _ = _data(project, keys)
+    (X, table, targets, names), more, _ = forecast_arrays(project, keys)
     data = forecast_data(X, table, targets, names, forecast.target, **more)
     rows = data.ends(data.rows(role), forecast.lookback)
     context = FitContext(int(keys["horizon"]), int(forecast.manifest["seed"]))
@@ -311,7 +319,7 @@ def answer_of(project: Project, keys: Keys, kind: str) -> dict[str, Any]:
         The settings do not name it.
     """
     forecast = forecast_of(project, _required(project, kind).name, keys)
-    (X, table, _, _), _, _ = _data(project, keys)
+    (X, table, _, _), _, _ = forecast_arrays(project, keys)
     bars = project.warehouse.read_table(
         project.warehouse.require("bars", {"symbol": keys["symbol"]}), columns=["ts_us", "close"]
     )

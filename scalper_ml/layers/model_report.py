@@ -110,6 +110,7 @@ def _model(project: Project, keys: Keys, layer: str) -> ModelPart:
         y,
         model.manifest["importance"]["all"],
         model.manifest["conformal"],
+        tuple(model.manifest.get("learning_curve", ())),
         explanation,
         tuple(model.manifest["warnings"]),
     )

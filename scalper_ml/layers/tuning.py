@@ -8,14 +8,19 @@ from typing import Any
 import pyarrow as pa
 
 from scalper_ml.durable import canonical_json, parquet_bytes, sha256_of
+from scalper_ml.forecasters.data import forecast_data
+from scalper_ml.forecasters.registry import forecaster_kind
+from scalper_ml.forecasters.targets import target_named
 from scalper_ml.layers.base import Keys, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
+from scalper_ml.layers.forecasts import forecast_arrays
 from scalper_ml.models.fitting import training_data
 from scalper_ml.models.registry import model_kind
 from scalper_ml.project import Project
 from scalper_ml.schema import us
+from scalper_ml.tuning.forecast_objective import forecast_task
 from scalper_ml.tuning.objective import Objective, build_task
-from scalper_ml.tuning.study import Study, Trial, tune
+from scalper_ml.tuning.study import Study, Task, Trial, tune
 from scalper_ml.warehouse import Manifest
 
 __all__ = ["TuneOptions", "journal_of", "tune_kind"]
@@ -30,7 +35,8 @@ class TuneOptions:
     folds : int
         0: trials are scored on one purged hold-out, the last fifth of train; else on so many walk-forward folds.
     objective : {"accuracy", "log_loss"}
-        ``0.7 accuracy + 0.3 directional accuracy``, or the log loss.
+        Of classifiers: ``0.7 accuracy + 0.3 directional accuracy``, or the log loss. Forecasters are scored against
+        their baseline.
     seed : int
     """
 
@@ -40,13 +46,15 @@ class TuneOptions:
 
 
 def _inputs(project: Project, kind: str, keys: Keys, options: TuneOptions) -> dict[str, Any]:
-    spec = model_kind(kind)
+    forecaster = kind in project.settings.forecasts.kinds
+    spec: Any = forecaster_kind(kind) if forecaster else model_kind(kind)
+    chosen: Any = project.settings.forecasts if forecaster else project.settings.training
     searched = {one.name for one in spec.space}
-    base = spec.params.parse(project.settings.training.params_of(kind)).to_dict()
+    base = spec.params.parse(chosen.params_of(kind)).to_dict()
+    own = ("forecasters",) if forecaster else (f"models/{kind}",)
     return {
-        "code": code_digest(
-            "tuning", f"models/{kind}", "models/base", "models/boosting", "datasets/scaling", "datasets/splits"
-        ),
+        "code": code_digest("tuning", *own, "models/base", "models/boosting", "datasets/scaling", "datasets/splits"),
+        **({"target": spec.target(chosen.targets.get(kind))} if forecaster else {}),
         "kind": kind,
         "dataset": project.warehouse.require("datasets", keys).content,
         "features": project.warehouse.require("features", {"symbol": keys["symbol"]}).content,
@@ -61,6 +69,37 @@ def journal_of(project: Project, kind: str, keys: Keys, options: TuneOptions) ->
     study = sha256_of(canonical_json(_inputs(project, kind, keys, options)))[:12]
     name = f"{keys['symbol']}-{keys['horizon']}-{study}.journal"
     return study, project.warehouse.root / "studies" / kind / name
+
+
+def _task(project: Project, kind: str, keys: Keys, inputs: dict[str, Any], options: TuneOptions) -> Task:
+    """What a trial needs of the dataset's train role."""
+    dataset = project.warehouse.require("datasets", keys)
+    scaler, horizon = read_scaler(project, dataset), int(keys["horizon"])
+    if "target" in inputs:
+        (X, table, targets, names), more, _ = forecast_arrays(project, keys)
+        data = forecast_data(X, table, targets, names, target_named(inputs["target"]), **more)
+        return forecast_task(
+            kind,
+            inputs["target"],
+            inputs["base"],
+            data,
+            scaler,
+            horizon=horizon,
+            seed=options.seed,
+            folds=options.folds,
+        )
+    table = project.warehouse.read_table(dataset)
+    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=read_normaliser(project, dataset))
+    return build_task(
+        kind,
+        inputs["base"],
+        training_data(X, table, names),
+        scaler,
+        horizon=horizon,
+        seed=options.seed,
+        folds=options.folds,
+        objective=options.objective,
+    )
 
 
 def tune_kind(
@@ -78,22 +117,11 @@ def tune_kind(
     Only the train role of the dataset is looked at.
     """
     options = options or TuneOptions()
-    warehouse, spec = project.warehouse, model_kind(kind)
+    warehouse = project.warehouse
     inputs = _inputs(project, kind, keys, options)
     study_id, journal = journal_of(project, kind, keys, options)
     dataset = warehouse.require("datasets", keys)
-    table = warehouse.read_table(dataset)
-    X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=read_normaliser(project, dataset))
-    task = build_task(
-        kind,
-        inputs["base"],
-        training_data(X, table, names),
-        read_scaler(project, dataset),
-        horizon=int(keys["horizon"]),
-        seed=options.seed,
-        folds=options.folds,
-        objective=options.objective,
-    )
+    task = _task(project, kind, keys, inputs, options)
     study = tune(task, journal, trials=trials, workers=workers, told=told)
     best = study.best
     summary = {
@@ -109,7 +137,7 @@ def tune_kind(
     rows = pa.Table.from_pylist(
         [
             {name: value for name, value in asdict(trial).items() if name != "params"}
-            | {f"param_{one.name}": float(trial.params[one.name]) for one in spec.space}
+            | {f"param_{one.name}": float(trial.params[one.name]) for one in task.space}
             for trial in study.trials
         ]
     )

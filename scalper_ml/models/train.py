@@ -106,7 +106,9 @@ def train_model(
         scaler, normaliser = scaler.take(chosen), None if normaliser is None else normaliser.take(chosen)
         names = final_choice.chosen.names
         feature_set = {"id": final_choice.chosen.id, "names": list(names), "parent": fs_id}
-    weights = fit_rows(spec, data, data.rows("train"), scaler, params, context, options.stop_share).files()
+    curve: list[float] = []
+    watched = dataclasses.replace(context, watch=lambda number, loss: curve.append(loss))
+    weights = fit_rows(spec, data, data.rows("train"), scaler, params, watched, options.stop_share).files()
     trained = Trained(
         kind=kind,
         params=params.to_dict(),
@@ -117,7 +119,11 @@ def train_model(
         feature_set=feature_set,
         oof=oof,
         files=weights,
-        manifest={"selection": selected, "options": asdict(options)},
+        manifest={
+            "selection": selected,
+            "options": asdict(options),
+            "learning_curve": [float(f"{loss:.9g}") for loss in curve],  # further digits depend on the threads
+        },
     )
     return seal_trained(trained, data, base_rates(data.y[data.rows("train")]), lineage, context, options)
 

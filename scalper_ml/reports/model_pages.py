@@ -50,6 +50,8 @@ class ModelPart:
         Where contributions are exact.
     sets : mapping
         From `conformal_report`.
+    curve : tuple of float
+        Log loss on the rows to stop on, by round; empty for kinds without.
     warnings : tuple of str
     """
 
@@ -60,6 +62,7 @@ class ModelPart:
     y: np.ndarray
     importance: Mapping[str, float]
     sets: Mapping[str, Any]
+    curve: tuple[float, ...] = ()
     explanation: Explanation | None = None
     warnings: tuple[str, ...] = ()
 
@@ -159,6 +162,8 @@ def _model(model: ModelPart) -> str:
         plots.reliability(model.metrics["reliability"], title="probability of the predicted class: said and seen"),
         plots.importance(model.importance, title="share of each feature"),
     ]
+    if model.curve:
+        drawings.append(plots.learning_curve({"log loss": model.curve}, title="log loss on the rows to stop on"))
     if model.explanation is not None:
         found = model.explanation
         drawings += [

@@ -9,7 +9,7 @@ import numpy as np
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.datasets.splits import inner_tail, walk_forward
 from scalper_ml.errors import InsufficientDataError
-from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind
+from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range
 from scalper_ml.models.fitting import Rows, TrainingData
 from scalper_ml.models.registry import model_kind
 from scalper_ml.validation.metrics import directional_accuracy, log_loss
@@ -43,6 +43,15 @@ class Task:
     horizon: int
     seed: int
     objective: Objective
+
+    @property
+    def space(self) -> tuple[Range, ...]:
+        """What is searched."""
+        return model_kind(self.kind).space
+
+    def run(self, params: Mapping[str, Any], limits: Mapping[int, float]) -> "Outcome":
+        """Fit and score one set of parameters; see `run_trial`."""
+        return run_trial(self, params, limits)
 
 
 @dataclass(frozen=True, slots=True)

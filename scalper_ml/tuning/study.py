@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.models.base import Range
-from scalper_ml.models.registry import model_kind
-from scalper_ml.tuning.objective import Outcome, Task, run_trial
+from scalper_ml.tuning.objective import Outcome
 
 __all__ = ["LAG", "Study", "Trial", "tune"]
 
@@ -29,6 +28,21 @@ LAG: Final = 4
 
 _COMPARED: Final = 5  # earlier trials needed at a step before one is given up there
 _NAME: Final = "tuning"
+
+
+class Task(Protocol):
+    """Everything a trial needs beside its parameters; goes to worker processes whole."""
+
+    @property
+    def space(self) -> Sequence[Range]:
+        """What is searched."""
+
+    @property
+    def seed(self) -> int:
+        """Of the proposals."""
+
+    def run(self, params: Mapping[str, Any], limits: Mapping[int, float]) -> Outcome:
+        """Fit and score one set of parameters; given up at the first step at which its curve lies above `limits`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,7 @@ def tune(
 def _run(study: Any, task: Task, trials: int, pool: ProcessPoolExecutor | None, told: Callable[..., None]) -> None:
     from optuna.trial import TrialState
 
-    space = _distributions(model_kind(task.kind).space)
+    space = _distributions(task.space)
     known = study.get_trials(deepcopy=False)
     under_way: deque[tuple[Any, Future[Outcome]]] = deque()
     for trial in known:
@@ -168,7 +182,7 @@ def _submit(
     if pool is not None:
         return pool.submit(_run_mine, dict(params), dict(limits))
     future: Future[Outcome] = Future()
-    future.set_result(run_trial(task, params, limits))
+    future.set_result(task.run(params, limits))
     return future
 
 
@@ -234,4 +248,4 @@ def _begin(task: Task) -> None:
 
 
 def _run_mine(params: dict[str, Any], limits: dict[int, float]) -> Outcome:
-    return run_trial(_mine[0], params, limits)
+    return _mine[0].run(params, limits)

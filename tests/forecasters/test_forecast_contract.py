@@ -158,6 +158,14 @@ def ids_of_another_process() -> dict[str, str]:
 
 
 @every
+def test_training_again_with_two_threads_gives_the_same_bundle(kind: str) -> None:
+    """The same data and seed give the same bundle, whatever the threads; another seed gives another."""
+    assert train(kind, market(900), threads=2).bundle_id == trained(kind).bundle_id
+    assert train(kind, market(900), seed=4).bundle_id != trained(kind).bundle_id
+
+
+@pytest.mark.verify
+@every
 def test_two_processes_give_one_bundle(kind: str) -> None:
     """Another process, with another hash seed and two threads, seals the same bundle."""
     assert ids_of_another_process()[kind] == trained(kind).bundle_id

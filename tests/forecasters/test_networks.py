@@ -72,6 +72,7 @@ def test_the_best_epoch_is_kept() -> None:
     assert len(fitted.curve) - 1 - fitted.best_iteration == 3 < 60 - 1
 
 
+@pytest.mark.verify
 def test_networks_find_the_planted_signal() -> None:
     """The network of layers finds what drives the next return: R2 above 0 by its interval, the noise left alone."""
     trained = market(2_000).train("nn_regressor", forecaster_kind("nn_regressor").params.parse({"epochs": 15}))
