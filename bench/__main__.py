@@ -9,6 +9,7 @@ from rich.console import Console
 from bench import (
     backtest,
     bars,
+    compiling,
     dirty,
     driver,
     features,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "dirty": dirty.run,
     "bars": bars.run,
     "features": features.run,
+    "compiling": compiling.run,
     "labels": labels.run,
     "memory": memory.run,
     "splits": splits.run,

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from bench.measure import Figure, cpu_seconds, latencies_us
-from scalper_ml.features.engine import FeatureStream, compute
-from scalper_ml.features.feeds import FEED_COLUMNS
+from scalper_ml.features.engine import FeatureStream, columns_read, compute
 from scalper_ml.features.inputs import inputs_from_bars
 from scalper_ml.features.online import OnlineFeatureBuilder
 from scalper_ml.features.registry import INPUT_COLUMNS, FeatureSet, feature_set
+from scalper_ml.features.series import OWN_COLUMNS
 from scalper_ml.kernel import kernel
 from scalper_ml.layers.feature_file import ROW_GROUP, Rows, write_rows
 from scalper_ml.schema import BARS, MARKET, InputGroup, us
@@ -22,6 +22,9 @@ from scalper_ml.schema import BARS, MARKET, InputGroup, us
 __all__ = ["run"]
 
 BARS_IN_ALL = 1_000_000
+CHUNK = 4096
+"""Rows computed at a time into the same memory: what the cache holds."""
+
 GROUPS: tuple[InputGroup, ...] = ("klines", "trades", "market", "calendar")
 
 
@@ -45,13 +48,9 @@ def columns_of_market(n: int) -> dict[str, np.ndarray]:
 
 
 def market(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs (n, k) of the engine, NaN where there is no feed, and stamps (n,)."""
+    """Inputs (n, k) of the engine without feeds, and stamps (n,)."""
     columns = columns_of_market(n)
-    X = np.full((n, len(INPUT_COLUMNS)), np.nan)
-    for j, name in enumerate(INPUT_COLUMNS):
-        if name not in FEED_COLUMNS:
-            X[:, j] = columns[name]
-    return X, columns["ts_us"]
+    return np.column_stack([columns[name] for name in OWN_COLUMNS]), columns["ts_us"]
 
 
 def tables(n: int) -> tuple[pa.Table, pa.Table]:
@@ -75,7 +74,8 @@ def write_million(path: Path) -> float:
     def groups() -> Iterator[Rows]:
         state = None
         for begin in range(0, len(ts_us), ROW_GROUP):
-            X = inputs_from_bars(bars.slice(begin, ROW_GROUP), beside.slice(begin, ROW_GROUP))
+            rows = bars.slice(begin, ROW_GROUP), beside.slice(begin, ROW_GROUP)
+            X = inputs_from_bars(*rows, columns=columns_read(fs))
             block = compute(fs, X, ts_us[begin : begin + ROW_GROUP], state)
             yield Rows(ts_us[begin : begin + ROW_GROUP], block.warm, block.values)
             state = block.state
@@ -173,15 +173,15 @@ def talib_shared(X: np.ndarray) -> None:
 
 
 def streamed(fs: FeatureSet, X: np.ndarray, ts: np.ndarray) -> Callable[[], None]:
-    """A call that computes all rows from the start, a row group at a time into the same memory."""
+    """A call that computes all rows from the start, some at a time into the same memory."""
     stream = FeatureStream(fs)
-    columns, warm = np.empty((len(fs.names), ROW_GROUP)), np.empty(ROW_GROUP, dtype=np.bool_)
+    columns, warm = np.empty((len(fs.names), CHUNK)), np.empty(CHUNK, dtype=np.bool_)
 
     def call() -> None:
         stream.reset()
-        for begin in range(0, len(X), ROW_GROUP):
-            rows = min(ROW_GROUP, len(X) - begin)
-            into = columns if rows == ROW_GROUP else np.empty((len(fs.names), rows))
+        for begin in range(0, len(X), CHUNK):
+            rows = min(CHUNK, len(X) - begin)
+            into = columns if rows == CHUNK else np.empty((len(fs.names), rows))
             stream.push(X[begin : begin + rows], ts[begin : begin + rows], into, warm[:rows])
 
     return call
@@ -207,7 +207,7 @@ fs = feature_set(["klines", "trades", "market", "calendar"])
 stream = FeatureStream(fs)
 X = np.ones((1, len(INPUT_COLUMNS)))
 X[0, INPUT_COLUMNS.index("gap")] = 0.0
-stream.push(X, np.array([60_000_000]), np.empty((len(fs.names), 1)), np.empty(1, dtype=np.bool_))
+stream.advance(X, np.array([60_000_000]), np.empty((len(fs.names), 1)), np.empty(1, dtype=np.bool_))
 took = time.perf_counter() - begun
 import sys
 assert not {"torch", "sklearn", "shap", "xgboost", "pandas"} & set(sys.modules)

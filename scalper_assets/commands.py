@@ -38,14 +38,10 @@ def init() -> None:
 
 
 def compile_kernels() -> None:
-    """Run the engine over three constant bars: compiled kernels are kept on disk for every later process."""
-    import numpy as np
+    """In as many processes as there are cores: compiled kernels are kept on disk for every later process."""
+    from scalper_ml.features.ahead import compile_ahead
 
-    from scalper_ml.features import INPUT_COLUMNS, compute, feature_set
-
-    X = np.ones((3, len(INPUT_COLUMNS)))
-    X[:, INPUT_COLUMNS.index("gap")] = 0
-    compute(feature_set(["klines"]), X, np.arange(3))
+    compile_ahead()
 
 
 def run(

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dagster import define_asset_job
+from dagster import define_asset_job, in_process_executor
 
 from scalper_assets.assets.factory import asset_key
 from scalper_assets.project import location_project
@@ -48,7 +48,12 @@ JOBS = [
         for shape, name in JOB_OF_SHAPE.items()
     ),
     *(
-        define_asset_job(name, selection=[asset_key(layer.name) for layer in layers], description=description)
+        define_asset_job(
+            name,
+            selection=[asset_key(layer.name) for layer in layers],
+            description=description,
+            executor_def=in_process_executor,  # its steps take seconds, a process each would take longer to start
+        )
         for name, (layers, description) in _STARTED.items()
     ),
 ]

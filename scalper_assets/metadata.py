@@ -467,6 +467,10 @@ def _champions(project: Project, manifest: Manifest) -> Metadata:
     }
 
 
+def _decisions(project: Project, manifest: Manifest) -> Metadata:
+    return plain({name: value for name, value in manifest.summary.items() if name != "rows"})
+
+
 def _drift(project: Project, manifest: Manifest) -> Metadata:
     shown = plain({name: manifest.summary[name] for name in ("state", "reason")})
     return shown if manifest.summary["state"] == "NO_CHAMPION" else shown | DRIFT[manifest.layer](project, manifest)
@@ -518,11 +522,6 @@ DRIFT: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "drift/predictions": _drift_predictions,
     "drift/performance": _drift_performance,
 }
-
-
-def _decisions(project: Project, manifest: Manifest) -> Metadata:
-    return plain({name: value for name, value in manifest.summary.items() if name != "rows"})
-
 
 DESCRIBE: dict[str, Callable[[Project, Manifest], Metadata]] = {
     "ticks": _ticks,

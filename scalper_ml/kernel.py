@@ -21,6 +21,7 @@ import numpy as np
 
 _config: Any = numba.config  # its names are set at run time
 _compile: Any = numba.njit
+_type_of: Any = numba.typeof
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 _NO_COUNTING: dict[str, Any] = _OPTIONS | {"_nrt": False}
 
@@ -121,7 +122,10 @@ def view_kernel(function: Any) -> Any:
 
 
 def inlined(function: Any) -> Any:
-    """A `view_kernel` always compiled into its callers: it runs once a row, where a call would cost more than it."""
+    """A `view_kernel` always compiled into its callers.
+
+    For what runs once a row, or has one caller: handing over an array takes seven words, and a single row feels it.
+    """
     compiled = view_kernel(function)
     compiled.targetoptions["forceinline"] = True
     return compiled
@@ -134,7 +138,7 @@ def direct(compiled: Any, *examples: Any) -> Callable[..., Any]:
     has to give arrays of exactly the types, dimensions and order of the examples; numbers are converted.
     """
     _load_array_functions()
-    types = tuple(numba.typeof(one) for one in examples)
+    types = tuple(_type_of(one) for one in examples)
     compiled.compile(types)
     entry: Callable[..., Any] = compiled.overloads[types].entry_point
     return entry
@@ -152,7 +156,7 @@ def _load_array_functions() -> None:
     blocked: Any = None
     sys.modules[name] = blocked
     try:
-        functions = importlib.import_module("numba.np.arraymath")
+        functions: Any = importlib.import_module("numba.np.arraymath")
     finally:
         del sys.modules[name]
     functions._HAVE_BLAS = importlib.util.find_spec("scipy") is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from scalper_ml.ingest.synthetic import _csv, simulate
+from scalper_ml.ingest.synthetic import csv_bytes, simulate
 from scalper_ml.layers import layers_of
 from scalper_ml.project import Project
 from scalper_ml.scenarios.play import keys_of_layer
@@ -32,9 +32,9 @@ _CHANGES = {
 }
 
 
-@lru_cache(maxsize=1)
-def _tape() -> tuple[pa.Table, int]:
-    spec = replace(scenario("flip").spec(None, 0), days=DAYS, rho=0.35, flip_at=FLIP / DAYS)
+@lru_cache(maxsize=2)
+def _tape(days: float = DAYS) -> tuple[pa.Table, int]:
+    spec = replace(scenario("flip").spec(None, 0), days=days, rho=0.35, flip_at=FLIP / days)
     ticks = simulate(spec).ticks
     return ticks, int(us(ticks["ts_us"])[0])
 
@@ -45,14 +45,14 @@ class FlipProject:
 
     project: Project
 
-    def put(self, begin: float, end: float) -> None:
-        """The trades of these days as one more file."""
-        ticks, start = _tape()
+    def put(self, begin: float, end: float, *, of_days: float = DAYS) -> None:
+        """The trades of these days as one more file; the tape of a longer market is another one."""
+        ticks, start = _tape(of_days)
         stamps = us(ticks["ts_us"]) - start
         mine = pa.array((stamps >= begin * DAY_US) & (stamps < end * DAY_US))
         folder = self.project.path("ticks")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{SYMBOL}-{begin:05.2f}.csv").write_bytes(_csv(ticks.filter(mine)))
+        (folder / f"{SYMBOL}-{begin:05.2f}.csv").write_bytes(csv_bytes(ticks.filter(mine)))
 
     def build(self, *names: str, **changes: object) -> None:
         """Layers of these names, in the order of the graph; all without a name."""
@@ -75,14 +75,14 @@ class FlipProject:
         return FlipProject(Project(self.project.settings, folder))
 
 
-@lru_cache(maxsize=1)
-def with_champion() -> FlipProject:
+@lru_cache(maxsize=2)
+def with_champion(of_days: float = DAYS) -> FlipProject:
     """Three and a half days, and the champion of them."""
     folder = Path(tempfile.mkdtemp(prefix="flip-"))
     case = Case(replace(scenario("flip"), settings=_CHANGES), folder, True)
     place = FlipProject(case.open((SYMBOL,), 0)).with_settings(
         source={"kind": "ticks", "folder": "ticks", "markets": {}}
     )
-    place.put(0, 3.5)
+    place.put(0, 3.5, of_days=of_days)
     place.build()
     return place

@@ -1,6 +1,7 @@
 """How kernels are compiled: what an edit makes stale, and what the short cuts keep."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +13,13 @@ MARK = "from scalper_ml.kernel import kernel\n"
 
 
 @brief_kernel
-def add_up(x, step):
+def add_up(x: Any, step: Any) -> Any:
     x[0] += step
     return x[0]
 
 
 @kernel
-def twice(x):
+def twice(x: Any) -> Any:
     return 2 * x
 
 

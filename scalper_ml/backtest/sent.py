@@ -53,15 +53,29 @@ class Sent:
         makers: Sequence[np.ndarray], reason: np.ndarray,
     ) -> Entries:  # fmt: skip
         """The orders `done` as trades; times, prices and makers of the entry and of the exit."""
-        legs = [self.paid(maker) for maker in makers]
-        paid = [CostLegs(leg.fees[done], leg.spread[done], leg.slippage[done]) for leg in legs]
+        paid_in, paid_out = (self._paid_by(maker, done) for maker in makers)
         entry_ts, exit_ts = (ts[done] for ts in times)
+        entry_price, exit_price = (price[done] for price in prices)
         side = self.side[done]
-        settled = np.zeros(done.size) if self.funding is None else self.funding.of(entry_ts, exit_ts, side)
         return Entries(
-            self.rows.ts[self.at[done]], entry_ts, exit_ts, side, self.confidence[done],
-            *(price[done] for price in prices), *paid, settled, self.risk[done], self.qty[done], reason[done],
-        )  # fmt: skip
+            decided=self.rows.ts[self.at[done]],
+            entry_ts=entry_ts,
+            exit_ts=exit_ts,
+            side=side,
+            confidence=self.confidence[done],
+            entry_price=entry_price,
+            exit_price=exit_price,
+            paid_in=paid_in,
+            paid_out=paid_out,
+            funding=np.zeros(done.size) if self.funding is None else self.funding.of(entry_ts, exit_ts, side),
+            risk=self.risk[done],
+            qty=self.qty[done],
+            reason=reason[done],
+        )
+
+    def _paid_by(self, maker: np.ndarray, done: np.ndarray) -> CostLegs:
+        legs = self.paid(maker)
+        return CostLegs(legs.fees[done], legs.spread[done], legs.slippage[done])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,6 +31,7 @@ def bot(
     A line a decision that orders, a line a finished trade; everything else is in the journal, which the asset
     `decisions` brings into the warehouse. Ctrl-C saves and ends; started again it goes on where it stopped.
     """
+    from scalper_ml.gate.environment import gate_environment
     from scalper_ml.live.binance import BinanceVenue
     from scalper_ml.live.bot import open_bot, run_bot
     from scalper_ml.live.loop import Outcome
@@ -45,7 +46,9 @@ def bot(
         api_key=os.environ.get("BINANCE_API_KEY"),
     )  # fmt: skip
     symbols = list(symbol or project.settings.symbols)
-    running = open_bot(project, gate_of(project), venue, symbols=symbols, name=name, warm=not cold)
+    running = open_bot(
+        project, gate_of(project, gate_environment(os.environ)), venue, symbols=symbols, name=name, warm=not cold
+    )
     out = console()
     start = "its journal" if running.resumed else "nothing" if cold else "the saved features"
     out.print(f"paper only: {', '.join(symbols)} on Binance {market}, going on from {start}; no order is sent anywhere")

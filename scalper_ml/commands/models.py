@@ -64,17 +64,14 @@ def train(
     rows = []
     for step in found:
         on = step.summary["metrics"]["select"] if "metrics" in step.summary else None
-        numbers = (
-            ("", "", "")
-            if on is None
-            else (f"{on['log_loss_skill']:+.4f}", f"{on['balanced_accuracy']['value']:.4f}", f"{on['ece_excess']:+.4f}")
-        )
+        skill = on and (on["r2"]["value"] if "r2" in on else on["log_loss_skill"])
+        numbers = ("" if skill is None else f"{skill:+.4f}", "", "")
+        if on and "r2" not in on:
+            numbers = (numbers[0], f"{on['balanced_accuracy']['value']:.4f}", f"{on['ece_excess']:+.4f}")
         name = step.layer if on else f"{step.layer}: {step.summary['kind']}"
         rows.append((name, *step.keys.values(), step.summary["bundle_id"][:12], *numbers,
                      "trained" if step.built else "fresh", f"{step.seconds:.1f}"))  # fmt: skip
-    console().print(
-        table_of("On select: log-loss skill, balanced accuracy (chance 0.3333), calibration error", columns, rows)
-    )
+    console().print(table_of("On select: log-loss skill or R2, balanced accuracy, calibration error", columns, rows))
 
 
 def evaluate(
@@ -91,12 +88,18 @@ def evaluate(
     """Metrics of a saved bundle on rows it was not fitted on, each beside its baseline and what no skill would give."""
     from scalper_ml.layers.base import keys_of
     from scalper_ml.layers.evaluation import evaluate_saved
-    from scalper_ml.reports.targets import verdicts
+    from scalper_ml.layers.forecasts import evaluate_forecast, forecast_named
+    from scalper_ml.reports.targets import verdicts, verdicts_of_forecast
 
     project = _opened(profile, overrides)
     keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
-    found = evaluate_saved(project, keys, _kind(project, keys, kind), role)
-    rows = verdicts(found)
+    forecaster = kind is not None and forecast_named(project.settings, kind) is not None
+    if forecaster:
+        found = evaluate_forecast(project, keys, str(kind), role)
+        rows = verdicts_of_forecast(found, found["target"])
+    else:
+        found = evaluate_saved(project, keys, _kind(project, keys, kind), role)
+        rows = verdicts(found)
     if as_json:
         print_json([{**found, "verdicts": rows}])
         return
@@ -108,6 +111,8 @@ def evaluate(
     heads = {"metric": "left", "value": "right", "95 % interval": "right", "no skill": "right"}
     heads |= {"asked for elsewhere": "right", "verdict": "left"}
     out.print(table_of(title, heads, [tuple(row.values()) for row in rows]))
+    if forecaster:
+        return
     by_class = [
         (name, *(_short(one[key]) for key in ("precision", "recall", "f1", "f1_chance")), _short(found["auc"][name]))
         for name, one in found["classes"].items()

@@ -42,12 +42,13 @@ def replay(
 
     It is the loop of `scalper bot`; nothing is sent anywhere. With --check the exit code is 1 where a trade differs.
     """
+    from scalper_ml.gate.environment import gate_environment
     from scalper_ml.live.replay import Request, replay_file
 
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
     request = Request(
         ticks=ticks, symbol=symbol, horizons=tuple(horizon or ()), since_us=_stamp(since), check=check, warm=warm,
-        speed=speed, open_gate=open_gate, out=out, every=every,
+        speed=speed, open_gate=open_gate, out=out, every=every, environment=gate_environment(os.environ),
     )  # fmt: skip
     found = replay_file(project, request)
     if as_json:

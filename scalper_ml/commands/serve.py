@@ -29,6 +29,7 @@ def serve(
         from scalper_ml.live.api import create_app
     except ImportError as error:
         raise SettingsError(f"the API needs {error.name}; install scalper-ml[api]") from None
+    from scalper_ml.gate.environment import gate_environment
     from scalper_ml.live.replay import gate_of
     from scalper_ml.live.service import PredictionService
 
@@ -36,7 +37,7 @@ def serve(
     if token is None and not _loopback(host):
         raise SettingsError(f"--host {host}: other machines could ask; set SCALPER_API_TOKEN, or listen on 127.0.0.1")
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
-    app = create_app(PredictionService(project, gate_of(project)), token=token)
+    app = create_app(PredictionService(project, gate_of(project, gate_environment(os.environ))), token=token)
     console().print(f"http://{host}:{port}/docs, {'with' if token else 'without'} a token", soft_wrap=True)
     uvicorn.run(app, host=host, port=port, log_level="warning")
 

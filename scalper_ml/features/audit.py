@@ -69,7 +69,7 @@ def _erased(X: np.ndarray, cut: int) -> np.ndarray:
 
 def _scaled(X: np.ndarray, cut: int) -> np.ndarray:
     changed = X.copy()
-    changed[cut:, _SCALED] *= 1000.0
+    changed[cut:, [column for column in _SCALED if column < changed.shape[1]]] *= 1000.0
     return changed
 
 

@@ -8,7 +8,7 @@ import math
 from scalper_ml.features.elementary import turn
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.series import TS
-from scalper_ml.kernel import inlined, view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
@@ -24,7 +24,7 @@ def _past(ts, cycle):
     return past - cycle if past >= cycle else past
 
 
-@view_kernel
+@inlined
 def circle(H, i0, i1, t0, P, S, R, w, out):
     """Place in a cycle on a circle. ``P``: length of the cycle, start and unit of time in microseconds."""
     cycle, start, unit, ts, rows = P[0], P[1], P[2], H[TS, i0:i1], i1 - i0
@@ -34,7 +34,7 @@ def circle(H, i0, i1, t0, P, S, R, w, out):
     turn(place[:rows], out[0], out[1])
 
 
-@view_kernel
+@inlined
 def m15_phase(H, i0, i1, t0, P, S, R, w, out):
     """Share of the quarter of an hour still to come, 0 on the quarter."""
     quarter, ts, answer = 15.0 * MINUTE, H[TS, i0:i1], out[0]
@@ -43,7 +43,7 @@ def m15_phase(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (quarter - past) / quarter if past > 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def session(H, i0, i1, t0, P, S, R, w, out):
     """Whether Asia, Europe and America trade; they overlap."""
     ts, asia, europe, america = H[TS, i0:i1], out[0], out[1], out[2]
@@ -54,7 +54,7 @@ def session(H, i0, i1, t0, P, S, R, w, out):
         america[r] = 1.0 if hour >= 13.0 and hour < 22.0 else 0.0
 
 
-@view_kernel
+@inlined
 def weekend(H, i0, i1, t0, P, S, R, w, out):
     """Whether it is Saturday or Sunday; the epoch was a Thursday."""
     ts, answer = H[TS, i0:i1], out[0]

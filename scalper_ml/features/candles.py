@@ -9,12 +9,12 @@ from scalper_ml.features.generic import over_atr, share
 from scalper_ml.features.kind import ATR_WARMUP, SIGMA_WARMUP, Kind
 from scalper_ml.features.rolling import maximum, minimum, total
 from scalper_ml.features.series import CLOSE, EQUAL, HIGH, LNC, LOW, OPEN, RANGE, SIGMA, WICKS
-from scalper_ml.kernel import inlined, view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def shape(H, i0, i1, t0, P, S, R, w, out):
     """Body, wicks and close location as shares of the range; 0 in a zero range."""
     o, h, low, c, span = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[RANGE, i0:i1]
@@ -27,7 +27,7 @@ def shape(H, i0, i1, t0, P, S, R, w, out):
         place[r] = ((c[r] - low[r]) - (h[r] - c[r])) / width if alive else 0.0
 
 
-@view_kernel
+@inlined
 def two_bars(H, i0, i1, t0, P, S, R, w, out):
     """Inside bar, outside bar, signed engulfing."""
     o, h, low, c = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1]
@@ -42,7 +42,7 @@ def two_bars(H, i0, i1, t0, P, S, R, w, out):
         engulf[r] = 1.0 if rise else (-1.0 if fall else 0.0)
 
 
-@view_kernel
+@inlined
 def one_bar(H, i0, i1, t0, P, S, R, w, out):
     """Doji, hammer (+1) or shooting star (-1), signed marubozu; limits are met within 1e-9."""
     opened, high, lowest_price, closed, span = (
@@ -62,7 +62,7 @@ def one_bar(H, i0, i1, t0, P, S, R, w, out):
         marubozu[r] = (1.0 if c > o else -1.0) if full else 0.0
 
 
-@view_kernel
+@inlined
 def three_line(H, i0, i1, t0, P, S, R, w, out):
     """Three rising bars that each close higher (+1), three falling that each close lower (-1)."""
     o, c, answer = H[OPEN, i0 - 2 : i1], H[CLOSE, i0 - 2 : i1], out[0]
@@ -79,7 +79,7 @@ def _step(high, low, r):
     return int(high[r + 1] > high[r]) - int(low[r + 1] < low[r])
 
 
-@view_kernel
+@inlined
 def hh_ll(H, i0, i1, t0, P, S, R, w, out):
     """Number of higher highs less number of lower lows among n bars, by n. ``S``: the count, exact."""
     n, answer, count = int(P[0]), out[0], S[0]
@@ -91,7 +91,7 @@ def hh_ll(H, i0, i1, t0, P, S, R, w, out):
     S[0] = count
 
 
-@view_kernel
+@inlined
 def narrowest(H, i0, i1, t0, P, S, R, w, out):
     """Whether this range is the smallest of n bars. ``w``: the smallest."""
     c, span, least, answer = H[CLOSE, i0:i1], H[RANGE, i0:i1], R[w[0]], out[0]
@@ -99,7 +99,7 @@ def narrowest(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = 1.0 if span[r] - EQUAL * c[r] <= least[r] else 0.0
 
 
-@view_kernel
+@inlined
 def ha_run(H, i0, i1, t0, P, S, R, w, out):
     """Signed number of Heikin-Ashi bars in a row of one colour. ``S``: open, close, run."""
     o, h, low, c, answer = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], out[0]
@@ -118,7 +118,7 @@ def ha_run(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1], S[2] = opened, closed, run
 
 
-@view_kernel
+@inlined
 def drawdown(H, i0, i1, t0, P, S, R, w, out):
     """Log close less the highest and the lowest log close of n bars over sigma sqrt(n). ``w``: both."""
     x, sigma, top, bottom, from_top, from_bottom = H[LNC, i0:i1], H[SIGMA, i0:i1], R[w[0]], R[w[1]], out[0], out[1]

@@ -20,14 +20,14 @@ from scalper_ml.features.series import (
     SIGMA,
     SIGMA_FLOOR,
 )
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 BETA_BARS = 60
 
 
-@view_kernel
+@inlined
 def beta(H, i0, i1, t0, P, S, R, w, out):
     """OLS slope of own on another return; 0 if the other stood still. ``w``: a pair."""
     sxx, sxy, answer = R[w[0] + 1], R[w[0] + 2], out[0]
@@ -35,7 +35,7 @@ def beta(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = sxy[r] / sxx[r] if sxx[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def resid_ret(H, i0, i1, t0, P, S, R, w, out):
     """Own return less beta times the market's, in units of the residual volatility. ``w``: market's sum, a pair."""
     n, m, answer, moved, root = int(P[0]), P[1], out[0], R[w[0]], math.sqrt(P[0])
@@ -47,7 +47,7 @@ def resid_ret(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (now[r] - before[r] - slope * moved[r]) / (sigma * root)
 
 
-@view_kernel
+@inlined
 def rel_ret(H, i0, i1, t0, P, S, R, w, out):
     """Own less market return over n bars, in units of own volatility. ``w``: the market's."""
     n, moved, answer = int(P[0]), R[w[0]], out[0]
@@ -56,7 +56,7 @@ def rel_ret(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (now[r] - before[r] - moved[r]) / (sigma[r] * root)
 
 
-@view_kernel
+@inlined
 def leadlag_pred(H, i0, i1, t0, P, S, R, w, out):
     """What the lead coin's last return says about our next one, from pairs already known. ``w``: a pair."""
     lead, sigma, sxx, sxy, answer = H[LEAD, i0:i1], H[SIGMA, i0:i1], R[w[0] + 1], R[w[0] + 2], out[0]

@@ -32,12 +32,12 @@ from scalper_ml.features.generic import change, imbalance, level, log_change, lo
 from scalper_ml.features.kind import SIGMA_WARMUP, Kind
 from scalper_ml.features.rolling import moments, total
 from scalper_ml.features.series import LNC, SIGMA
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def funding_z(H, i0, i1, t0, P, S, R, w, out):
     """Last funding rate in deviations of the last 30 settlements; 0 if they were all the same."""
     rate, centre, sd, answer = H[FUNDING, i0:i1], H[FUNDING_MEAN, i0:i1], H[FUNDING_SD, i0:i1], out[0]
@@ -45,7 +45,7 @@ def funding_z(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (rate[r] - centre[r]) / sd[r] if not sd[r] < 1e-12 else 0.0 * rate[r]
 
 
-@view_kernel
+@inlined
 def oi_price_q(H, i0, i1, t0, P, S, R, w, out):
     """Return of n bars in volatilities, with the sign of the change of open interest. ``P``: n, open interest."""
     n, series, sigma, answer, root = int(P[0]), H[int(P[1])], H[SIGMA, i0:i1], out[0], math.sqrt(P[0])

@@ -5,51 +5,28 @@ state are plain float64 arrays, so a stream can be put down as bytes and taken u
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from scalper_ml.errors import ContractError, FeatureSetError
 from scalper_ml.features.feeds import HEIGHTS
-from scalper_ml.features.registry import KINDS, FeatureSet
-from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
-from scalper_ml.features.rolling import Rolling, roll
+from scalper_ml.features.fused import AHEAD, AT, BLOCK, KERNELS, LINE, MISSING, ROWS, step
+from scalper_ml.features.registry import FeatureSet
+from scalper_ml.features.rolling import Rolling
 from scalper_ml.features.series import (
     BAR_COLUMNS,
     DERIVED_FROM,
     INPUT_COLUMNS,
     LOOKED_BACK,
+    OWN_COLUMNS,
     SERIES,
     SERIES_STATE,
-    TRADES,
-    TS,
-    derive,
-    inspect,
-    load,
-    publish,
 )
-from scalper_ml.features.series import GAP as GAP_COLUMN
-from scalper_ml.kernel import direct, in_place, lean_kernel, view_kernel
+from scalper_ml.kernel import in_place
 
-__all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "compute"]
-
-BLOCK = 256
-"""Rows computed at a time: what one core's second-level cache holds."""
-
-AHEAD = 8 * BLOCK
-"""Rows a stream can go on before its history is moved back to the front of its memory."""
-
-LINE = 8
-"""Floats in one line of the cache."""
-
-SCRATCH = 4
-"""Blocks of rows a kernel may use as it likes."""
-
-MISSING = SCRATCH
-"""The block after them, NaN in rows that lack a value."""
+__all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "columns_read", "compute"]
 
 _HEADER = struct.Struct("<8s12sqqq")
 _MAGIC = b"SCFEAT04"
@@ -68,106 +45,9 @@ class FeatureBlock:
     state: bytes
 
 
-def _fuse(kernels: Sequence[Any]) -> Any:
-    """One compiled function that runs `kernels` over a block of rows, each as often as the set has it.
-
-    Written out as text because a loop over different functions cannot be compiled; this way one call
-    from Python costs the same for one feature as for two hundred.
-    """
-    lines = [
-        "def run(H, i0, i1, t0, P, S, R, wanted, plan, answers, limits, out, values, done):",
-        "    for e in range(plan.shape[0]):",
-        "        code, first, last = plan[e, 0], plan[e, 3], plan[e, 4]",
-        "        if plan[e, 6] > plan[e, 5]:",
-        "            roll(H, i0, i1, t0, wanted[plan[e, 5]:plan[e, 6]], S, R)",
-        "        params, w, state = P[e], answers[e], S[plan[e, 1]:plan[e, 2]]",
-    ]
-    for code in range(len(kernels)):
-        lines.append(f"        {'elif' if code else 'if'} code == {code}:")
-        lines.append(f"            kernel_{code}(H, i0, i1, t0, params, state, R, w, out)")
-    lines += [
-        "        for c in range(first, last):",
-        "            column, into = out[c - first], values[c, done:done + i1 - i0]",
-        "            publish(column, t0, limits[0, c], limits[1, c], limits[2, c], into, R[MISSING])",
-    ]
-    given = {"roll": roll, "publish": publish, "MISSING": MISSING, "__name__": __name__}
-    names = {f"kernel_{code}": one for code, one in enumerate(kernels)} | given
-    exec(compile("\n".join(lines), __file__, "exec"), names)
-    return view_kernel(names["run"])
-
-
-_KERNELS = tuple(dict.fromkeys(kind.kernel for kind in KINDS))
-_run = _fuse(_KERNELS)
-
-AT, ROWS, MEMORY, HEIGHT, FLOWS, OTHERS, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS = range(14)
-"""Head of the table a stream is driven by: place and number of the next row, what it reads, then sizes."""
-
-MIN_TICKS, LONGEST_GAP = range(2)
-
-
-@lean_kernel
-def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
-    """Compute the next rows; the first bad row and the first row out of order, -1 if none; nothing is done if any.
-
-    All arrays of a stream lie in `F` and all tables in `T`, because every array handed over takes time, which a single
-    row feels.
-    """
-    width = T[MEMORY] + AHEAD
-    a, b = 2, 2 + T[HEIGHT] * width
-    H = F[a:b].reshape(T[HEIGHT], width)
-    a, b = b, b + T[STATE]
-    S = F[a:b]
-    a, b = b, b + T[PLAN] * T[PARAMETERS]
-    P = F[a:b].reshape(T[PLAN], T[PARAMETERS])
-    a, b = b, b + 3 * T[COLUMNS]
-    limits = F[a:b].reshape(3, T[COLUMNS])
-    scratch = F[b:]
-    a, b = COLUMNS + 1, COLUMNS + 1 + T[WANTED] * WANTED_COLUMNS
-    wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
-    a, b = b, b + T[PLAN] * 7
-    plan = T[a:b].reshape(T[PLAN], 7)
-    answers = T[b : b + T[PLAN] * T[ANSWERS]].reshape(T[PLAN], T[ANSWERS])
-    at, rows = T[AT], T[ROWS]
-    bad, late = inspect(X, ts_us, int(H[TS, at - 1]) if rows > 0 else -1)
-    if bad >= 0 or late >= 0:
-        return bad, late
-    done, n = 0, X.shape[0]
-    while done < n:
-        if X[done, GAP_COLUMN] > F[LONGEST_GAP]:
-            H[:] = np.nan
-            S[:] = 0.0
-            at, rows = T[MEMORY], 0
-        if at == width:
-            for c in range(T[HEIGHT]):
-                front, back = H[c, : T[MEMORY]], H[c, AHEAD:]
-                for j in range(front.shape[0]):
-                    front[j] = back[j]
-            at = T[MEMORY]
-        end = min(n, done + BLOCK, done + width - at)
-        for i in range(done + 1, end):
-            if X[i, GAP_COLUMN] > F[LONGEST_GAP]:
-                end = i
-                break
-        i1, m = at + end - done, end - done
-        wide = m if m < LINE else m + LINE  # not a power of two, or all blocks would share the same lines of the cache
-        R = scratch[: T[BLOCKS] * wide].reshape(T[BLOCKS], wide)
-        out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[OUTPUTS]) * wide].reshape(T[OUTPUTS], wide)
-        load(X[done:end], ts_us[done:end], H, at)
-        derive(H, at, i1, rows, S, R, T[FLOWS], T[OTHERS])
-        R[MISSING] = 0.0
-        _run(H, at, i1, rows, P, S, R, wanted, plan, answers, limits, out, values, done)
-        for r in range(m):
-            warm[done + r] = R[MISSING, r] == R[MISSING, r] and not H[TRADES, at + r] < F[MIN_TICKS]
-        at, rows, done = i1, rows + end - done, end
-    T[AT], T[ROWS] = at, rows
-    return bad, late
-
-
-@cache
-def _step() -> Callable[..., tuple[int, int]]:
-    """`_push`, compiled."""
-    line, numbers, matrix = np.empty(1), np.empty(1, dtype=np.int64), np.empty((1, 1))
-    return direct(_push, matrix, numbers, line, numbers, matrix, np.empty(1, dtype=np.bool_))
+def columns_read(fs: FeatureSet) -> tuple[str, ...]:
+    """Input columns a stream of a set reads: all, or those before the feeds where no feature needs a feed."""
+    return INPUT_COLUMNS if any(spec.group in HEIGHTS for spec in fs.specs) else OWN_COLUMNS
 
 
 def _table(rows: Sequence[Sequence[float]], width: int) -> list[float]:
@@ -193,12 +73,12 @@ class FeatureStream:
     def __init__(self, fs: FeatureSet, state: bytes | None = None) -> None:
         self.fs = fs
         self._plan(fs)
-        self._step = _step()
+        self._step = step()
         if state is not None:
             self._restore(state)
 
     def _plan(self, fs: FeatureSet) -> None:
-        order = {kernel: code for code, kernel in enumerate(_KERNELS)}
+        order = {kernel: code for code, kernel in enumerate(KERNELS)}
         asked = [kind.rolling(*params) for kind, params in fs.entries]
         last_use = {one: e for e, wishes in enumerate(asked) for one in wishes}
         place: dict[Rolling, int] = {}
@@ -264,6 +144,7 @@ class FeatureStream:
         Parameters
         ----------
         X : float64 array (n, len(INPUT_COLUMNS)), C-contiguous
+            Or as wide as `columns_read` of the set.
         ts_us : int64 array (n,)
             Close of each bar, increasing, after the last bar pushed.
         columns : float64 array (f, n), C-contiguous
@@ -276,13 +157,17 @@ class FeatureStream:
             A bar that breaks its contract or the order of time, or an array of another type or order; nothing was
             computed then.
         """
-        expected = (np.float64, len(X), len(INPUT_COLUMNS)), (np.int64, len(X))
-        expected += (np.float64, len(self.fs.names), len(X)), (np.bool_, len(X))
-        for array, (dtype, *shape) in zip((X, ts_us, columns, warm), expected, strict=True):
-            if array.dtype != dtype or array.shape != tuple(shape) or not array.flags.c_contiguous:
+        n, width = len(X), X.shape[-1] if X.shape[-1] == len(INPUT_COLUMNS) else len(columns_read(self.fs))
+        for array, dtype, shape in (
+            (X, np.float64, (n, width)),
+            (ts_us, np.int64, (n,)),
+            (columns, np.float64, (len(self.fs.names), n)),
+            (warm, np.bool_, (n,)),
+        ):
+            if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
                 raise ContractError(
-                    f"feature stream: found an array {array.dtype} {array.shape}, expected {dtype.__name__} "
-                    f"{tuple(shape)} in one piece - copy it with numpy.ascontiguousarray"
+                    f"feature stream: found an array {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape} "
+                    f"in one piece - copy it with numpy.ascontiguousarray"
                 )
         self.advance(X, ts_us, columns, warm)
 
@@ -339,7 +224,7 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
     ----------
     fs : FeatureSet
     inputs : array (n, len(INPUT_COLUMNS))
-        From `scalper_ml.features.inputs.inputs_from_bars`.
+        From `scalper_ml.features.inputs.inputs_from_bars`; or as wide as `columns_read` of the set.
     ts_us : int64 array (n,)
         Close of each bar, increasing.
     state : bytes, optional
@@ -363,7 +248,8 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
     """
     X = in_place(inputs, np.float64)
     ts = in_place(ts_us, np.int64)
-    if X.ndim != 2 or X.shape[1] != len(INPUT_COLUMNS) or ts.shape != X.shape[:1]:
+    widths = sorted({len(columns_read(fs)), len(INPUT_COLUMNS)})
+    if X.ndim != 2 or X.shape[1] not in widths or ts.shape != X.shape[:1]:
         raise ContractError(
             f"feature inputs: found shapes {X.shape} and {ts.shape}, expected (n, {len(INPUT_COLUMNS)}) and (n,)"
         )

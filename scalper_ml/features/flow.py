@@ -24,12 +24,12 @@ from scalper_ml.features.series import (
     TRADES,
     VWAP,
 )
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def tfi_z(H, i0, i1, t0, P, S, R, w, out):
     """Net flow of n bars over the root of its squared bar flows. ``w``: both sums."""
     net, squares, answer = R[w[0]], R[w[1]], out[0]
@@ -37,7 +37,7 @@ def tfi_z(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = net[r] / math.sqrt(squares[r]) if squares[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def etfi(H, i0, i1, t0, P, S, R, w, out):
     """Imbalance with exponential forgetting, half-life n bars. ``S``: weighted net and total flow.
 
@@ -56,7 +56,7 @@ def etfi(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1] = ahead, total
 
 
-@view_kernel
+@inlined
 def flow_accel(H, i0, i1, t0, P, S, R, w, out):
     """Mean bar imbalance of n bars less that of the n bars before. ``S``: its last n values. ``w``: a total."""
     n, total, answer = int(P[0]), R[w[0]], out[0]
@@ -68,7 +68,7 @@ def flow_accel(H, i0, i1, t0, P, S, R, w, out):
         k = k + 1 if k < n - 1 else 0
 
 
-@view_kernel
+@inlined
 def kyle_lambda(H, i0, i1, t0, P, S, R, w, out):
     """Return per root of net flow, both in their own standard units. ``w``: a pair."""
     n, sigma, sxx, sxy, answer = P[0], H[SIGMA, i0:i1], R[w[0]], R[w[0] + 2], out[0]
@@ -77,7 +77,7 @@ def kyle_lambda(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = sxy[r] / (n * sd * sigma[r]) if sxx[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def cvd_slope(H, i0, i1, t0, P, S, R, w, out):
     """OLS slope of cumulative net flow over n bars by the mean volume. ``w``: sum of flow.
 
@@ -95,7 +95,7 @@ def cvd_slope(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = slope[r] / norm / (total[r] / n) if total[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def absorption(H, i0, i1, t0, P, S, R, w, out):
     """Flow that did not move the price: signed tfi_z times one less the size of ret_z. ``w``: as of tfi_z."""
     n, net, squares, answer = int(P[0]), R[w[0]], R[w[1]], out[0]

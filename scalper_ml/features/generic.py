@@ -7,7 +7,7 @@ import math
 
 from scalper_ml.features.elementary import ln
 from scalper_ml.features.series import ATR, SIGMA
-from scalper_ml.kernel import inlined, view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = [
     "change",
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-@view_kernel
+@inlined
 def share(H, i0, i1, t0, P, S, R, w, out):
     """Factor times one rolling sum by another; 0 by 0 is 0. ``P``: n, factor. ``w``: two totals."""
     factor, upper, lower, answer = P[1], R[w[0]], R[w[1]], out[0]
@@ -38,7 +38,7 @@ def share(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = factor * upper[r] / lower[r] if lower[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def mean(H, i0, i1, t0, P, S, R, w, out):
     """Mean over n bars less a constant. ``P``: n, constant. ``w``: a total."""
     n, origin, total, answer = P[0], P[1], R[w[0]], out[0]
@@ -46,7 +46,7 @@ def mean(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = total[r] / n - origin
 
 
-@view_kernel
+@inlined
 def root_mean(H, i0, i1, t0, P, S, R, w, out):
     """Square root of factor times the mean over n bars, 0 if negative. ``P``: n, factor. ``w``: a total."""
     n, factor, total, answer = P[0], P[1], R[w[0]], out[0]
@@ -54,7 +54,7 @@ def root_mean(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = math.sqrt(factor * max(total[r], 0.0) / n)
 
 
-@view_kernel
+@inlined
 def sum_z(H, i0, i1, t0, P, S, R, w, out):
     """Sum over n bars by a volatility times sqrt(n). ``P``: n, series of the volatility. ``w``: a total."""
     total, sigma, root, answer = R[w[0]], H[int(P[1]), i0:i1], math.sqrt(P[0]), out[0]
@@ -62,7 +62,7 @@ def sum_z(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = total[r] / (sigma[r] * root)
 
 
-@view_kernel
+@inlined
 def zscore(H, i0, i1, t0, P, S, R, w, out):
     """z-score (ddof 0) of a series in its last n values; 0 in a flat window. ``P``: n, series. ``w``: its moments."""
     n, x, centre, squares, answer = P[0], H[int(P[1]), i0:i1], R[w[0]], R[w[0] + 1], out[0]
@@ -71,7 +71,7 @@ def zscore(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (x[r] - centre[r]) / sd if not sd < 1e-9 else 0.0
 
 
-@view_kernel
+@inlined
 def correlation(H, i0, i1, t0, P, S, R, w, out):
     """Correlation of two series; 0 if either is flat. ``w``: their pair."""
     sxx, syy, sxy, answer = R[w[0]], R[w[0] + 1], R[w[0] + 2], out[0]
@@ -79,7 +79,7 @@ def correlation(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = sxy[r] / math.sqrt(sxx[r] * syy[r]) if sxx[r] != 0.0 and syy[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def over_atr(H, i0, i1, t0, P, S, R, w, out):
     """Difference of two series, the second lagged, over ATR; absolute if asked. ``P``: both, lag, absolute."""
     lag, answer = int(P[2]), out[0]
@@ -89,7 +89,7 @@ def over_atr(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = abs(value) if P[3] > 0.0 else value
 
 
-@view_kernel
+@inlined
 def run_length(H, i0, i1, t0, P, S, R, w, out):
     """Signed number of rows in a row on which a series has one sign; 0 where it is 0. ``P``: series. ``S``: the run.
 
@@ -113,7 +113,7 @@ def _twice(value, low, high):
     return (1.0 if value < low else 0.0) + (1.0 if value <= high else 0.0)
 
 
-@view_kernel
+@inlined
 def mid_rank(x, i0, i1, n, slack, into):
     """Mid-rank of each row among the last n, by n; values closer than `slack` are equal. Recomputed.
 
@@ -144,7 +144,7 @@ def mid_rank(x, i0, i1, n, slack, into):
         into[r] = 0.5 * (into[r] + 1.0) / n
 
 
-@view_kernel
+@inlined
 def level(H, i0, i1, t0, P, S, R, w, out):
     """Factor times a series. ``P``: series, factor."""
     x, factor, answer = H[int(P[0]), i0:i1], P[1], out[0]
@@ -152,7 +152,7 @@ def level(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = factor * x[r]
 
 
-@view_kernel
+@inlined
 def log_level(H, i0, i1, t0, P, S, R, w, out):
     """Logarithm of a series that has no unit, taken as a millionth at least and a million at most. ``P``: series."""
     x, bounded, rows = H[int(P[0]), i0:i1], R[0], i1 - i0
@@ -161,7 +161,7 @@ def log_level(H, i0, i1, t0, P, S, R, w, out):
     ln(bounded[:rows], out[0])
 
 
-@view_kernel
+@inlined
 def change(H, i0, i1, t0, P, S, R, w, out):
     """A series less what it was n bars before. ``P``: n, series."""
     n, series, answer = int(P[0]), H[int(P[1])], out[0]
@@ -170,7 +170,7 @@ def change(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = now[r] - before[r]
 
 
-@view_kernel
+@inlined
 def log_change(H, i0, i1, t0, P, S, R, w, out):
     """Logarithm of a series over what it was n bars before, within a million; 0 by 0 is no change. ``P``: n, series."""
     n, series, ratio, rows = int(P[0]), H[int(P[1])], R[0], i1 - i0
@@ -181,7 +181,7 @@ def log_change(H, i0, i1, t0, P, S, R, w, out):
     ln(ratio[:rows], out[0])
 
 
-@view_kernel
+@inlined
 def quotient(H, i0, i1, t0, P, S, R, w, out):
     """Factor times one series by another; by 0 it is 0. ``P``: both, factor."""
     upper, lower, factor, answer = H[int(P[0]), i0:i1], H[int(P[1]), i0:i1], P[2], out[0]
@@ -189,7 +189,7 @@ def quotient(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = factor * upper[r] / lower[r] if lower[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def over_sigma(H, i0, i1, t0, P, S, R, w, out):
     """Factor times a series over the volatility of a bar. ``P``: series, factor."""
     x, factor, sigma, answer = H[int(P[0]), i0:i1], P[1], H[SIGMA, i0:i1], out[0]
@@ -197,7 +197,7 @@ def over_sigma(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = factor * x[r] / sigma[r]
 
 
-@view_kernel
+@inlined
 def imbalance(H, i0, i1, t0, P, S, R, w, out):
     """Difference of two rolling sums by their sum; 0 by 0 is 0. ``w``: two totals."""
     one, other, answer = R[w[0]], R[w[1]], out[0]
@@ -206,7 +206,7 @@ def imbalance(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (one[r] - other[r]) / both if both != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def log_share(H, i0, i1, t0, P, S, R, w, out):
     """Logarithm of one rolling mean by another, within a million; 0 by 0 is 0.
 

@@ -31,8 +31,10 @@ def inputs_from_bars(
     market: pa.Table | None = None,
     context: pa.Table | None = None,
     book: pa.Table | None = None,
+    *,
+    columns: Sequence[str] = INPUT_COLUMNS,
 ) -> np.ndarray:
-    """The input matrix of a table of bars, float64 (n, len(INPUT_COLUMNS)), NaN where null.
+    """The input matrix of a table of bars, float64 (n, len(columns)), NaN where null.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ def inputs_from_bars(
         Schema CONTEXT_BARS; further columns are not read.
     book : pyarrow.Table, optional
         Schema BOOK_BARS with depths; bands that are not inputs are not read.
+    columns : sequence of str
+        `INPUT_COLUMNS`, or those of them a set reads: `scalper_ml.features.engine.columns_read`.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def inputs_from_bars(
     -----
     Each table is joined on the close, at which its rows were known; a bar without a row gets NaN, never a neighbour's.
     """
-    X = np.full((bars.num_rows, len(INPUT_COLUMNS)), np.nan)
+    X = np.full((bars.num_rows, len(columns)), np.nan)
     for j, name in enumerate(BAR_COLUMNS):
         X[:, j] = _floats(bars.column(name))
     ts = us(bars.column("ts_us"))

@@ -23,12 +23,12 @@ from scalper_ml.features.series import (
     TR,
 )
 from scalper_ml.features.window import smooth
-from scalper_ml.kernel import inlined, view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def ret_raw(H, i0, i1, t0, P, S, R, w, out):
     """Log return over n bars."""
     n, answer = int(P[0]), out[0]
@@ -37,7 +37,7 @@ def ret_raw(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = now[r] - before[r]
 
 
-@view_kernel
+@inlined
 def ret_z(H, i0, i1, t0, P, S, R, w, out):
     """Log return over n bars in units of its expected size."""
     n, answer = int(P[0]), out[0]
@@ -46,7 +46,7 @@ def ret_z(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (now[r] - before[r]) / (sigma[r] * root)
 
 
-@view_kernel
+@inlined
 def ret_accel(H, i0, i1, t0, P, S, R, w, out):
     """Return of the last n bars less that of the n bars before."""
     n, answer = int(P[0]), out[0]
@@ -56,7 +56,7 @@ def ret_accel(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = ((now[r] - middle[r]) - (middle[r] - before[r])) / (sigma[r] * root)
 
 
-@view_kernel
+@inlined
 def strength(H, i0, i1, t0, P, S, R, w, out):
     """Balance of mean gain and loss times a factor; 0 without movement. ``P``: n, factor. ``w``: both means."""
     factor, gain, loss, answer = P[1], R[w[0]], R[w[1]], out[0]
@@ -65,7 +65,7 @@ def strength(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = factor * (gain[r] - loss[r]) / both if both > 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def stoch(H, i0, i1, t0, P, S, R, w, out):
     """%K(n) smoothed by 3 and %D, its mean of 3. ``S``: last 2 raw %K, last 2 smoothed. ``w``: highest, lowest."""
     c, top, bottom, k_line, d_line = H[CLOSE, i0:i1], R[w[0]], R[w[1]], out[0], out[1]
@@ -79,7 +79,7 @@ def stoch(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1], S[2], S[3] = raw2, raw1, k2, k1
 
 
-@view_kernel
+@inlined
 def stochrsi(H, i0, i1, t0, P, S, R, w, out):
     """Place of the RSI between its extremes of n bars. ``S``: ring of n RSI. ``w``: mean gain, mean loss."""
     n, gain, loss, answer = int(P[0]), R[w[0]], R[w[1]], out[0]
@@ -97,7 +97,7 @@ def stochrsi(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (now - bottom) / (top - bottom) if top - bottom > 1e-9 else 0.5
 
 
-@view_kernel
+@inlined
 def macd(H, i0, i1, t0, P, S, R, w, out):
     """MACD line, signal and histogram over ATR. ``S``: signal. ``w``: fast and slow EMA."""
     b, s, atr, fast, slow = int(P[1]), int(P[2]), H[ATR, i0:i1], R[w[0]], R[w[1]]
@@ -111,7 +111,7 @@ def macd(H, i0, i1, t0, P, S, R, w, out):
     S[0] = signal
 
 
-@view_kernel
+@inlined
 def ppo(H, i0, i1, t0, P, S, R, w, out):
     """Fast EMA over slow EMA, less one. ``w``: both."""
     fast, slow, answer = R[w[0]], R[w[1]], out[0]
@@ -119,7 +119,7 @@ def ppo(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (fast[r] - slow[r]) / slow[r]
 
 
-@view_kernel
+@inlined
 def trix(H, i0, i1, t0, P, S, R, w, out):
     """One-bar change of a triple EMA. ``S``: the second and third EMA. ``w``: the first."""
     n, one, answer, two, three = int(P[0]), R[w[0]], out[0], S[0], S[1]
@@ -137,7 +137,7 @@ def _pressure(bought, moved):
     return bought / moved if moved > 0.0 else 0.5
 
 
-@view_kernel
+@inlined
 def ultosc(H, i0, i1, t0, P, S, R, w, out):
     """Williams' ultimate oscillator of three windows. ``w``: pressure and true range of each."""
     answer = out[0]
@@ -147,7 +147,7 @@ def ultosc(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (4.0 * short + 2.0 * middle + _pressure(bp3[r], tr3[r])) / 7.0 - 0.5
 
 
-@view_kernel
+@inlined
 def tsi(H, i0, i1, t0, P, S, R, w, out):
     """True strength: double-smoothed change over double-smoothed absolute change. ``S``: four EMAs."""
     a, b, answer = int(P[0]), int(P[1]), out[0]
@@ -164,7 +164,7 @@ def tsi(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1], S[2], S[3] = one, two, size_one, size_two
 
 
-@view_kernel
+@inlined
 def up_share(H, i0, i1, t0, P, S, R, w, out):
     """Share of the last n bars that rose. ``S``: their number, exact."""
     n, answer, count = int(P[0]), out[0], S[0]
@@ -175,14 +175,14 @@ def up_share(H, i0, i1, t0, P, S, R, w, out):
     S[0] = count
 
 
-@view_kernel
+@inlined
 def ret_rank(H, i0, i1, t0, P, S, R, w, out):
     """Percentile of the 5-bar return among its last n values, ties shared."""
     n = int(P[0])
     mid_rank(H[RET5], i0, i1, n, 1e-13, out[0])
 
 
-@view_kernel
+@inlined
 def extreme_ret(H, i0, i1, t0, P, S, R, w, out):
     """Largest and smallest 1-bar return of n bars over the volatility. ``w``: both."""
     sigma, top, bottom, high, low = H[SIGMA, i0:i1], R[w[0]], R[w[1]], out[0], out[1]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from scalper_ml.bars.builder import BarBuilder
-from scalper_ml.features.engine import FeatureStream
+from scalper_ml.features.engine import FeatureStream, columns_read
 from scalper_ml.features.registry import FeatureSet
-from scalper_ml.features.series import BAR_COLUMNS, INPUT_COLUMNS, MARKET_COLUMNS
+from scalper_ml.features.series import BAR_COLUMNS, MARKET_COLUMNS
 
 __all__ = ["FeatureRow", "OnlineFeatureBuilder"]
 
@@ -61,7 +61,8 @@ class OnlineFeatureBuilder:
         self._bars = BarBuilder(interval_us) if bar_state is None else BarBuilder.from_state(interval_us, bar_state)
         self._add = self._bars.adder()
         self._stream = FeatureStream(fs, feature_state)
-        self._X = np.full((1, len(INPUT_COLUMNS)), np.nan)
+        self._columns = columns_read(fs)
+        self._X = np.full((1, len(self._columns)), np.nan)
         self._ts = np.zeros(1, dtype=np.int64)
         self._warm = np.zeros(1, dtype=np.bool_)
 
@@ -129,7 +130,7 @@ class OnlineFeatureBuilder:
             A bar that breaks its contract or is not after the last one.
         """
         row = self._X[0]
-        for j, name in enumerate(INPUT_COLUMNS):
+        for j, name in enumerate(self._columns):
             source = bar if j < _MARKET_AT else market if j < _FEEDS_AT else context
             value = None if source is None else source.get(name)
             row[j] = np.nan if value is None else value

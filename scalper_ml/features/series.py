@@ -21,6 +21,7 @@ __all__ = [
     "INPUT_COLUMNS",
     "LOOKED_BACK",
     "MARKET_COLUMNS",
+    "OWN_COLUMNS",
     "RANGE_FLOOR",
     "SERIES",
     "SERIES_STATE",
@@ -46,7 +47,10 @@ BAR_COLUMNS: tuple[str, ...] = (
     "gap",
 )
 MARKET_COLUMNS: tuple[str, ...] = ("mkt_n", "mkt_ret", "mkt_up", "mkt_disp", "lead_ret")
-INPUT_COLUMNS: tuple[str, ...] = (*BAR_COLUMNS, *MARKET_COLUMNS, *FEED_COLUMNS)
+OWN_COLUMNS: tuple[str, ...] = (*BAR_COLUMNS, *MARKET_COLUMNS)
+"""Columns of an input matrix for features that need no feed."""
+
+INPUT_COLUMNS: tuple[str, ...] = (*OWN_COLUMNS, *FEED_COLUMNS)
 """Columns of every input matrix, in order. NaN where the source has none."""
 
 OPEN, HIGH, LOW, CLOSE, VOLUME, QUOTE, TRADES, BUY_N, BUY, SELL, VWAP, GAP = range(12)
@@ -116,7 +120,7 @@ DERIVED_FROM = tuple(_DERIVING.get(series, 0) for series in range(SERIES))
 SERIES_STATE = 3 + 3 * 61 + FEED_STATE
 
 
-@view_kernel
+@inlined
 def inspect(X, ts_us, before):
     """First bad row and first row not after the one before it; -1 if none.
 
@@ -143,7 +147,7 @@ def _sign(x):
     return 1.0 if x > 0.0 else (-1.0 if x < 0.0 else 0.0)
 
 
-@view_kernel
+@inlined
 def _derive_returns(H, i0, i1, t0, S, W):
     rows = i1 - i0
     ln(H[OPEN, i0:i1], W[0])
@@ -183,7 +187,7 @@ def _derive_returns(H, i0, i1, t0, S, W):
         H[LNRV5, i0 + r] = 0.5 * W[1, r]
 
 
-@view_kernel
+@inlined
 def _derive_ranges(H, i0, i1, t0, S):
     rows = i1 - i0
     o, h, low, c = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1]
@@ -214,7 +218,7 @@ def _derive_ranges(H, i0, i1, t0, S):
     S[0] = mean
 
 
-@view_kernel
+@inlined
 def _derive_volumes(H, i0, i1, t0, S, W):
     rows = i1 - i0
     o, h, low, c, v = H[OPEN, i0:i1], H[HIGH, i0:i1], H[LOW, i0:i1], H[CLOSE, i0:i1], H[VOLUME, i0:i1]
@@ -243,7 +247,7 @@ def _derive_volumes(H, i0, i1, t0, S, W):
         abs_money[0] = np.nan
 
 
-@view_kernel
+@inlined
 def _derive_flows(H, i0, i1, t0, W):
     rows = i1 - i0
     buy, sell, trades, buys = H[BUY, i0:i1], H[SELL, i0:i1], H[TRADES, i0:i1], H[BUY_N, i0:i1]
@@ -266,7 +270,7 @@ def _derive_flows(H, i0, i1, t0, W):
         size[r] = lnv[r] - W[2, r] if trades[r] >= 0.0 else np.nan
 
 
-@view_kernel
+@inlined
 def _derive_market(H, i0, i1, t0, S, W):
     rows = i1 - i0
     _rms(H[MKT], i0, i1, t0, S[:61], H[MKT_SIGMA, i0:i1])
@@ -296,31 +300,40 @@ def derive(H, i0, i1, t0, S, W, flows, market):
     derive_feeds(H, H[VOLUME, i0:i1], H[CLOSE, i0:i1], i0, i1, S[186:], W)
 
 
-@view_kernel
+@inlined
 def load(X, ts_us, H, i0):
     """Copy the raw inputs that `H` has series for into it, from its row i0 on."""
     for r in range(X.shape[0]):
         bar, i = X[r], i0 + r
-        for c in range(len(BAR_COLUMNS) + len(MARKET_COLUMNS)):
+        for c in range(len(OWN_COLUMNS)):
             H[c, i] = bar[c]
         H[TS, i] = ts_us[r]
-    for c in range(len(BAR_COLUMNS) + len(MARKET_COLUMNS), X.shape[1]):
+    for c in range(len(OWN_COLUMNS), X.shape[1]):
         if ROW_OF_INPUT[c] < H.shape[0]:
             row = H[ROW_OF_INPUT[c], i0 : i0 + X.shape[0]]
             for r in range(X.shape[0]):
                 row[r] = X[r, c]
 
 
-@view_kernel
-def publish(column, t0, warmup, low, high, values, missing):
-    """The one place where warm-up and clip range are applied; a row of `missing` becomes NaN where a value is."""
-    rows = values.shape[0]
-    known = min(max(int(warmup) - t0, 0), rows)
-    for r in range(known):
-        values[r] = np.nan
-        missing[r] = np.nan
-    found, into, lacking = column[known:rows], values[known:], missing[known:rows]
-    for r in range(rows - known):
-        value = min(max(found[r], low), high)
-        into[r] = value
-        lacking[r] += value
+@inlined
+def publish(out, first, last, t0, limits, done, rows, values, missing):
+    """The one place where warm-up and clip range are applied; a row of `missing` becomes NaN where a value is.
+
+    Blocks of `out` go to the columns from `first` to before `last` of ``values (f, n)``, to its rows from `done` on.
+    """
+    for c in range(first, last):
+        known, low, high = min(max(int(limits[0, c]) - t0, 0), rows), limits[1, c], limits[2, c]
+        if rows == 1:  # what a live stream does
+            value = min(max(out[c - first, 0], low), high) if known == 0 else np.nan
+            values[c, done] = value
+            missing[0] += value
+            continue
+        found, into = out[c - first], values[c, done : done + rows]
+        for r in range(known):
+            into[r] = np.nan
+            missing[r] = np.nan
+        found, into, lacking = found[known:rows], into[known:], missing[known:rows]
+        for r in range(rows - known):
+            value = min(max(found[r], low), high)
+            into[r] = value
+            lacking[r] += value

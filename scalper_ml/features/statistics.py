@@ -10,12 +10,12 @@ from scalper_ml.features.generic import correlation, mid_rank, zscore
 from scalper_ml.features.kind import Kind
 from scalper_ml.features.rolling import moments, pair, powers
 from scalper_ml.features.series import CLOSE, LNC, RET, RET5
-from scalper_ml.kernel import inlined, view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def var_ratio(H, i0, i1, t0, P, S, R, w, out):
     """Variance of 5-bar returns by 5 times that of 1-bar returns, less one. ``w``: moments of both."""
     five, one, answer = R[w[0] + 1], R[w[1] + 1], out[0]
@@ -23,7 +23,7 @@ def var_ratio(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = five[r] / (5.0 * one[r]) - 1.0 if one[r] != 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def shape_moments(H, i0, i1, t0, P, S, R, w, out):
     """Skewness and excess kurtosis of returns, not corrected for n; 0 when flat. ``w``: their powers."""
     m2, m3, m4, skew, kurt = R[w[0] + 1], R[w[0] + 2], R[w[0] + 3], out[0], out[1]
@@ -51,7 +51,7 @@ def _entropy(S, n, t, scale):
     return total
 
 
-@view_kernel
+@inlined
 def perm_entropy(H, i0, i1, t0, P, S, R, w, out):
     """Entropy of the orders of three closes among n triples, by ln 6. ``S``: their counts, exact."""
     n, answer = int(P[0]), out[0]
@@ -71,7 +71,7 @@ def _word(x, r):
     return 4 * int(x[r] > 0.0) + 2 * int(x[r + 1] > 0.0) + int(x[r + 2] > 0.0)
 
 
-@view_kernel
+@inlined
 def sign_entropy(H, i0, i1, t0, P, S, R, w, out):
     """Entropy of rise/no-rise words of three bars among n words, by ln 8. ``S``: their counts, exact."""
     n, answer = int(P[0]), out[0]
@@ -86,7 +86,7 @@ def sign_entropy(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = _entropy(S, n, t, scale)
 
 
-@view_kernel
+@inlined
 def reversion(H, i0, i1, t0, P, S, R, w, out):
     """Regression of the return on the log price before: half-life by n and t-statistic. ``w``: a pair."""
     n, halves, t_stats, slopes, kept, rows = P[0], out[0], out[1], R[0], R[1], i1 - i0
@@ -104,7 +104,7 @@ def reversion(H, i0, i1, t0, P, S, R, w, out):
         halves[r] = half if slopes[r] == slopes[r] else slopes[r]
 
 
-@view_kernel
+@inlined
 def rank_price(H, i0, i1, t0, P, S, R, w, out):
     """Mid-rank of the close among the last n, by n."""
     n = int(P[0])

@@ -38,12 +38,12 @@ from scalper_ml.features.series import (
     VORTEX,
 )
 from scalper_ml.features.window import smooth
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def ema_dist(H, i0, i1, t0, P, S, R, w, out):
     """Close less its EMA over ATR. ``w``: the EMA."""
     c, atr, mean, answer = H[CLOSE, i0:i1], H[ATR, i0:i1], R[w[0]], out[0]
@@ -51,7 +51,7 @@ def ema_dist(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (c[r] - mean[r]) / atr[r]
 
 
-@view_kernel
+@inlined
 def ema_slope(H, i0, i1, t0, P, S, R, w, out):
     """Change of the EMA over 3 bars over ATR. ``S``: the EMA 1, 2, 3 bars ago. ``w``: now."""
     atr, mean, answer = H[ATR, i0:i1], R[w[0]], out[0]
@@ -62,7 +62,7 @@ def ema_slope(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1], S[2] = mean1, mean2, mean3
 
 
-@view_kernel
+@inlined
 def ema_cross(H, i0, i1, t0, P, S, R, w, out):
     """Fast less slow EMA over ATR. ``w``: both."""
     atr, fast, slow, answer = H[ATR, i0:i1], R[w[0]], R[w[1]], out[0]
@@ -70,7 +70,7 @@ def ema_cross(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (fast[r] - slow[r]) / atr[r]
 
 
-@view_kernel
+@inlined
 def vwap_dist(H, i0, i1, t0, P, S, R, w, out):
     """Close less the n-bar VWAP of typical prices over ATR. ``w``: sum of price x volume, of volume."""
     c, atr, paid, volume, answer = H[CLOSE, i0:i1], H[ATR, i0:i1], R[w[0]], R[w[1]], out[0]
@@ -79,7 +79,7 @@ def vwap_dist(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = away / atr[r] if abs(away) > EQUAL * c[r] else 0.0
 
 
-@view_kernel
+@inlined
 def dmi(H, i0, i1, t0, P, S, R, w, out):
     """ADX and the balance of the directional indices. ``S``: mean DX. ``w``: both movements."""
     n, plus, minus, adx, diff, mean = int(P[0]), R[w[0]], R[w[1]], out[0], out[1], S[0]
@@ -92,7 +92,7 @@ def dmi(H, i0, i1, t0, P, S, R, w, out):
     S[0] = mean
 
 
-@view_kernel
+@inlined
 def aroon_osc(H, i0, i1, t0, P, S, R, w, out):
     """Age of the low less age of the high within n + 1 bars, by n. ``w``: age of the high, of the low."""
     n, high_age, low_age, answer = P[0], R[w[0]], R[w[1]], out[0]
@@ -100,7 +100,7 @@ def aroon_osc(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (low_age[r] - high_age[r]) / n
 
 
-@view_kernel
+@inlined
 def regress(H, i0, i1, t0, P, S, R, w, out):
     """t-statistic and R^2 of the OLS line through the log closes of n bars. ``w``: a pair."""
     n, t_stat, r2 = P[0], out[0], out[1]
@@ -111,7 +111,7 @@ def regress(H, i0, i1, t0, P, S, R, w, out):
         r2[r] = sxy[r] * sxy[r] / (sxx[r] * syy[r]) if syy[r] > 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def eff_ratio(H, i0, i1, t0, P, S, R, w, out):
     """Distance by path over n bars, in log prices; 0 without any movement. ``w``: the path."""
     n, path, answer = int(P[0]), R[w[0]], out[0]
@@ -120,7 +120,7 @@ def eff_ratio(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = abs(now[r] - before[r]) / path[r] if path[r] > 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def donchian_pos(H, i0, i1, t0, P, S, R, w, out):
     """Place of the close in the range of n bars; 0 in a zero range. ``w``: highest, lowest."""
     c, top, bottom, answer = H[CLOSE, i0:i1], R[w[0]], R[w[1]], out[0]
@@ -128,7 +128,7 @@ def donchian_pos(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (c[r] - bottom[r]) / (top[r] - bottom[r]) - 0.5 if top[r] > bottom[r] else 0.0
 
 
-@view_kernel
+@inlined
 def keltner_pos(H, i0, i1, t0, P, S, R, w, out):
     """Close less EMA(n) over twice the ATR(10). ``w``: EMA, ATR."""
     c, mean, atr, answer = H[CLOSE, i0:i1], R[w[0]], R[w[1]], out[0]
@@ -136,7 +136,7 @@ def keltner_pos(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = (c[r] - mean[r]) / (2.0 * max(atr[r], RANGE_FLOOR * c[r]))
 
 
-@view_kernel
+@inlined
 def ichimoku_tk(H, i0, i1, t0, P, S, R, w, out):
     """Middle of the range of a bars less that of b bars over ATR, not displaced. ``w``: highest, lowest of each."""
     atr, top_a, low_a, top_b, low_b, answer = H[ATR, i0:i1], R[w[0]], R[w[1]], R[w[2]], R[w[3]], out[0]
@@ -144,7 +144,7 @@ def ichimoku_tk(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = 0.5 * ((top_a[r] + low_a[r]) - (top_b[r] + low_b[r])) / atr[r]
 
 
-@view_kernel
+@inlined
 def bars_since(H, i0, i1, t0, P, S, R, w, out):
     """Age of the highest high and the lowest low of n bars, by n. ``w``: both."""
     n, high_age, low_age, since_high, since_low = P[0], R[w[0]], R[w[1]], out[0], out[1]
@@ -153,7 +153,7 @@ def bars_since(H, i0, i1, t0, P, S, R, w, out):
         since_low[r] = low_age[r] / n
 
 
-@view_kernel
+@inlined
 def cci(H, i0, i1, t0, P, S, R, w, out):
     """Commodity channel index by 200; 0 in a flat window. Recomputed on the window, one lag after the other."""
     n, x, offset, spread, answer = int(P[0]), H[TYPICAL, i0:i1], R[0], R[1], out[0]
@@ -172,7 +172,7 @@ def cci(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = -offset[r] / (3.0 * spread[r]) if spread[r] > n * EQUAL * x[r] else 0.0
 
 
-@view_kernel
+@inlined
 def chop(H, i0, i1, t0, P, S, R, w, out):
     """Choppiness: log path by range over n bars; 1 in a zero range. ``w``: path, highest, lowest."""
     n, path, top, bottom, parts, answer, rows = P[0], R[w[0]], R[w[1]], R[w[2]], R[0], out[0], i1 - i0

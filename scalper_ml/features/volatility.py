@@ -26,12 +26,12 @@ from scalper_ml.features.series import (
     SQRET,
     TR,
 )
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def rv(H, i0, i1, t0, P, S, R, w, out):
     """Log of the realised volatility of n bars. ``w``: sum of squared returns."""
     total, floored, answer, rows = R[w[0]], R[0], out[0], i1 - i0
@@ -42,7 +42,7 @@ def rv(H, i0, i1, t0, P, S, R, w, out):
         answer[r] *= 0.5
 
 
-@view_kernel
+@inlined
 def natr(H, i0, i1, t0, P, S, R, w, out):
     """Log of Wilder's ATR over the close. ``w``: the ATR."""
     c, atr, ratio, answer, rows = H[CLOSE, i0:i1], R[w[0]], R[0], out[0], i1 - i0
@@ -51,7 +51,7 @@ def natr(H, i0, i1, t0, P, S, R, w, out):
     ln(ratio[:rows], answer)
 
 
-@view_kernel
+@inlined
 def yang_zhang(H, i0, i1, t0, P, S, R, w, out):
     """Yang-Zhang volatility of a bar. ``w``: moments of the night, of the day; sum of the Rogers-Satchell terms."""
     n, night, day, rs, answer = P[0], R[w[0] + 1], R[w[1] + 1], R[w[2]], out[0]
@@ -61,7 +61,7 @@ def yang_zhang(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = math.sqrt(night[r] / (n - 1.0) + weight * day[r] / (n - 1.0) + (1.0 - weight) * inside)
 
 
-@view_kernel
+@inlined
 def rv_ratio(H, i0, i1, t0, P, S, R, w, out):
     """Root mean square return of a bars over that of b bars; 1 without any movement. ``w``: sums of squares."""
     a, b, short, long, answer = P[0], P[1], R[w[0]], R[w[1]], out[0]
@@ -69,7 +69,7 @@ def rv_ratio(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = math.sqrt((short[r] / a) / (long[r] / b)) if long[r] > 0.0 else 1.0
 
 
-@view_kernel
+@inlined
 def ewma_vol(H, i0, i1, t0, P, S, R, w, out):
     """Exponentially weighted volatility, weights summing to one. ``S``: weighted squares, weights."""
     decay, square, answer = P[0] / 100.0, H[SQRET, i0:i1], out[0]
@@ -81,7 +81,7 @@ def ewma_vol(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1] = total, weight
 
 
-@view_kernel
+@inlined
 def bipower_jump(H, i0, i1, t0, P, S, R, w, out):
     """Share of the variance that came in jumps. ``w``: sum of squares, of products of neighbours."""
     total, product, answer = R[w[0]], R[w[1]], out[0]
@@ -89,7 +89,7 @@ def bipower_jump(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = 1.0 - 0.5 * math.pi * product[r] / total[r] if total[r] > 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def bb(H, i0, i1, t0, P, S, R, w, out):
     """Width of the Bollinger bands and the place of the close in them. ``w``: moments of the close."""
     n, c, mean, squares, width, place = P[0], H[CLOSE, i0:i1], R[w[0]], R[w[0] + 1], out[0], out[1]
@@ -99,7 +99,7 @@ def bb(H, i0, i1, t0, P, S, R, w, out):
         place[r] = (c[r] - mean[r]) / (4.0 * sd) if sd > 0.0 else 0.0
 
 
-@view_kernel
+@inlined
 def vol_of_vol(H, i0, i1, t0, P, S, R, w, out):
     """Standard deviation of the log 5-bar volatility over n bars. ``w``: its moments."""
     n, squares, answer = P[0], R[w[0] + 1], out[0]

@@ -24,12 +24,12 @@ from scalper_ml.features.series import (
     VOLUME,
 )
 from scalper_ml.features.window import smooth
-from scalper_ml.kernel import view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = ["KINDS"]
 
 
-@view_kernel
+@inlined
 def adosc_n(H, i0, i1, t0, P, S, R, w, out):
     """Chaikin oscillator over the EMA of volume. ``S``: the A/D line less its two EMAs. ``w``: EMA of volume.
 
@@ -45,7 +45,7 @@ def adosc_n(H, i0, i1, t0, P, S, R, w, out):
     S[0], S[1] = fast, slow
 
 
-@view_kernel
+@inlined
 def force(H, i0, i1, t0, P, S, R, w, out):
     """EMA of change times volume over ATR times the EMA of volume. ``S``: the first. ``w``: the second."""
     n, v, atr, mean, answer = int(P[0]), H[VOLUME, i0:i1], H[ATR, i0:i1], R[w[0]], out[0]
@@ -57,7 +57,7 @@ def force(H, i0, i1, t0, P, S, R, w, out):
     S[0] = push
 
 
-@view_kernel
+@inlined
 def eom(H, i0, i1, t0, P, S, R, w, out):
     """Ease of movement: moves of the middle, weighted by range and by how little volume they took. ``w``: volume.
 
@@ -77,7 +77,7 @@ def eom(H, i0, i1, t0, P, S, R, w, out):
         answer[r] = ease[r] / n / (atr[r] * atr[r])
 
 
-@view_kernel
+@inlined
 def amihud(H, i0, i1, t0, P, S, R, w, out):
     """Log of absolute return per traded value over n bars against 240 bars. ``w``: moved, traded, both in 240."""
     moved, traded, moved_long, traded_long = R[w[0]], R[w[1]], R[w[2]], R[w[3]]

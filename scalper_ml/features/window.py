@@ -17,7 +17,7 @@ state, zeros at first, and ``into``, whose element ``r`` is the answer for row `
 
 import numpy as np
 
-from scalper_ml.kernel import inlined, view_kernel
+from scalper_ml.kernel import inlined
 
 __all__ = [
     "SHORT",
@@ -38,7 +38,7 @@ SHORT = 15
 """Windows of at most so many rows are cheaper to add up than to carry."""
 
 
-@view_kernel
+@inlined
 def _add_lags(x, i0, i1, n, into):
     """Sum of ``x[i-n+1..i]``, from the oldest on, one lag after the other: a loop without a chain."""
     rows = i1 - i0
@@ -57,7 +57,7 @@ def _add_lags(x, i0, i1, n, into):
             into[r] += past[r]
 
 
-@view_kernel
+@inlined
 def slide_sum(x, i0, i1, t0, n, S, into):
     """Sum of ``x[i-n+1..i]``. ``S``: n + 1 floats; short windows are added up and carry nothing."""
     if n <= SHORT:
@@ -86,7 +86,7 @@ def slide_sum(x, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@view_kernel
+@inlined
 def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
     """Sum of ``x[j] * y[j - lag]`` over the window. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
@@ -115,7 +115,7 @@ def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@view_kernel
+@inlined
 def slide_moments(x, i0, i1, t0, n, S, mean, squares):
     """Mean and sum of squared deviations of the window, about an element of the window. ``S``: 2 (n + 1) + 1 floats."""
     m = n + 1
@@ -144,15 +144,18 @@ def slide_moments(x, i0, i1, t0, n, S, mean, squares):
             d = new[r] - anchor
             s1 += d
             s2 += d * d
-            a = s1 + tail1[r]
+            means[r] = s1
+            deviations[r] = s2
+        for r in range(rows):
+            a = means[r] + tail1[r]
             means[r] = anchor + a * share
-            deviations[r] = max(s2 + tail2[r] - a * (a * share), 0.0)
+            deviations[r] = max(deviations[r] + tail2[r] - a * (a * share), 0.0)
         S1[0] = s1
         S2[0] = s2
         i, k = i + rows, 0
 
 
-@view_kernel
+@inlined
 def slide_powers(x, i0, i1, t0, n, S, into):
     """Mean and the 2nd, 3rd and 4th central moments, divided by n: ``into`` (4, rows). ``S``: 4 (n + 1) + 1 floats."""
     m = n + 1
@@ -202,7 +205,7 @@ def slide_powers(x, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@view_kernel
+@inlined
 def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
     """Centred sums of x and of y lagged: ``Sxx, Syy, Sxy`` in ``into`` (3, rows). ``S``: 5 (n + 1) + 2 floats."""
     m = n + 1
@@ -232,6 +235,7 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
                 XY[j] = sxy
             for c in range(5):
                 S[c * m] = 0.0
+                S[c * m + n] = 0.0
             S[5 * m] = ax
             S[5 * m + 1] = ay
         rows = min(i1 - i, n - k)
@@ -250,10 +254,16 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
             sxx += dx * dx
             syy += dy * dy
             sxy += dx * dy
-            x_all, y_all = sx + tail_x[r], sy + tail_y[r]
-            to_xx[r] = max(sxx + tail_xx[r] - x_all * (x_all * share), 0.0)
-            to_yy[r] = max(syy + tail_yy[r] - y_all * (y_all * share), 0.0)
-            to_xy[r] = sxy + tail_xy[r] - x_all * (y_all * share)
+            tail_x[r] += sx  # what is left of the block before is needed once: the whole window takes its place
+            tail_y[r] += sy
+            tail_xx[r] += sxx
+            tail_yy[r] += syy
+            tail_xy[r] += sxy
+        for r in range(rows):
+            x_all, y_all = tail_x[r], tail_y[r]
+            to_xx[r] = max(tail_xx[r] - x_all * (x_all * share), 0.0)
+            to_yy[r] = max(tail_yy[r] - y_all * (y_all * share), 0.0)
+            to_xy[r] = tail_xy[r] - x_all * (y_all * share)
         X1[0] = sx
         Y1[0] = sy
         XX[0] = sxx
@@ -262,7 +272,7 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@view_kernel
+@inlined
 def extreme(x, sign, i0, i1, t0, n, S, into):
     """Largest of ``x[i-n+1..i]``, or for ``sign = -1`` the smallest; passes over NaN. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
@@ -289,7 +299,7 @@ def extreme(x, sign, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
-@view_kernel
+@inlined
 def age_of_extreme(x, sign, i0, i1, t0, n, S, into):
     """Rows since that value of the window, the newest of equals. ``S``: n + 1 values, n + 1 rows."""
     m = n + 1
@@ -335,7 +345,7 @@ def smooth(mean, x, seen, n, alpha):
     return mean + alpha * (x - mean)
 
 
-@view_kernel
+@inlined
 def exponential(x, start, i0, i1, t0, n, alpha, S, into):
     """`smooth` over the rows from `start` on; 0 before. ``S``: the mean."""
     series, mean = x[i0:i1], S[0]
@@ -349,7 +359,7 @@ def exponential(x, start, i0, i1, t0, n, alpha, S, into):
     S[0] = mean
 
 
-@view_kernel
+@inlined
 def four_exponentials(w, x, y, z, a, b, c, d, S, into_w, into_x, into_y, into_z):
     """`exponential` of four series with weights a to d past their first values. ``S``: the means.
 

@@ -128,7 +128,7 @@ def write_synthetic(folder: Path, spec: SyntheticSpec) -> Path:
         return path
     market = simulate(spec)
     folder.mkdir(parents=True, exist_ok=True)
-    data = _csv(market.ticks)
+    data = csv_bytes(market.ticks)
     facts = stylised_facts(market.ticks, market.truth["mid"].to_numpy(), spec.interval_us, spec.start_us)
     truth: dict[str, Any] = {
         "spec": asdict(spec),
@@ -182,7 +182,7 @@ def _ticks(printed: Printed) -> pa.Table:
     return ticks_table(Trades(printed.ts_us, printed.price, printed.qty, printed.side, none), "synthetic")
 
 
-def _csv(ticks: pa.Table) -> bytes:
+def csv_bytes(ticks: pa.Table) -> bytes:
     side = ticks.column("side").to_numpy()
     words = pa.DictionaryArray.from_arrays((side > 0).astype(np.int32), pa.array(["sell", "buy"])).cast(pa.string())
     table = pa.table({

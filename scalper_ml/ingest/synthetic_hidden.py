@@ -57,13 +57,13 @@ def hidden_market(
     state = _chain(rng.random(n), 1.0 / params.dwell_s)
     decoy = _chain(rng.random(n), 1.0 / params.decoy_dwell_s)
     count = rng.poisson(params.rate, n)
-    p_buy = 0.5 * (1 + params.flow_tilt * state + params.decoy_tilt * decoy)
     trades = int(count.sum())
-    bought = rng.random(trades) < np.repeat(p_buy, count)
-    bought_so_far = np.concatenate(([0], np.cumsum(bought)))
-    buys = np.diff(bought_so_far[np.concatenate(([0], np.cumsum(count)))])
-    surprise = (buys - count * p_buy) / np.sqrt(params.rate * p_buy * (1 - p_buy))
-    steps = params.sigma * (params.drift * state + rng.standard_normal(n) + params.impact * surprise)
+    uniform, steps = rng.random(trades), rng.standard_normal(n)
+    bought, buys = np.empty(trades, np.bool_), np.empty(n, np.int64)
+    _move(
+        count, state, decoy, uniform, params.sigma, params.drift, params.flow_tilt, params.decoy_tilt, params.impact,
+        params.rate, bought, buys, steps,
+    )  # fmt: skip
     log_mid = np.log(params.start) + np.concatenate(([0.0], np.cumsum(steps)))
     p_plus, p_minus = np.empty(bars), np.empty(bars)
     _forward_filter(
@@ -91,6 +91,28 @@ def _chain(uniform: Any, leave: float) -> Any:
             state = (state + (1 if uniform[k] < leave / 2.0 else 2)) % 3
         path[k] = state - 1
     return path
+
+
+@kernel
+def _move(
+    count: Any, state: Any, decoy: Any, uniform: Any, sigma: float, drift: float, tilt: float, decoy_tilt: float,
+    impact: float, rate: float, bought: Any, buys: Any, steps: Any,
+) -> None:  # fmt: skip
+    """Sides of trades, buys of seconds, and in place of the normal draws in `steps` the log returns of the seconds."""
+    p, scale = np.empty(9), np.empty(9)  # state 3 s + q
+    for j in range(9):
+        p[j] = 0.5 * (1.0 + tilt * (j // 3 - 1) + decoy_tilt * (j % 3 - 1))
+        scale[j] = np.sqrt(rate * p[j] * (1.0 - p[j]))
+    i = 0
+    for k in range(steps.shape[0]):
+        j = 3 * (state[k] + 1) + decoy[k] + 1
+        total = 0
+        for _ in range(count[k]):
+            bought[i] = uniform[i] < p[j]
+            total += bought[i]
+            i += 1
+        buys[k] = total
+        steps[k] = sigma * (drift * state[k] + steps[k] + impact * ((total - count[k] * p[j]) / scale[j]))
 
 
 @kernel

@@ -160,6 +160,8 @@ def _decided(project: Project, keys: Keys, market: Market, candidate: Pointer) -
     record = read_record(project, keys)
     at: dict[str, Any] = {"at_us": market.now_us, "inputs": sha256_of(canonical_json(candidate))[:16]}
     accepted, own = candidate["action"] != "NO_TRADE", record.bundle_id == candidate["bundle_id"]
+    if own and "reference" not in candidate:  # not scored as things are today: no verdict on what runs
+        return record
     if record.bundle_id is None or own:
         if not accepted:
             nothing = _nothing(candidate, candidate["reason"])

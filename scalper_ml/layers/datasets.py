@@ -87,7 +87,7 @@ def dataset_params(project: Project, horizon: int) -> DatasetParams:
 
 def label_tape(project: Project, keys: Keys) -> Tape | None:
     """The trades or the quotes, where labels are made of them."""
-    if (source := _tape_layer(project)) is None:
+    if (source := _tape_layer(project.settings)) is None:
         return None
     manifest = project.warehouse.require(source, {"symbol": keys["symbol"]})
     if source == "book":
@@ -100,9 +100,9 @@ def label_tape(project: Project, keys: Keys) -> Tape | None:
     return Tape(stamp, price=table["price"].to_numpy(), side=table["side"].to_numpy())
 
 
-def _tape_layer(project: Project) -> str | None:
+def _tape_layer(settings: Settings) -> str | None:
     """The layer that holds what labels are made of, where it is not the bars."""
-    return {"open": None, "mid": "book"}.get(project.settings.labels.price, "ticks")
+    return {"open": None, "mid": "book"}.get(settings.labels.price, "ticks")
 
 
 def _targets(bars: pa.Table, dataset: Dataset, interval_us: int) -> pa.Table:
@@ -116,7 +116,7 @@ def _targets(bars: pa.Table, dataset: Dataset, interval_us: int) -> pa.Table:
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
-    symbol, labels, tape = {"symbol": keys["symbol"]}, project.settings.labels, _tape_layer(project)
+    symbol, labels, tape = {"symbol": keys["symbol"]}, project.settings.labels, _tape_layer(project.settings)
     return {
         "code": code_digest(
             "datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/features", "layers/datasets"
@@ -257,5 +257,5 @@ DATASETS_LAYER = Layer("datasets", "symbol_horizon", ("features", "bars"), CHECK
 
 def datasets_layer(settings: Settings) -> Layer:
     """The layer as the settings have labels made: of bars alone, or of trades or quotes beside them."""
-    tape = {"open": (), "mid": ("book",)}.get(settings.labels.price, ("ticks",))
-    return replace(DATASETS_LAYER, upstream=(*DATASETS_LAYER.upstream, *tape))
+    tape = _tape_layer(settings)
+    return replace(DATASETS_LAYER, upstream=(*DATASETS_LAYER.upstream, *((tape,) if tape else ())))

@@ -14,6 +14,7 @@ from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.layers.base import Keys, Layer
 from scalper_ml.layers.candidates import candidates_layer, complexities, contenders
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser
+from scalper_ml.layers.forecasts import forecast_layers, forecast_named
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.models.bundle import Model
 from scalper_ml.models.candidate import choose_candidate
@@ -64,12 +65,13 @@ def layer_named(project: Project, name: str) -> Layer:
 def train_stale(
     project: Project, keys: Keys, kinds: Sequence[str] = (), *, force: bool = False, told: Callable[[Built], None]
 ) -> list[Built]:
-    """Build every model and ensemble of a symbol x horizon that is not fresh, and then the candidate.
+    """Build every model, ensemble and forecaster of a symbol x horizon that is not fresh, and then the candidate.
 
     With `kinds` only those; the candidate waits until it can be chosen among all.
     """
-    layers = [layer_named(project, kind) for kind in kinds] or [
+    layers = [forecast_named(project.settings, kind) or layer_named(project, kind) for kind in kinds] or [
         *contenders(project.settings),
+        *forecast_layers(project.settings),
         candidates_layer(project.settings),
     ]
     found = []

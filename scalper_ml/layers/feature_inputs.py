@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scalper_ml.features.engine import columns_read
 from scalper_ml.features.inputs import inputs_from_bars
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.project import Project
@@ -34,7 +35,7 @@ class EngineInputs:
 
     def __init__(self, project: Project, bars: pa.Table, symbol: str, fs: FeatureSet) -> None:
         warehouse = project.warehouse
-        self._bars = bars
+        self._bars, self._columns = bars, columns_read(fs)
         self.ts_us = us(bars["ts_us"])
         self._beside: dict[str, pa.Table] = {
             name: warehouse.read_table(warehouse.require(name, {"symbol": symbol})) for name in feeds_of(fs)
@@ -44,16 +45,17 @@ class EngineInputs:
             self._beside["market"] = table.filter(pc.equal(table["symbol"], symbol))
 
     def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs (n, k) and stamps (n,) of the bars ``begin <= i < end``."""
+        """Inputs (n, k), as wide as `columns_read` of the set, and stamps (n,) of the bars ``begin <= i < end``."""
         bars, ts_us = self._bars.slice(begin, end - begin), self.ts_us[begin:end]
         if len(ts_us) == 0:
-            return inputs_from_bars(bars), ts_us
+            return inputs_from_bars(bars, columns=self._columns), ts_us
         first, last = bars["ts_us"][0], bars["ts_us"][-1]
         near = {
             name: table.filter(pc.and_(pc.greater_equal(table["ts_us"], first), pc.less_equal(table["ts_us"], last)))
             for name, table in self._beside.items()
         }
-        return inputs_from_bars(bars, near.get("market"), near.get("context_bars"), near.get("book")), ts_us
+        beside = (near.get(name) for name in ("market", "context_bars", "book"))
+        return inputs_from_bars(bars, *beside, columns=self._columns), ts_us
 
 
 def engine_inputs(project: Project, bars_table: pa.Table, symbol: str, fs: FeatureSet) -> np.ndarray:

@@ -116,7 +116,7 @@ class _Beside:
 
     def now(self) -> dict[str, float]:
         row = self._X[min(self._row, len(self._X) - 1), _BESIDE_AT:]
-        return dict(zip(INPUT_COLUMNS[_BESIDE_AT:], row.tolist(), strict=True))
+        return dict(zip(INPUT_COLUMNS[_BESIDE_AT : self._X.shape[1]], row.tolist(), strict=True))
 
     def next(self) -> None:
         self._row += 1

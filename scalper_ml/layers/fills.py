@@ -60,7 +60,7 @@ def tape_of(project: Project, ticks: Manifest, dataset: pa.Table, horizon: int, 
         moments = [arrives + late * bar + hold * bar for late in (0, 1) for hold in (0, horizon)]
         return Tape.executable(days, np.concatenate(moments))
     parts = list(days)
-    return Tape.of_trades(*(np.concatenate([part[k] for part in parts]) for k in (0, 1)))  # type: ignore[arg-type]
+    return Tape.of_trades(*(np.concatenate([part[k] for part in parts]) for k in (0, 1)))
 
 
 def _days(project: Project, ticks: Manifest, first_us: int, last_us: int) -> Iterator[tuple[Any, Any]]:

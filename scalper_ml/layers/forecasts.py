@@ -11,21 +11,30 @@ from scalper_ml.bundle_store import BundleStore
 from scalper_ml.durable import canonical_json
 from scalper_ml.errors import ChecksFailedError, SettingsError, WarehouseError
 from scalper_ml.forecasters.bundle import Forecast, load_forecast
+from scalper_ml.forecasters.data import forecast_data
 from scalper_ml.forecasters.har import past_volatility
 from scalper_ml.forecasters.registry import forecaster_kind
-from scalper_ml.forecasters.sealing import TrainedForecast
+from scalper_ml.forecasters.sealing import TrainedForecast, measured
 from scalper_ml.forecasters.stack import RidgeParams, train_stack
 from scalper_ml.forecasters.training import ForecastOptions, train_forecaster
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
 from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, MAX_LATENCY_US, lineage_of
-from scalper_ml.models.base import Floats
+from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["FORECAST_CODE", "forecast_layer", "forecast_layers", "forecast_of"]
+__all__ = [
+    "FORECAST_CODE",
+    "answer_of",
+    "evaluate_forecast",
+    "forecast_layer",
+    "forecast_layers",
+    "forecast_named",
+    "forecast_of",
+]
 
 FORECAST_CODE = ("forecasters", "models/arrays", "models/base", "models/boosting", "models/bundle", "models/exported",
                  "models/summary", "models/kernels", "models/trees")  # fmt: skip
@@ -260,6 +269,39 @@ def forecast_named(settings: Settings, name: str) -> Layer | None:
     return {layer.name.split("/")[1]: layer for layer in forecast_layers(settings)}.get(name)
 
 
+def evaluate_forecast(project: Project, keys: Keys, kind: str, role: str = "select") -> dict[str, Any]:
+    """Metrics of a saved forecaster on a role it was not fitted on: loaded, verified and forecast anew.
+
+    Returns
+    -------
+    dict
+        As `regression_metrics` or `state_metrics`, and ``kind``, ``target``, ``role``, ``bundle_id``.
+    """
+    if role not in ("calibrate", "select", "score"):
+        raise SettingsError(f"role {role!r}: expected calibrate, select or score; train rows were fitted on")
+    forecast = forecast_of(project, _required(project, kind).name, keys)
+    dataset = project.warehouse.require("datasets", keys).content
+    if forecast.manifest["lineage"]["dataset"] != dataset:
+        raise WarehouseError(f"{kind} {dict(keys)}: its bundle was made from another dataset; train it again")
+    (X, table, targets, names), more, _ = _data(project, keys)
+    data = forecast_data(X, table, targets, names, forecast.target, **more)
+    rows = data.ends(data.rows(role), forecast.lookback)
+    context = FitContext(int(keys["horizon"]), int(forecast.manifest["seed"]))
+    base = data.baseline(forecast.target, data.rows("train"))[rows]
+    found = measured(forecast.target, data, rows, forecast.predict(data.X, rows), base, context)
+    said = {"kind": kind, "target": forecast.target.name, "role": role, "bundle_id": forecast.bundle_id}
+    return said | found
+
+
+def _required(project: Project, kind: str) -> Layer:
+    """The layer of a forecaster the settings name."""
+    layer = forecast_named(project.settings, kind)
+    if layer is None:
+        named = project.settings.forecasts.kinds
+        raise SettingsError(f"{kind!r} is no forecaster of this project; forecasts.kinds: {named}")
+    return layer
+
+
 def answer_of(project: Project, keys: Keys, kind: str) -> dict[str, Any]:
     """The documented answer of a saved forecaster on the last labelled bar, and when that closed.
 
@@ -268,12 +310,7 @@ def answer_of(project: Project, keys: Keys, kind: str) -> dict[str, Any]:
     SettingsError
         The settings do not name it.
     """
-    layer = forecast_named(project.settings, kind)
-    if layer is None:
-        raise SettingsError(
-            f"{kind!r} is no forecaster of this project; forecasts.kinds: {project.settings.forecasts.kinds}"
-        )
-    forecast = forecast_of(project, layer.name, keys)
+    forecast = forecast_of(project, _required(project, kind).name, keys)
     (X, table, _, _), _, _ = _data(project, keys)
     bars = project.warehouse.read_table(
         project.warehouse.require("bars", {"symbol": keys["symbol"]}), columns=["ts_us", "close"]

@@ -31,14 +31,18 @@ CODE = (
 
 
 def _scored(project: Project) -> dict[tuple[str, int], Manifest]:
-    """Backtests of what is there today: one whose data, model or settings have changed since is not a score."""
+    """Backtests of what is there today: one whose data, model or settings have changed since is not a score.
+
+    That of a champion, or of its challenger, stays one while bars are added: drift watches over the one, the shadow run
+    over the other.
+    """
     warehouse, settings = project.warehouse, project.settings
     found = {}
     for symbol in settings.symbols:
         for horizon in settings.horizons:
             keys: Keys = {"symbol": symbol, "horizon": horizon}
             manifest = warehouse.manifest("backtests", keys)
-            if manifest is not None and _current(project, keys):
+            if manifest is not None and (_current(project, keys) or _of_champion(project, keys, manifest)):
                 found[symbol, horizon] = manifest
     return found
 
@@ -53,6 +57,22 @@ def _current(project: Project, keys: Keys) -> bool:
         )
     except (WarehouseError, ChecksFailedError):  # something upstream is missing or blocked
         return False
+
+
+def _of_champion(project: Project, keys: Keys, backtest: Manifest) -> bool:
+    """Whether a backtest is of the champion or its challenger, scored by the code, costs and gate of today."""
+    champion = project.warehouse.manifest("champions", keys)
+    if champion is None:
+        return False
+    challenger = champion.summary.get("challenger") or {}
+    if backtest.inputs["bundle_id"] not in (champion.summary["bundle_id"], challenger.get("bundle_id")):
+        return False
+    try:
+        today = BACKTESTS_LAYER.inputs(project, keys)
+    except (WarehouseError, ChecksFailedError):
+        return False
+    rules = ("code", "bundle_id", "costs", "risk_per_trade", "gate", "calendar", "execution")
+    return all(backtest.inputs.get(name) == today[name] for name in rules)
 
 
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:

@@ -14,12 +14,15 @@ from scalper_ml.backtest.rows import of_role
 from scalper_ml.errors import WarehouseError
 from scalper_ml.layers.base import Keys
 from scalper_ml.layers.datasets import dataset_params, project_costs
+from scalper_ml.layers.fills import project_execution, tape_of, tick_partition
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 
 __all__ = ["Agreement", "agreement", "score_trades", "score_window"]
 
-_SAME: Final = ("side", "confidence", "entry_price", "exit_price", "fees", "spread", "slippage", "net", "risk", "r")
+_SAME: Final = (
+    "side", "confidence", "entry_price", "exit_price", "qty", "fees", "spread", "slippage", "net", "risk", "r",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +66,25 @@ def score_trades(project: Project, keys: Keys, min_confidence: float) -> pa.Tabl
             f"replay {dict(keys)}: the champion is {pointer['bundle_id'][:12]}, {pointer['layer']} holds predictions "
             f"of {made.summary['bundle_id'][:12]}; run `scalper run` to compare"
         )
+    dataset, execution = warehouse.read_table(warehouse.require("datasets", keys)), project_execution(project)
+    horizon, ticks = int(keys["horizon"]), tick_partition(project, keys)
     return run_backtest(
         warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]})),
-        warehouse.read_table(warehouse.require("datasets", keys)),
+        dataset,
         of_role(warehouse.read_table(made, "predictions.parquet"), "score"),
         role="score",
         threshold=min_confidence,
         costs=project_costs(project),
-        horizon=int(keys["horizon"]),
+        horizon=horizon,
         interval_us=project.settings.interval_us,
-        rule=AsLabelled.of(dataset_params(project, int(keys["horizon"])).labels),
+        rule=AsLabelled.of(dataset_params(project, horizon).labels),
+        execution=execution,
+        tape=None if ticks is None else tape_of(project, ticks, dataset, horizon, execution),
     ).trades
 
 
 def agreement(horizon: int, replayed: Sequence[Mapping[str, Any]], backtest: pa.Table) -> Agreement:
-    """Compare trades by the bar they were decided on; prices, costs and results by their bits.
-
-    Entry and exit stamps are those of trades here and of bars there, and not compared.
-    """
+    """Compare trades by the bar they were decided on; prices, costs and results by their bits."""
     own = {int(trade["signal_ts_us"]): trade for trade in replayed}
     signals = us(backtest["signal_ts_us"]).tolist()
     columns = {name: backtest[name].to_numpy() for name in _SAME}

@@ -38,6 +38,8 @@ class Holding:
         Round-trip legs, fractions of notional.
     risk : float
         Fraction of the entry price.
+    qty : float
+        Base units, before the gate's size factor.
     entry_ts_us : int
         Stamp of the trade it was filled at; -1 while it is an order.
     """
@@ -49,6 +51,7 @@ class Holding:
     spread: float
     slippage: float
     risk: float
+    qty: float
     bundle_id: str
     size_factor: float = 1.0
     entry_ts_us: int = -1
@@ -83,7 +86,7 @@ class PaperBroker:
 
     Notes
     -----
-    No order leaves this process. A fill at stamp t depends on trades up to t alone.
+    No order leaves this process. A fill at stamp t depends on trades up to t alone. Funding is not charged.
     """
 
     def __init__(self, symbol: str, horizon: int, interval_us: int, *, latency_us: int, max_late_us: int) -> None:
@@ -128,7 +131,8 @@ class PaperBroker:
     def _close(self, held: Holding, stamp: int, paid: float) -> None:
         gross = held.side * (paid / held.entry_price - 1.0)
         net = gross - held.fees - held.spread - held.slippage
-        own = {"symbol": self.symbol, "horizon": self.horizon, "exit_ts_us": stamp, "exit_price": paid}
+        own = {"symbol": self.symbol, "horizon": self.horizon, "exit_ts_us": stamp, "exit_price": paid,
+               "funding": 0.0, "exit_reason": "time"}  # fmt: skip
         self._done.append(_plain(held) | own | {"gross": gross, "net": net, "r": net / held.risk})
         self._held = None
 

@@ -1,11 +1,13 @@
 """What the loop asks of the quality gate."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Final, Protocol
 
-__all__ = ["Gate", "OpenGate", "PublishedGate", "Standing"]
+from scalper_ml.gate.quality_gate import QualityGate
+
+__all__ = ["Gate", "GateOfProject", "OpenGate", "Standing"]
+
+_COIN_FLIP: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,46 +59,26 @@ class OpenGate:
         return Standing(True, self.min_confidence, "ACTIVE", "gate_open")
 
 
-class PublishedGate:
-    """The verdicts of the file that the gate publishes, read anew whenever it is replaced; closed without one.
+class GateOfProject:
+    """The quality gate, asked what it would let through at full confidence; it fails closed by itself.
 
     Parameters
     ----------
-    path : Path
-        ``config/per_coin_thresholds.json`` of the settings.
+    gate : QualityGate
+        Of a paper loop; its clock is the loop's.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] | None = None
-        self._coins: dict[str, Any] = {}
-        self._wrong = ""
+    def __init__(self, gate: QualityGate) -> None:
+        self._gate = gate
 
     def standing(self, symbol: str, horizon: int) -> Standing:
-        """What the file says of a symbol x horizon; what it does not say, or cannot be read, may not trade."""
-        self._refresh()
-        try:
-            verdict = self._coins[symbol]["horizons"][str(horizon)]
-            action = str(verdict["action"])
-            return Standing(
-                action in ("ACTIVE", "WARMUP", "LOW"),
-                float(verdict["min_confidence"]),
-                action,
-                str(verdict["reason"]),
-                float(verdict["size_factor"]),
-            )
-        except (KeyError, TypeError, ValueError):
-            return Standing(False, 1.0, "NO_TRADE", self._wrong or "not_in_the_gate_file", 0.0)
-
-    def _refresh(self) -> None:
-        try:
-            found = self._path.stat()
-            if (seen := (found.st_mtime_ns, found.st_ino)) == self._seen:
-                return
-            self._seen, self._coins, self._wrong = seen, {}, "gate_file_unreadable"
-            self._coins = dict(json.loads(self._path.read_bytes())["coins"])
-            self._wrong = ""
-        except FileNotFoundError:
-            self._seen, self._coins, self._wrong = None, {}, "gate_file_missing"
-        except (OSError, ValueError, KeyError, TypeError):
-            self._coins, self._wrong = {}, "gate_file_unreadable"
+        """What the published verdict allows now."""
+        answer = self._gate.should_trade(symbol, 1.0, horizon)
+        least = answer["min_confidence"]
+        return Standing(
+            answer["should_trade"],
+            _COIN_FLIP if least is None else least,
+            answer["action"],
+            answer["reason_code"],
+            answer["size_factor"],
+        )

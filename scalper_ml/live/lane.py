@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from scalper_ml.backtest.costs import CostLegs, Costs
 from scalper_ml.backtest.engine import quote_volume
+from scalper_ml.backtest.execution import Execution, charges, sizes
 from scalper_ml.backtest.signals import decide
 from scalper_ml.bars.builder import BarBuilder
 from scalper_ml.datasets.build import SIGMA_COLUMN
@@ -48,6 +49,8 @@ class LaneRules:
     costs : Costs
     gate : Gate
     filters : BlockFilters
+    execution : Execution
+        Sizes of orders; takers only.
     latency_us, max_late_us : int
         Of `PaperBroker`.
     source : str
@@ -58,6 +61,7 @@ class LaneRules:
     costs: Costs
     gate: Gate
     filters: BlockFilters = field(default_factory=BlockFilters)
+    execution: Execution = field(default_factory=Execution)
     latency_us: int = 0
     max_late_us: int = 0
     source: str = "replay"
@@ -270,23 +274,26 @@ class Lane:
         at = np.flatnonzero(should)
         if at.size == 0:
             return
-        traded = np.maximum(volume, np.finfo(np.float64).tiny)
-        legs = self.rules.costs.legs(sigma[at], traded[at])
+        traded, close = np.maximum(volume, np.finfo(np.float64).tiny)[at], bars["close"].to_numpy()[at]
+        qty, worth = sizes(self.rules.execution, self.rules.costs.notional, close, traded)
+        taker = np.zeros(at.size, dtype=np.bool_)
+        side_legs = charges(self.rules.costs, self.rules.execution, taker, sigma[at], traded, worth)
+        legs = CostLegs(*(part + part for part in (side_legs.fees, side_legs.spread, side_legs.slippage)))
         risk = sigma[at] * np.sqrt(horizon)
         trades = np.asarray(bars["trades"].cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-        seen = Conditions(bars["open"].to_numpy()[at], bars["close"].to_numpy()[at], sigma[at], legs.total, trades[at])
+        seen = Conditions(bars["open"].to_numpy()[at], close, sigma[at], legs.total, trades[at])
         blocks = self.rules.filters.blocks(seen, horizon)
         broker, tape = self.brokers[horizon], self._tape
         for k, row in enumerate(at.tolist()):
             if blocks[k]:
                 codes[row] = blocks[k]
                 continue
-            if not volume[row] > 0:
+            if not (volume[row] > 0 and qty[k] > 0):
                 codes[row] = _NO_VOLUME
                 continue
             close_us = int(rows.ts_us[row])
             broker.settle(tape.ts_us, tape.price, close_us)
-            order = _holding(close_us, side[row], confidence[row], legs, k, risk[k], bundle_id, size_factor)
+            order = _holding(close_us, side[row], confidence[row], legs, k, risk[k], qty[k], bundle_id, size_factor)
             codes[row] = _ORDERED if broker.offer(order) else _BUSY
 
     def _settle(self) -> None:
@@ -350,7 +357,15 @@ class Lane:
 
 
 def _holding(
-    close_us: int, side: Any, confidence: Any, legs: CostLegs, k: int, risk: Any, bundle_id: str, size_factor: float
+    close_us: int,
+    side: Any,
+    confidence: Any,
+    legs: CostLegs,
+    k: int,
+    risk: Any,
+    qty: Any,
+    bundle_id: str,
+    size_factor: float,
 ) -> Holding:
     return Holding(
         signal_ts_us=close_us,
@@ -360,6 +375,7 @@ def _holding(
         spread=float(legs.spread[k]),
         slippage=float(legs.slippage[k]),
         risk=float(risk),
+        qty=float(qty),
         bundle_id=bundle_id,
         size_factor=size_factor,
     )

@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.errors import SettingsError
+from scalper_ml.gate.entry import project_gate
+from scalper_ml.gate.environment import GateEnvironment
 from scalper_ml.ingest.batches import read_ticks
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.live.agreement import Agreement, agreement, score_trades, score_window
 from scalper_ml.live.decisions import decisions_table
 from scalper_ml.live.feed import TapeFeed, paced, trades_of
-from scalper_ml.live.gate import Gate, OpenGate, PublishedGate
+from scalper_ml.live.gate import Gate, GateOfProject, OpenGate
 from scalper_ml.live.journal import Journal
 from scalper_ml.live.loop import Loop
 from scalper_ml.live.run import drive, rest_of
@@ -41,6 +44,7 @@ class Request:
     open_gate: float | None = None
     out: Path | None = None
     every: int = 500_000
+    environment: GateEnvironment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,19 @@ class Replayed:
         return asdict(self)
 
 
-def gate_of(project: Project) -> PublishedGate:
-    """The gate that the settings publish."""
-    return PublishedGate(project.path(project.settings.gate.file))
+def gate_of(
+    project: Project,
+    environment: GateEnvironment | None = None,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+) -> GateOfProject:
+    """The gate that the settings publish, for a loop on paper.
+
+    Parameters
+    ----------
+    now_us : callable
+        The loop's clock: the market's in a replay.
+    """
+    return GateOfProject(project_gate(project, environment or GateEnvironment(), "paper", now_us))
 
 
 def tape_of(project: Project, path: Path, symbol: str) -> Trades:
@@ -100,14 +114,17 @@ def replay_file(project: Project, request: Request) -> Replayed:
     keys_of(project.settings, symbol=request.symbol)
     if request.check and (request.warm or request.since_us):
         raise SettingsError("--check trades the score period from its start; leave out --warm and --since")
-    gate: Gate = gate_of(project) if request.open_gate is None else OpenGate(request.open_gate)
     trades = tape_of(project, request.ticks, request.symbol)
+    end_us = int(trades.ts_us[-1]) if len(trades) else 0
+    gate: Gate = OpenGate(request.open_gate or 0.0)
+    if request.open_gate is None:
+        gate = gate_of(project, request.environment, lambda: end_us)
     loop = _loop(project, request, gate)
     journal = None
     if request.out is not None:
         about = asdict(request) | {"ticks": request.ticks.name, "out": "", "rows": len(trades), "every": 0}
         about["horizons"] = list(request.horizons)
-        journal = Journal(request.out, {name: value for name, value in about.items() if name != "speed"})
+        journal = Journal(request.out, {name: about[name] for name in about if name not in ("speed", "environment")})
         journal.resume(loop)
     rest = rest_of(loop, {request.symbol: trades})
     feed = TapeFeed(rest, chunk=min(65_536, request.every))

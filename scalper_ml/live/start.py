@@ -13,7 +13,9 @@ from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.layers.datasets import project_costs
-from scalper_ml.layers.features import engine_inputs, read_features
+from scalper_ml.layers.feature_inputs import engine_inputs
+from scalper_ml.layers.features import read_features
+from scalper_ml.layers.fills import project_execution
 from scalper_ml.live.filters import BlockFilters
 from scalper_ml.live.gate import Gate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
@@ -123,13 +125,21 @@ def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
             f"labels.kind {settings.labels.kind!r} on {settings.labels.price!r}: paper orders hold for a fixed horizon "
             "between opens or trades; set labels.kind to fixed and labels.price to open or trade"
         )
-    live = settings.live
-    latency_us = 0 if settings.labels.price == "open" else round(settings.labels.latency_ms * 1000)
+    live, execution = settings.live, project_execution(project)
+    if not execution.as_labels:
+        raise SettingsError(
+            "backtest: entry, stop, target or opposite ask for more than the paper broker does, which is a taker that "
+            "leaves when its time is up; leave them at their defaults to run a loop"
+        )
+    latency_us = round(settings.labels.latency_ms * 1000)
+    if settings.labels.price == "open":
+        latency_us = execution.latency_us if settings.backtest.ticks and settings.source.kind != "klines" else 0
     return LaneRules(
         interval_us=settings.interval_us,
         costs=project_costs(project),
         gate=gate,
         filters=BlockFilters(live.dead_volatility, live.price_shock, live.inactivity),
+        execution=execution,
         latency_us=latency_us,
         max_late_us=settings.labels.max_gap_bars * settings.interval_us,
         source=source,

@@ -97,7 +97,7 @@ def partition_page(one: Partition) -> bytes:
     if one.comparison:
         chosen = [bool(row["chosen"]) for row in one.comparison]
         parts += [
-            f"<h2>Comparison</h2><p>On {one.comparison[0]['rows']:,} rows of select; the first is the candidate.</p>",
+            f"<h2>Comparison</h2><p>On {one.comparison[0]['rows']:,} rows of select; the candidate stands out.</p>",
             records(list(one.comparison), _COMPARED, chosen),
         ]
     parts += [_model(model) for model in one.models]
@@ -109,7 +109,8 @@ def index_page(title: str, partitions: Sequence[Partition]) -> bytes:
     """The index: a row a coin x horizon with its best model and whether that is told from no skill."""
     rows = []
     for one in partitions:
-        best = next((model for model in one.models if one.comparison and model.kind == one.comparison[0]["kind"]), None)
+        chosen = next((row["kind"] for row in one.comparison if row["chosen"]), None)
+        best = next((model for model in one.models if model.kind == chosen), None)
         metrics = best.metrics if best else None
         rows.append(
             (
@@ -162,7 +163,7 @@ def _model(model: ModelPart) -> str:
         found = model.explanation
         drawings += [
             beeswarm(found.names, found.parts, found.values, title="log-odds of LONG against SHORT, added by row"),
-            waterfall(found.row, title=f"the prediction of {found.closed}"),
+            waterfall(found.row, title=f"the prediction of {found.closed} taken apart"),
         ]
     return "".join(
         (

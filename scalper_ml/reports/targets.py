@@ -59,9 +59,9 @@ def verdicts_of_forecast(metrics: Mapping[str, Any], target: str) -> list[dict[s
     asked = 0.6 if target == "volatility" else 0.10
     rows = [
         _row("R2 against the baseline", metrics["r2"]["value"], 0.0, metrics["r2"]["ci"], asked),
-        _row("R2 against the mean", metrics["r2_mean"], 0.0),
-        _row("RMSE", metrics["rmse"], metrics["rmse_base"], lower=True, digits=6),
-        _row("MAE", metrics["mae"], metrics["mae_base"], lower=True, digits=6),
+        _bare("R2 against the mean", metrics["r2_mean"], 0.0),
+        _bare("RMSE", metrics["rmse"], metrics["rmse_base"], lower=True, digits=6),
+        _bare("MAE", metrics["mae"], metrics["mae_base"], lower=True, digits=6),
         _row("rank correlation", metrics["ic"]["value"], 0.0, metrics["ic"]["ci"]),
         _row("p of no better than the baseline", metrics["r2"]["dm_p"], 0.01, lower=True),
     ]
@@ -69,8 +69,15 @@ def verdicts_of_forecast(metrics: Mapping[str, Any], target: str) -> list[dict[s
         side = metrics["direction"]
         rows.append(_row("directional accuracy", side["value"], side["chance"], side["ci"], 0.58))
     if "qlike" in metrics:
-        rows.append(_row("QLIKE", metrics["qlike"], metrics["qlike_base"], lower=True))
+        rows.append(_bare("QLIKE", metrics["qlike"], metrics["qlike_base"], lower=True))
     return rows
+
+
+def _bare(name: str, value: float | None, no_skill: float, *, lower: bool = False, digits: int = 4) -> dict[str, str]:
+    """A row without an interval of its own: what it says is not a verdict."""
+    row = _row(name, value, no_skill, lower=lower, digits=digits)
+    better = row["verdict"].startswith("better")
+    return row | {"verdict": f"{'better' if better else 'no better'}, by the number alone"}
 
 
 def _wilson(share: float | None, n: float) -> list[float] | None:

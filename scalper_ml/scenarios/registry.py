@@ -8,7 +8,7 @@ import numpy as np
 
 from scalper_ml.errors import SettingsError
 from scalper_ml.ingest.synthetic_spec import SyntheticSpec, Texture
-from scalper_ml.scenarios import guards, nothing, skill
+from scalper_ml.scenarios import ensembled, guards, nothing, skill, turned
 from scalper_ml.scenarios.facts import measure_facts
 from scalper_ml.scenarios.scenario import Must, Scenario
 
@@ -27,6 +27,8 @@ RECOMMENDED: Final[dict[str, dict[str, Any]]] = {
     "ensembles": {"kinds": ["weighted_average", "stacking"]},
 }
 """What docs/models.md recommends to train with; skill is measured with it."""
+
+_AVERAGED: Final = {name: RECOMMENDED[name] for name in ("training", "ensembles")}
 
 _FEW_KINDS: Final[dict[str, Any]] = {
     **_QUICK,
@@ -67,6 +69,32 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             days=45,
             fast_days=8,
             fast=_FEW_KINDS,
+            seeds=(0, 1, 2),
+        ),
+        Scenario(
+            "average",
+            "level B without its filter: what window features and the averaged ensemble find",
+            {"HIDEUSDT": _B},
+            (
+                Must("average_1", "share of the filter's edge, horizon 1", low=0.85, fast=(0.40, None)),
+                Must("average_5", "the same, horizon 5", low=0.85, fast=(0.40, None)),
+                Must("average_15", "the same, horizon 15", low=0.75, fast=(0.20, None)),
+            ),
+            ensembled.measure_average,
+            settings={**_AVERAGED, "horizons": [1, 5, 15]},
+            days=45,
+            fast_days=8,
+            fast=_FEW_KINDS,
+        ),
+        Scenario(
+            "stack",
+            "the market of null, and a stack of models of it",
+            {"NULLUSDT": _NULL},
+            (Must("brier", "largest Brier score of the sides of the stack", high=0.253, fast=(None, 0.27)),),
+            ensembled.measure_stack_of_nothing,
+            settings={**_AVERAGED, "horizons": [5]},
+            days=30,
+            fast={**_FEW_KINDS, "ensembles": {"kinds": ["stacking"]}},
             seeds=(0, 1, 2),
         ),
         Scenario(
@@ -134,7 +162,16 @@ SCENARIOS: Final[dict[str, Scenario]] = {
             "flip",
             "a signal that turns round half-way",
             {"FLIPUSDT": replace(_A, rho=0.20, flip_at=0.5)},
-            waits_for="there is no monitor of outcomes yet that could alarm, suspend and retrain",
+            (
+                Must("delay", "labels from the turn to the first alarm, median", 0.0, 700.0),
+                Must("quiet", "streams of 5,000 labels without a turn that ask for no retrain", low=0.95),
+                Must("earned", "R from the turn until trading is stopped, median", low=-10.0, fast=(-40.0, None)),
+            ),
+            turned.measure_flip,
+            settings={"horizons": [1], "backtest": _FREE, **_QUICK},
+            days=8,
+            fast_days=4,
+            seeds=tuple(range(20)),
         ),
         Scenario(
             "leak",

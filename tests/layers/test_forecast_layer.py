@@ -14,7 +14,8 @@ from scalper_ml.forecasters.registry import forecaster_kinds
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer
 from scalper_ml.layers.datasets import DATASETS_LAYER
-from scalper_ml.layers.forecasts import answer_of, forecast_of
+from scalper_ml.layers.forecasts import answer_of, evaluate_forecast, forecast_of
+from scalper_ml.layers.model_report import write_site
 from scalper_ml.project import Project
 
 ROW = KEYS | {"horizon": 1}
@@ -97,12 +98,44 @@ def test_the_road_from_a_dataset_to_an_answer(place: TickProject) -> None:
     assert answer["direction"] in ("UP", "DOWN")
     assert 0.5 <= answer["confidence"] < 1
     assert set(answer_of(project, ROW, "ridge_stack")) >= {"risk", "low", "high", "state", "confidence"}
+    said = evaluate_forecast(project, ROW, "risk")
+    told = project.warehouse.require("models/risk", ROW).summary["metrics"]["select"]
+    assert said["r2"] == told["r2"]
+    assert evaluate_forecast(project, ROW, "direction", "score")["rows"] > 0
     other = place.open(*OPTIONS, "forecasts.risk.trees=11")
     with pytest.raises(WarehouseError, match="risk is stale") as caught:
         layers(other)["ensembles/ridge_stack"].build(other, ROW)
     assert "xgb_regressor is" not in str(caught.value)
     with pytest.raises(SettingsError, match="no forecaster of this project"):
         answer_of(project, ROW, "momentum")
+
+
+def test_the_site_shows_what_is_built_and_names_what_is_not(place: TickProject, tmp_path: Path) -> None:
+    """Pages need nothing else, hold every model built with its honest table, and name what is missing; CSV beside."""
+    project = place.open(*OPTIONS, "training.xgb_classifier.max_rounds=10")
+    with pytest.raises(WarehouseError, match="no model is built"):
+        write_site(project, tmp_path, [KEYS | {"horizon": 2}])
+    layers(project)["models/xgb_classifier"].build(project, ROW)
+    layers(project)["models/risk"].build(project, ROW)
+    written = write_site(project, tmp_path / "site", [ROW])
+    assert {path.name for path in written} == {"index.html", "BTCUSDT_1.html", "comparison.csv", "targets.csv"}
+    page = (tmp_path / "site" / "BTCUSDT_1.html").read_text()
+    for text in (
+        "xgb_classifier",
+        "risk: risk",
+        "asked elsewhere",
+        "verdict",
+        "taken apart",
+        "<svg",
+        "Sets of classes",
+    ):
+        assert text in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "<script" not in page
+    assert "BTCUSDT_1.html" in (tmp_path / "site" / "index.html").read_text()
+    lines = (tmp_path / "site" / "targets.csv").read_text().splitlines()
+    assert lines[0].startswith("symbol,horizon,kind,metric,value")
+    assert len({line.split(",")[2] for line in lines[1:]}) >= 2
 
 
 def test_a_dataset_without_targets_is_refused_by_name(place: TickProject, tmp_path: Path) -> None:

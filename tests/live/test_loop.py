@@ -1,5 +1,7 @@
 """The loop gives what the layers and the backtest give, however the stream is cut."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,24 +10,22 @@ from liveproject import HORIZONS, SYMBOL, cut, tape
 
 from scalper_ml.errors import ContractError, FeatureSetError, SettingsError
 from scalper_ml.features import feature_set
+from scalper_ml.gate.environment import GateEnvironment
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.features import read_features
 from scalper_ml.live.agreement import agreement, score_trades, score_window
 from scalper_ml.live.decisions import DECISIONS, decisions_table
 from scalper_ml.live.feed import Message, TapeFeed
 from scalper_ml.live.filters import BlockFilters
-from scalper_ml.live.gate import OpenGate, PublishedGate
+from scalper_ml.live.gate import OpenGate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
 from scalper_ml.live.loop import Loop, Outcome
+from scalper_ml.live.replay import gate_of
 from scalper_ml.live.start import lane_rules, open_loop
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 
 KEYS = {"symbol": SYMBOL, "horizon": 3}
-
-
-def gate_of(project: Project) -> PublishedGate:
-    return PublishedGate(project.path(project.settings.gate.file))
 
 
 def replay(project: Project, pieces: list[Trades] | None = None, rules: LaneRules | None = None) -> Outcome:
@@ -115,10 +115,7 @@ def test_every_decision_says_why(project: Project, whole: Outcome) -> None:
 def test_filters_block_by_name(project: Project) -> None:
     """A filter takes orders away, and the decision names it."""
     plain = lane_rules(project, gate_of(project), "replay")
-    rules = LaneRules(
-        plain.interval_us, plain.costs, plain.gate, BlockFilters(price_shock=1.0, inactivity=8), plain.latency_us,
-        plain.max_late_us,
-    )  # fmt: skip
+    rules = replace(plain, filters=BlockFilters(price_shock=1.0, inactivity=8))
     reasons = decisions_table(replay(project, rules=rules).decided)["reason"].value_counts().to_pylist()
     counts = {one["values"]: one["counts"] for one in reasons}
     assert counts["price_shock"] > 10
@@ -127,10 +124,11 @@ def test_filters_block_by_name(project: Project) -> None:
 
 def test_a_gate_without_a_file_is_closed(project: Project) -> None:
     """Without the gate's file nothing is traded, and every decision says so."""
-    rules = lane_rules(project, PublishedGate(project.folder / "nowhere.json"), "replay")
+    gone = GateEnvironment(file="nowhere.json")
+    rules = lane_rules(project, gate_of(project, gone), "replay")
     found = replay(project, rules=rules)
     assert found.trades == []
-    assert "gate: gate_file_missing" in decisions_table(found.decided)["reason"].unique().to_pylist()
+    assert "gate: file_missing" in decisions_table(found.decided)["reason"].unique().to_pylist()
 
 
 def minimal(groups: tuple[str, ...] = ("klines", "trades"), interval_us: int = 60_000_000) -> Lane:

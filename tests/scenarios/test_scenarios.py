@@ -16,7 +16,7 @@ from scalper_ml.scenarios.scenario import Case, Found, Must
 from scalper_ml.scenarios.skill import measure_transparent
 from scalper_ml.scenarios.verify import findings_of, verify
 
-LONG = ("level_b", "leadlag")  # many trades: played by `make verify`, in miniature and in full
+LONG = ("level_b", "average", "leadlag", "flip")  # many trades: played by `make verify`, in miniature and in full
 PLAYED = [
     pytest.param(one.name, marks=pytest.mark.verify if one.name in LONG else ())
     for one in SCENARIOS.values()
@@ -87,7 +87,8 @@ def test_a_feature_that_sees_nothing_is_not_stopped(tmp_path: Path, monkeypatch:
 
 def test_what_cannot_be_played_says_why(tmp_path: Path) -> None:
     """A scenario that waits for something is a line that neither holds nor fails."""
-    (line,) = verify([scenario("flip")], tmp_path)
+    waiting = dataclasses.replace(scenario("thin"), measure=None, waits_for="there is no such monitor yet")
+    (line,) = verify([waiting], tmp_path)
     assert line.holds is None
     assert line.found == "not yet supported"
     assert "monitor" in line.detail

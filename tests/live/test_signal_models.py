@@ -1,0 +1,118 @@
+"""Champions and several of them as one opinion."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from liveproject import SYMBOL
+
+from scalper_ml.errors import BundleError, ContractError, FeatureSetError, SettingsError
+from scalper_ml.features import feature_set
+from scalper_ml.layers.features import read_features
+from scalper_ml.live.ensemble_signal import EnsembleSignalModel
+from scalper_ml.live.filters import BLOCKS, BlockFilters, Conditions
+from scalper_ml.live.signal_model import SignalModel
+from scalper_ml.live.start import champion_of, project_features
+from scalper_ml.project import Project
+
+
+def rows_of(project: Project, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    """The last rows of the features, and that all are warm."""
+    _, warm, values, _ = read_features(project, project.warehouse.require("features", {"symbol": SYMBOL}))
+    assert warm[-n:].all()
+    return values[-n:], warm[-n:]
+
+
+def champions(project: Project) -> list[SignalModel]:
+    fs = project_features(project, SYMBOL)
+    found = [champion_of(project, SYMBOL, horizon, fs) for horizon in project.settings.horizons]
+    return [one for one in found if isinstance(one, SignalModel)]
+
+
+def conditions(n: int, **changes: float) -> Conditions:
+    values = {"open": 100.0, "close": 100.0, "sigma": 0.001, "cost": 0.0004, "trades": 20.0} | changes
+    return Conditions(**{name: np.full(n, value) for name, value in values.items()})
+
+
+def test_one_model_is_its_own_ensemble(project: Project) -> None:
+    """Of one member the ensemble says what the member says."""
+    model = champions(project)[0]
+    values, warm = rows_of(project)
+    P = model.predict(values, warm)
+    for row, said in enumerate(EnsembleSignalModel([model]).signals(values, warm, conditions(len(warm)))):
+        assert said is not None
+        assert said.decision.probabilities == tuple(P[row].tolist())
+        assert said.agree == 1.0
+
+
+def test_horizons_are_averaged_by_weight(project: Project) -> None:
+    """Across horizons probabilities are the weighted mean; the share that agrees is that of the weight."""
+    members = champions(project)
+    assert [one.horizon for one in members] == [1, 3]
+    values, warm = rows_of(project)
+    P = [one.predict(values, warm) for one in members]
+    found = EnsembleSignalModel(members, weights=[3.0, 1.0]).signals(values, warm, conditions(len(warm)))
+    for row, said in enumerate(found):
+        assert said is not None
+        expected = 0.75 * P[0][row] + 0.25 * P[1][row]
+        assert np.allclose(said.decision.probabilities, expected, rtol=0, atol=1e-15)
+        leans = [one[row][2] >= one[row][0] for one in P]
+        assert said.agree == sum(w for w, lean in zip((0.75, 0.25), leans, strict=True)
+                                 if lean == (expected[2] >= expected[0]))  # fmt: skip
+        assert set(said.by_horizon) == {1, 3}
+
+
+def test_blocked_bars_have_no_side(project: Project) -> None:
+    """A filter that blocks leaves NEUTRAL and its name; a row that is not warm has no signal."""
+    values, warm = rows_of(project, 4)
+    warm = np.array([True, True, False, True])
+    model = EnsembleSignalModel(champions(project), filters=BlockFilters(dead_volatility=3.0))
+    found = model.signals(values, warm, conditions(4))
+    assert found[2] is None
+    assert {(one.blocked, one.decision.signal) for one in found if one} == {("dead_volatility", "NEUTRAL")}
+
+
+def test_filters_by_hand() -> None:
+    """Each filter blocks beyond its limit, not at it; the first that applies is named; 0 leaves it out."""
+    filters = BlockFilters(dead_volatility=2.0, price_shock=5.0, inactivity=10.0)
+    bars = Conditions(
+        open=np.full(5, 100.0), close=np.array([100.0, 100.0, 100.0, 101.0, 100.0]),
+        sigma=np.array([0.001, 0.0007, 0.001, 0.001, 0.001]), cost=np.full(5, 0.0004),
+        trades=np.array([10.0, 3.0, 9.0, 20.0, np.nan]),
+    )  # fmt: skip
+    found = [BLOCKS[code] for code in filters.blocks(bars, horizon=1)]
+    assert found == ["", "dead_volatility", "inactivity", "price_shock", ""]
+    assert not BlockFilters().blocks(bars, horizon=1).any()
+    with pytest.raises(SettingsError, match="price_shock"):
+        BlockFilters(price_shock=-1)
+
+
+def test_strange_members_are_refused(project: Project) -> None:
+    """No member, members of two symbols, and weights that do not fit are refused."""
+    one = champions(project)[0]
+    other = champions(project)[0]
+    other.symbol = "BUSDT"
+    for members, weights in (([], None), ([one, other], None), ([one], [0.0]), ([one], [1.0, 2.0])):
+        with pytest.raises(ContractError, match="ensemble signal"):
+            EnsembleSignalModel(members, weights=weights)
+
+
+def test_mismatches_are_told(project: Project) -> None:
+    """A bundle of other features, of another coin or horizon, or another than the pointer names is refused by name."""
+    fs = project_features(project, SYMBOL)
+    pointer = project.warehouse.require("champions", {"symbol": SYMBOL, "horizon": 3}).summary
+    folder = (
+        project.warehouse.folder(pointer["layer"], {"symbol": SYMBOL, "horizon": 3}) / "bundles" / pointer["bundle_id"]
+    )
+    right = {"bundle_id": pointer["bundle_id"], "symbol": SYMBOL, "horizon": 3}
+    assert SignalModel.load(folder, fs, **right).calibration
+    with pytest.raises(BundleError, match="expected EDGEUSDT x 1"):
+        SignalModel.load(folder, fs, **right | {"horizon": 1})
+    with pytest.raises(BundleError, match="the pointer names another"):
+        SignalModel.load(folder, fs, **right | {"bundle_id": "0" * 64})
+    with pytest.raises(FeatureSetError, match="missing"):
+        SignalModel.load(folder, feature_set(["klines"], families=["trend"]), **right)
+    longer = dataclasses.replace(fs, min_ticks=5)
+    assert longer.names == fs.names
+    with pytest.raises(FeatureSetError, match=longer.id):
+        SignalModel.load(folder, longer, **right)
