@@ -73,10 +73,10 @@ def test_the_champions_bundle_is_verified_byte_by_byte(warehouse):
 
 def test_without_a_champion_nothing_trades(tmp_path):
     """Nothing runs: what would trade is refused, what would not keeps its own reason."""
-    empty = ChampionBundles(Warehouse(tmp_path / "empty"))
-    assert refusal(empty._warehouse, sealed()[0], empty) == "no_champion"
+    empty = Warehouse(tmp_path / "empty")
+    assert refusal(empty, sealed()[0]) == "no_champion"
     closed = published("f" * 64, action="NO_TRADE", reason="too_few_trades")
-    assert empty("BTCUSDT", 1, closed) is closed
+    assert ChampionBundles(empty)("BTCUSDT", 1, closed) is closed
 
 
 def test_a_champion_goes_on_under_its_own_verdict_while_another_is_scored(warehouse):
