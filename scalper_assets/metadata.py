@@ -419,7 +419,7 @@ def _backtests(project: Project, manifest: Manifest) -> Metadata:
 
 def _placebo(project: Project, manifest: Manifest) -> Metadata:
     summary = manifest.summary
-    return plain({k: summary[k] for k in ("placebos", "accepted")}) | {"scores": _table(list(summary["rows"]))}
+    return plain({k: summary[k] for k in ("placebos", "accepted")}) | {"scores": _table(list(summary["scores"]))}
 
 
 def _thresholds(project: Project, manifest: Manifest) -> Metadata:

@@ -1,5 +1,8 @@
 """Backtest reports as far as the gate reads them, and a stand-in for the bundles of a warehouse."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from scalper_ml.gate.tiers import TIERS
 
 NOW_US = 1_769_385_600_000_000  # 2026-01-26T00:00:00Z, six days after the scored data
@@ -12,10 +15,12 @@ class Bundles:
         self.refused = refused
         self.asked: list[tuple[str, int, str, str]] = []
 
-    def __call__(self, symbol: str, horizon: int, layer: str, bundle_id: str) -> None:
-        self.asked.append((symbol, horizon, layer, bundle_id))
-        if self.refused:
-            raise self.refused
+    def __call__(self, symbol: str, horizon: int, published: Mapping[str, Any]) -> Mapping[str, Any]:
+        if published["action"] != "NO_TRADE":
+            self.asked.append((symbol, horizon, published["layer"], published["bundle_id"]))
+            if self.refused:
+                raise self.refused
+        return published
 
 
 def report(symbol, horizon, score, *, reason=None, timeframe="15m", p=1e-6, floors=None, dsr=0.99, guard=False) -> dict:

@@ -1,22 +1,21 @@
-"""The event loop over bars: one position at a time, filled after the signal bar, marked every bar."""
+"""One run over one role: decisions, orders, trades, and the equity marked every bar."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from scalper_ml.backtest.costs import BPS, Costs
-from scalper_ml.backtest.events import EXITS, Tape, walk
-from scalper_ml.backtest.execution import Execution, Funding, charges, orders_of, sizes
-from scalper_ml.backtest.labelled import AsLabelled, labelled_fills, replay_labelled
+from scalper_ml.backtest.costs import Costs
+from scalper_ml.backtest.events import Fills, Tape
+from scalper_ml.backtest.execution import Execution, Funding, sizes
+from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.backtest.log import Entries
 from scalper_ml.backtest.rows import Rows, floats, join_rows
+from scalper_ml.backtest.sent import Sent, as_labelled, by_orders
 from scalper_ml.backtest.signals import decide
 from scalper_ml.errors import ContractError
-from scalper_ml.kernel import kernel
 from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.schema import LONG, NEUTRAL, SHORT, US, Role, stamps, us
 
@@ -75,37 +74,6 @@ class Backtest:
     unfillable: int
     entries: Entries
     classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
-
-
-@kernel
-def _mark(
-    close_ts: np.ndarray,
-    close: np.ndarray,
-    first: int,
-    entry_ts: np.ndarray,
-    exit_ts: np.ndarray,
-    entry: np.ndarray,
-    side: np.ndarray,
-    paid_in: np.ndarray,
-    risk: np.ndarray,
-    r: np.ndarray,
-    stake: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cumulative R and compounded equity at the close of every bar, open positions net of what their entry cost."""
-    n = close_ts.size
-    r_cum, equity = np.zeros(n), np.ones(n)
-    closed_r, closed_equity, k = 0.0, 1.0, 0
-    for i in range(first, n):
-        while k < r.size and exit_ts[k] < close_ts[i]:
-            closed_r += r[k]
-            closed_equity *= 1.0 + stake * r[k]
-            k += 1
-        r_open = 0.0
-        if k < r.size and entry_ts[k] < close_ts[i]:
-            r_open = (side[k] * (close[i] / entry[k] - 1.0) - paid_in[k]) / risk[k]
-        r_cum[i] = closed_r + r_open
-        equity[i] = closed_equity * (1.0 + stake * r_open)
-    return r_cum, equity
 
 
 def run_backtest(
@@ -183,124 +151,51 @@ def run_backtest(
             f"backtest: threshold {threshold}, horizon {horizon}, latency_bars {latency_bars}, risk_per_trade "
             f"{risk_per_trade}; expected a number, >= 1, >= 0 and in (0, 1)"
         )
-    open_ts, close_ts = us(bars.column("open_ts_us")), us(bars.column("ts_us"))
-    open_, close = floats(bars, "open"), floats(bars, "close")
-    rows = join_rows(close_ts, dataset, predictions, role)
-    signals = decide(rows.P, threshold)
     execution = execution or Execution()
     if rule is not None and (tape is not None or not execution.as_labels):
         raise ContractError(
-            "backtest: trades that follow their labels have no tape and no exits of their own; leave out"
+            "backtest: trades that follow their labels have no tape and no exits of their own; leave them out"
         )
+    market = _tape_of(bars)
+    rows = join_rows(market.end, dataset, predictions, role)
+    signals = decide(rows.P, threshold)
     volume = quote_volume(bars)[rows.bar]
-    qty, worth = sizes(execution, costs.notional, close[rows.bar], volume)
-    orders = np.flatnonzero(signals.traded & (volume > 0) & (qty > 0))
-    side, risk = signals.side[orders].astype(np.float64), rows.sigma[orders] * np.sqrt(horizon)
-    high, low = floats(bars, "high"), floats(bars, "low")
-    first = int(rows.bar[0])
-
-    def entries(
-        done: np.ndarray,
-        times: Sequence[np.ndarray],
-        prices: Sequence[np.ndarray],
-        makers: Sequence[np.ndarray],
-        reason: np.ndarray,
-    ) -> Entries:
-        """The trades among the orders, with what they paid."""
-        row = orders[done]
-        paid_in, paid_out = (
-            charges(costs, execution, maker, rows.sigma[row], volume[row], worth[row]) for maker in makers
-        )
-        settled = np.zeros(done.size) if funding is None else funding.of(times[0], times[1], side[done])
-        return Entries(
-            decided=rows.ts[row],
-            entry_ts=times[0],
-            exit_ts=times[1],
-            side=side[done],
-            confidence=signals.confidence[row],
-            entry_price=prices[0],
-            exit_price=prices[1],
-            paid_in=paid_in,
-            paid_out=paid_out,
-            funding=settled,
-            risk=risk[done],
-            qty=qty[row],
-            reason=reason,
-        )
-
+    qty, worth = sizes(execution, costs.notional, market.close[rows.bar], volume)
+    taken = np.flatnonzero(signals.traded & (volume > 0) & (qty > 0))
+    sent = Sent(
+        rows=rows, at=taken, side=signals.side[taken].astype(np.float64), confidence=signals.confidence[taken],
+        risk=rows.sigma[taken] * np.sqrt(horizon), volume=volume[taken], qty=qty[taken], worth=worth[taken],
+        costs=costs, execution=execution, funding=funding, stake=risk_per_trade,
+    )  # fmt: skip
     if rule is None:
-        wanted = orders_of(
-            execution,
-            decided=rows.ts[orders],
-            late_us=latency_bars * interval_us + (execution.latency_us if tape is not None else 0),
-            hold_us=horizon * interval_us,
-            side=side,
-            risk=risk,
-            close=close[rows.bar[orders]],
-            spread=costs.spread_bps * BPS,
-        )
-        market = tape or Tape(open_ts, close_ts, open_, high, low, close)
-        fills = walk(market, wanted, opposite=execution.opposite, maker_target=execution.entry == "maker")
-        if latency_bars == 0 and tape is None and execution.as_labels:
-            _check_fills(rows, orders, fills.entry_at, fills.exit_at, open_, close_ts)
-        done = np.flatnonzero(fills.reason > 0)
-        made = entries(
-            done,
-            (fills.entry_ts[done], fills.exit_ts[done]),
-            (fills.entry_price[done], fills.exit_price[done]),
-            (fills.maker_in[done], fills.maker_out[done]),
-            np.array(EXITS)[fills.reason[done]],
-        )
-        trades = made.trades()
-        r_cum, equity = _mark(
-            close_ts, close, first, made.entry_ts, made.exit_ts, made.entry_price, made.side, made.paid_in.total,
-            made.risk, floats(trades, "r"), risk_per_trade,
-        )  # fmt: skip
-        last_exit = int(np.searchsorted(close_ts, made.exit_ts.max(initial=0), side="right"))
+        late_us = latency_bars * interval_us + (execution.latency_us if tape is not None else 0)
+        traded = by_orders(sent, market, tape, late_us=late_us, hold_us=horizon * interval_us)
+        if traded.fills is not None and latency_bars == 0 and tape is None and execution.as_labels:
+            _check_fills(rows, taken, traded.fills, market)
     else:
-        labelled = labelled_fills(
-            rows, orders, side, rule, open_=open_, high=high, low=low,
-            close_ts=close_ts, horizon=horizon, latency_bars=latency_bars,
-        )  # fmt: skip
-        takers = np.zeros(orders.size, bool)
-        side_cost = charges(costs, execution, takers, rows.sigma[orders], volume[orders], worth[orders]).total
-        taken, r_cum, equity = replay_labelled(
-            close,
-            first,
-            side,
-            labelled.entry_bar,
-            labelled.exit_bar,
-            labelled.entry_price,
-            labelled.exit_price,
-            2.0 * side_cost,
-            risk,
-            risk_per_trade,
-        )
-        done = np.flatnonzero(taken)
-        taker = np.zeros(done.size, bool)
-        made = entries(
-            done,
-            (open_ts[labelled.entry_bar[done]], rows.t1[orders[done]]),
-            (labelled.entry_price[done], labelled.exit_price[done]),
-            (taker, taker),
-            np.full(done.size, "label"),
-        )
-        trades = made.trades()
-        last_exit = int(labelled.exit_bar[done].max(initial=0))
-    last = min(max(int(rows.bar[-1]), last_exit), close_ts.size - 1)
+        traded = as_labelled(sent, market, rule, horizon=horizon, latency_bars=latency_bars)
+    first, last = int(rows.bar[0]), min(max(int(rows.bar[-1]), traded.last), market.end.size - 1)
     span = slice(first, last + 1)
     return Backtest(
-        trades=trades,
-        equity=pa.table([stamps(close_ts[span]), pa.array(r_cum[span]), pa.array(equity[span])], schema=EQUITY),
+        trades=traded.trades,
+        equity=pa.table(
+            [stamps(market.end[span]), pa.array(traded.r_cum[span]), pa.array(traded.equity[span])], schema=EQUITY
+        ),
         signals=pa.table(
             [stamps(rows.ts), pa.array(rows.y), *map(pa.array, (signals.y_pred, signals.side, signals.confidence))],
             schema=SIGNALS,
         ),
-        trade_rows=orders[done],
-        unfillable=int(signals.traded.sum()) - orders.size,
-        entries=made,
+        trade_rows=taken[traded.done],
+        unfillable=int(signals.traded.sum()) - taken.size,
+        entries=traded.entries,
         classes=learned_classes(dataset.column("y").to_numpy(), dataset.column("y_binary").to_numpy()),
     )
+
+
+def _tape_of(bars: pa.Table) -> Tape:
+    """The bars as events."""
+    start, end = us(bars.column("open_ts_us")), us(bars.column("ts_us"))
+    return Tape(start, end, *(floats(bars, name) for name in ("open", "high", "low", "close")))
 
 
 def quote_volume(bars: pa.Table) -> np.ndarray:
@@ -309,20 +204,17 @@ def quote_volume(bars: pa.Table) -> np.ndarray:
     return np.where(quote > 0, quote, floats(bars, "volume") * floats(bars, "close"))
 
 
-def _check_fills(
-    rows: Rows, orders: np.ndarray, entry_bar: np.ndarray, exit_bar: np.ndarray, open_: np.ndarray, close_ts: np.ndarray
-) -> None:
-    """Fills recomputed from the bars must be the dataset's prices and stamps."""
-    taken = np.flatnonzero(entry_bar >= 0)
-    row, entry, leave = orders[taken], entry_bar[taken], exit_bar[taken]
-    wrong = (leave < 0) | ~np.isclose(open_[entry], rows.entry_price[row], rtol=_PRICE_TOLERANCE, atol=0)
-    wrong |= ~np.isclose(open_[leave], rows.exit_price[row], rtol=_PRICE_TOLERANCE, atol=0) | (
-        close_ts[leave] != rows.t1[row]
-    )
+def _check_fills(rows: Rows, orders: np.ndarray, fills: Fills, bars: Tape) -> None:
+    """Fills made of the bars must be the dataset's prices and stamps."""
+    taken = np.flatnonzero(fills.entry_at >= 0)
+    row, entry, leave = orders[taken], fills.entry_at[taken], fills.exit_at[taken]
+    wrong = (leave < 0) | ~np.isclose(bars.open[entry], rows.entry_price[row], rtol=_PRICE_TOLERANCE, atol=0)
+    wrong |= ~np.isclose(bars.open[leave], rows.exit_price[row], rtol=_PRICE_TOLERANCE, atol=0)
+    wrong |= bars.end[leave] != rows.t1[row]
     if wrong.any():
         k = int(np.flatnonzero(wrong)[0])
         raise ContractError(
             f"backtest: {int(wrong.sum())} of {taken.size} trades are filled differently from the dataset, first at "
-            f"{rows.ts[row[k]]} us: entry {open_[entry[k]]}, exit {open_[leave[k]]} from the bars; dataset has "
+            f"{rows.ts[row[k]]} us: entry {bars.open[entry[k]]}, exit {bars.open[leave[k]]} from the bars; dataset has "
             f"{rows.entry_price[row[k]]}, {rows.exit_price[row[k]]} - rebuild the dataset from these bars"
         )

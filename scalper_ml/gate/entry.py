@@ -65,7 +65,7 @@ def _gate(
         if environment.file is None:
             raise
         return QualityGate(
-            folder / environment.file, environment=environment, loop=loop, verify=no_bundles, now_us=now_us
+            folder / environment.file, environment=environment, loop=loop, champions=no_bundles, now_us=now_us
         )
     return project_gate(project, environment, loop, now_us)
 
@@ -76,7 +76,7 @@ def project_gate(project: Project, environment: GateEnvironment, loop: Loop, now
         project.path(environment.file or project.settings.gate.file),
         environment=environment,
         loop=loop,
-        verify=ChampionBundles(project.warehouse),
+        champions=ChampionBundles(project.warehouse),
         now_us=now_us,
     )
 

@@ -9,11 +9,11 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict
 from scalper_ml.gate.environment import GateEnvironment
 from scalper_ml.gate.published import PublishedFile, Refused, Thresholds
 
-__all__ = ["REFUSALS", "Filtered", "FilteredSignal", "GateDecision", "Loop", "QualityGate", "VerifyBundle"]
+__all__ = ["REFUSALS", "Champions", "Filtered", "FilteredSignal", "GateDecision", "Loop", "QualityGate"]
 
 Loop = Literal["paper", "live"]
-VerifyBundle = Callable[[str, int, str, str], None]
-"""Called with symbol, horizon, layer and bundle id; raises `Refused` where the bot would run another bundle."""
+Champions = Callable[[str, int, Mapping[str, Any]], Mapping[str, Any]]
+"""Called with symbol, horizon and the published verdict: gives the verdict on what would run, its bundle verified."""
 
 REFUSALS: Final = (
     "gate_disabled",
@@ -32,6 +32,8 @@ REFUSALS: Final = (
     "paper_only",
     "bundle_not_verified",
     "no_champion",
+    "suspended",
+    "score_below_min_score",
 )
 """Codes of the gate's own refusals; a coin that is NO_TRADE is refused with the code of its verdict."""
 
@@ -79,8 +81,8 @@ class QualityGate:
     environment : GateEnvironment
     loop : {"live", "paper"}
         What asks. Coins in WARMUP, and everything where the gate is off, are for paper loops only.
-    verify : callable
-        See `VerifyBundle`.
+    champions : callable
+        See `Champions`.
     now_us : callable
         The clock, microseconds UTC; a replay gives the market's.
 
@@ -95,13 +97,13 @@ class QualityGate:
         *,
         environment: GateEnvironment,
         loop: Loop,
-        verify: VerifyBundle,
+        champions: Champions,
         now_us: Callable[[], int],
     ) -> None:
         self.file = PublishedFile(path)
         self.environment = environment
         self.loop = loop
-        self._verify = verify
+        self._champions = champions
         self._now_us = now_us
         self._warned_us: int | None = None
 
@@ -171,11 +173,14 @@ class QualityGate:
     def _judged(
         self, thresholds: Thresholds, symbol: str, horizon: int, verdict: Mapping[str, Any], confidence: float
     ) -> GateDecision:
-        """What an existing verdict says to a signal."""
+        """What an existing verdict says to a signal, or that of the champion that runs beside it."""
+        verdict = self._champions(symbol, horizon, verdict)
         if verdict["action"] == "NO_TRADE":
             raise Refused(verdict["reason"], f"{symbol} x {horizon} is not traded: {', '.join(verdict['reasons'])}")
         thresholds.check_age(verdict, self._now_us())
-        self._verify(symbol, horizon, verdict["layer"], verdict["bundle_id"])
+        floor = thresholds.document["min_score"]
+        if floor is not None and verdict["score_0_100"] < floor:
+            raise Refused("score_below_min_score", f"score {verdict['score_0_100']:.1f} is below {floor:g}")
         least = self._least(verdict)
         if confidence < least:
             raise Refused("below_min_confidence", f"confidence {confidence:.4f} is below {least:.4f}")

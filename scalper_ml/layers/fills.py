@@ -17,6 +17,8 @@ from scalper_ml.warehouse import Manifest
 
 __all__ = ["funding_of", "project_execution", "tape_of", "tick_partition"]
 
+DAY_US = 86_400_000_000
+
 
 def project_execution(project: Project) -> Execution:
     """How the settings have orders sent."""
@@ -53,7 +55,7 @@ def tape_of(project: Project, ticks: Manifest, dataset: pa.Table, horizon: int, 
     """
     traded = dataset.filter(pc.is_in(dataset["role"], pa.array(["select", "score"])))
     decided, bar = us(traded["ts_us"]), project.settings.interval_us
-    first, last = int(decided[0]), int(decided[-1]) + (horizon + 2) * bar + execution.latency_us
+    first, last = int(decided[0]), int(decided[-1]) + (horizon + 2) * bar + execution.latency_us + DAY_US  # of silence
     days = _days(project, ticks, first, last)
     if execution.as_labels:
         arrives = decided + execution.latency_us

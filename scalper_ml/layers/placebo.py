@@ -46,7 +46,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
     accepted = [row for row in rows if row["tier"] != "REJECTED"]
     told = f"{len(rows) - len(accepted)} of {len(rows)} placebos REJECTED" if rows else "too few bars for a placebo"
     checks = [Check("rejected", not accepted, told, blocking=False, values={"placebos": len(rows)})]
-    summary = {"placebos": len(rows), "accepted": len(accepted), "rows": rows}
+    summary = {"placebos": len(rows), "accepted": len(accepted), "scores": rows}
     return project.warehouse.write(
         "placebo", keys, {"placebo.json": canonical_json(rows, indent=1)}, inputs=inputs, summary=summary, checks=checks
     )

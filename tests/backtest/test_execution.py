@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from papermarket import MINUTE, START, bars_of, dataset_of, lean, predictions_of
 
@@ -71,7 +72,7 @@ def test_the_log_replays_to_the_same_bytes(execution):
     price, bars, dataset, predictions = market()
     funding = Funding(START + np.arange(20) * 17 * MINUTE, np.full(20, 1e-4))
     run = replay(bars, dataset, predictions, tape=ticks_of(price), execution=execution, funding=funding)
-    log = pa.parquet.read_table(pa.BufferReader(parquet_bytes(order_log(run.entries))))
+    log = pq.read_table(pa.BufferReader(parquet_bytes(order_log(run.entries))))
     assert run.trades.num_rows > 10
     assert parquet_bytes(trades_of(log)) == parquet_bytes(run.trades)
     assert log["ts_us"].to_pylist() == sorted(log["ts_us"].to_pylist())

@@ -31,18 +31,26 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return found
 
 
-def put(warehouse: Warehouse, bundle_id: str, files: dict[str, bytes]) -> str:
+def put(warehouse: Warehouse, bundle_id: str, files: dict[str, bytes], **pointer) -> str:
     folder = warehouse.folder(LAYER, KEYS) / "bundles" / bundle_id
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    warehouse.write("champions", KEYS, {"champion.json": b"{}"}, inputs={}, summary={"bundle_id": bundle_id})
+    summary = {"bundle_id": bundle_id, "layer": LAYER, "suspended": None, "action": "ACTIVE", "quality_tier": "HIGH"}
+    summary |= {"score_0_100": 78.0, "min_confidence": 0.7, "reason": "accepted", "scored_through_us": NOW_US} | pointer
+    warehouse.write("champions", KEYS, {"champion.json": b"{}"}, inputs={}, summary=summary)
     return bundle_id
 
 
-def refusal(warehouse: Warehouse, bundle_id: str, verify: ChampionBundles | None = None) -> str | None:
+def published(bundle_id: str, **changes) -> dict:
+    """The verdict of the file on a bundle."""
+    plain = {"action": "ACTIVE", "layer": LAYER, "bundle_id": bundle_id, "report_id": "r", "scored_until": None}
+    return plain | {"min_confidence": 0.6, "reason": "accepted", "reasons": ["accepted"]} | changes
+
+
+def refusal(warehouse: Warehouse, bundle_id: str, champions: ChampionBundles | None = None) -> str | None:
     try:
-        (verify or ChampionBundles(warehouse))("BTCUSDT", 1, LAYER, bundle_id)
+        (champions or ChampionBundles(warehouse))("BTCUSDT", 1, published(bundle_id))
     except Refused as refused:
         return refused.code
     return None
@@ -51,22 +59,42 @@ def refusal(warehouse: Warehouse, bundle_id: str, verify: ChampionBundles | None
 def test_the_champions_bundle_is_verified_byte_by_byte(warehouse):
     """The sealed bundle passes; a byte more, a byte less or a file missing refuses, also after it passed."""
     bundle_id, files = sealed()
-    verify = ChampionBundles(warehouse)
-    assert refusal(warehouse, bundle_id, verify) is None
+    champions = ChampionBundles(warehouse)
+    assert refusal(warehouse, bundle_id, champions) is None
     folder = warehouse.folder(LAYER, KEYS) / "bundles" / bundle_id
     for name, data in files.items():
         (folder / name).write_bytes(data + b" ")
-        assert refusal(warehouse, bundle_id, verify) == "bundle_not_verified", name
+        assert refusal(warehouse, bundle_id, champions) == "bundle_not_verified", name
         (folder / name).unlink()
-        assert refusal(warehouse, bundle_id, verify) == "bundle_not_verified", name
+        assert refusal(warehouse, bundle_id, champions) == "bundle_not_verified", name
         (folder / name).write_bytes(data)
-        assert refusal(warehouse, bundle_id, verify) is None, name
+        assert refusal(warehouse, bundle_id, champions) is None, name
 
 
-def test_another_champion_or_none_is_refused(warehouse, tmp_path):
-    """The verdict's bundle must be the one the bot would run."""
-    assert refusal(warehouse, "f" * 64) == "no_champion"
-    assert refusal(Warehouse(tmp_path / "empty"), sealed()[0]) == "no_champion"
+def test_without_a_champion_nothing_trades(tmp_path):
+    """Nothing runs: what would trade is refused, what would not keeps its own reason."""
+    empty = Warehouse(tmp_path / "empty")
+    assert refusal(empty, sealed()[0]) == "no_champion"
+    closed = published("f" * 64, action="NO_TRADE", reason="too_few_trades")
+    assert ChampionBundles(empty)("BTCUSDT", 1, closed) is closed
+
+
+def test_a_champion_goes_on_under_its_own_verdict_while_another_is_scored(warehouse):
+    """A candidate that was accepted, or refused, does not speak for the champion that runs; its bundle is verified."""
+    champions, bundle_id = ChampionBundles(warehouse), sealed()[0]
+    for action in ("ACTIVE", "NO_TRADE"):
+        verdict = champions("BTCUSDT", 1, published("f" * 64, action=action))
+        assert (verdict["bundle_id"], verdict["min_confidence"], verdict["threshold"]) == (bundle_id, 0.7, 0.7)
+        assert (verdict["action"], verdict["size_factor"], verdict["scored_until"]) == ("ACTIVE", 1.0, None)
+    (warehouse.folder(LAYER, KEYS) / "bundles" / bundle_id / "scaler.json").unlink()
+    assert refusal(warehouse, "f" * 64, champions) == "bundle_not_verified"
+
+
+def test_a_suspended_champion_is_refused(warehouse):
+    """Suspended by a monitor or by hand: nothing trades, whatever the file says."""
+    put(warehouse, *sealed(), suspended="drawdown", action="NO_TRADE")
+    assert refusal(warehouse, sealed()[0]) == "suspended"
+    assert refusal(warehouse, "f" * 64) == "suspended"
 
 
 def test_a_bundle_of_another_coin_is_refused(warehouse):

@@ -37,8 +37,8 @@ def publish(path: Path, document: dict, *, written_us: int = NOW_US) -> Path:
 
 
 def gate_of(path: Path, *, loop="live", bundles=None, clock=lambda: NOW_US, **environment) -> QualityGate:
-    verify = Bundles() if bundles is None else bundles
-    return QualityGate(path, environment=GateEnvironment(**environment), loop=loop, verify=verify, now_us=clock)
+    champions = Bundles() if bundles is None else bundles
+    return QualityGate(path, environment=GateEnvironment(**environment), loop=loop, champions=champions, now_us=clock)
 
 
 @pytest.mark.parametrize(

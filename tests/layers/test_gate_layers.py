@@ -98,4 +98,4 @@ def test_the_placebos_of_the_coin_are_rejected(place: FlipProject) -> None:
     summary = place.project.warehouse.require("placebo", {"symbol": SYMBOL}).summary
     assert summary["placebos"] == 2
     assert summary["accepted"] == 0
-    assert all(row["reasons"] for row in summary["rows"])
+    assert all(row["reasons"] for row in summary["scores"])
