@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from flipproject import DAY_US, KEYS, NEW_DATA, TRAINING, FlipProject, with_champion
+from flipproject import DAY_US, KEYS, NEW_DATA, TRAINING, FlipProject, after_the_turn, with_champion
 
 from scalper_ml.champions.record import Record, live_at
 from scalper_ml.drift.policy import decide_retrain, triggers_of
@@ -188,11 +188,10 @@ def test_two_retrains_of_one_partition_leave_one_state(place: FlipProject) -> No
     assert bundle_of(place.project, "models/xgb_classifier", KEYS, record.challenger["bundle_id"])
 
 
-def test_a_flip_is_seen_suspends_and_asks_for_one_retrain(place: FlipProject) -> None:
+def test_a_flip_is_seen_suspends_and_asks_for_one_retrain(tmp_path: Path) -> None:
     """After the turn the monitor fires, the champion stops trading, one retrain is logged, and the next one waits."""
+    place = after_the_turn().copy(tmp_path / "project")
     project, warehouse = place.project, place.project.warehouse
-    place.put(3.5, 5.0)
-    place.build(*NEW_DATA, "drift")
     seen = warehouse.require("drift/performance", KEYS).summary
     assert seen["state"] == "SUSPEND"
     assert "cusum_r" in {one["name"] for one in seen["alarms"]}
