@@ -54,7 +54,7 @@ def describe(project: Project, manifest: Manifest) -> Metadata:
         if name.endswith("data.parquet"):
             metadata["dagster/column_schema"] = _schema(project, manifest, name)
             break
-    if "rows" in manifest.summary:
+    if isinstance(manifest.summary.get("rows"), int):
         metadata["dagster/row_count"] = int(manifest.summary["rows"])
     return metadata | DESCRIBE[layer](project, manifest)
 
