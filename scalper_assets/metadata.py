@@ -54,7 +54,7 @@ def describe(project: Project, manifest: Manifest) -> Metadata:
         if name.endswith("data.parquet"):
             metadata["dagster/column_schema"] = _schema(project, manifest, name)
             break
-    if "rows" in manifest.summary:
+    if isinstance(manifest.summary.get("rows"), int):
         metadata["dagster/row_count"] = int(manifest.summary["rows"])
     return metadata | DESCRIBE[layer](project, manifest)
 
@@ -476,6 +476,13 @@ def _drift(project: Project, manifest: Manifest) -> Metadata:
     return shown if manifest.summary["state"] == "NO_CHAMPION" else shown | DRIFT[manifest.layer](project, manifest)
 
 
+def _curves(curves: Mapping[str, list[float]], title: str) -> Any:
+    """Lines by number; in words where there are no two points to join."""
+    if max(map(len, curves.values())) < 2:
+        return MetadataValue.text("not yet: fewer than two points")
+    return _plot(plots.learning_curve(curves, title=title), title)
+
+
 def _drift_features(project: Project, manifest: Manifest) -> Metadata:
     rows = project.warehouse.read_table(manifest).to_pylist()
     ratios = {row["feature"]: row["psi"] / row["psi_limit"] for row in rows}
@@ -493,7 +500,7 @@ def _drift_predictions(project: Project, manifest: Manifest) -> Metadata:
     lines = {name: [row[name] for row in rows] for name in ("expected_accuracy", "accuracy")}
     return {
         "labels": manifest.summary["labels"],
-        "accuracy": _plot(plots.learning_curve(lines, title="accuracy expected and seen, by day"), "accuracy by day"),
+        "accuracy": _curves(lines, "accuracy expected and seen, by day"),
         "days": _table(rows[-SHOWN:]),
     }
 
@@ -510,8 +517,8 @@ def _drift_performance(project: Project, manifest: Manifest) -> Metadata:
     return {
         **plain({name: summary[name] for name in ("labels", "trades", "total_r", "drawdown_r")}),
         **plain(summary["last_look"] or {}),
-        "evidence": _plot(plots.learning_curve(sums, title="evidence of no skill, by look"), "CUSUM by look"),
-        "earned": _plot(plots.learning_curve(earned, title="R earned since score, by look"), "R by look"),
+        "evidence": _curves(sums, "evidence of no skill, by look"),
+        "earned": _curves(earned, "R earned since score, by look"),
         "alarms": _table(alarms),
         "not_monitored": MetadataValue.json(summary["skipped"]),
     }

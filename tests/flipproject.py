@@ -86,3 +86,21 @@ def with_champion(of_days: float = DAYS) -> FlipProject:
     place.put(0, 3.5, of_days=of_days)
     place.build()
     return place
+
+
+@lru_cache(maxsize=1)
+def with_challenger() -> FlipProject:
+    """A champion, and a challenger of the same days from another seed; its settings have that seed."""
+    place = with_champion().copy(Path(tempfile.mkdtemp(prefix="challenged-")) / "project")
+    place = place.with_settings(splits={"seed": 8})
+    place.build(*TRAINING, "champions")
+    return place
+
+
+@lru_cache(maxsize=1)
+def after_the_turn() -> FlipProject:
+    """The same a day after the turn, looked at."""
+    place = with_champion().copy(Path(tempfile.mkdtemp(prefix="turned-")) / "project")
+    place.put(3.5, 5.0)
+    place.build(*NEW_DATA, "drift")
+    return place

@@ -143,6 +143,6 @@ def _outcome(project: Project, keys: Keys, row: Request, ended: str | None) -> R
         }
         return row | told
     if record.bundle_id != row["bundle_before"]:
-        reason = record.history[-1]["reason"] if record.history else row["reason"]
+        reason = next(one["reason"] for one in reversed(record.history) if one["event"] in ("promoted", "rolled_back"))
         return row | {"outcome": "promoted", "bundle_after": record.bundle_id, "reason": reason}
     return row | {"outcome": "refused", "bundle_after": record.bundle_id, "reason": "the same model came out of it"}

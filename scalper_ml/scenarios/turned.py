@@ -86,7 +86,7 @@ def _watched(case: Case, seed: int, *, turns: bool) -> Watch | None:
     ticks = simulate(spec).ticks
     stamps = us(ticks["ts_us"])
     begin = int(stamps[0])
-    project = _of_files(case.open((symbol,), seed, turns=turns))
+    project = _of_files(replace(case, folder=case.folder / ("turns" if turns else "calm")).open((symbol,), seed))
     keys = partition(symbol, project.settings.horizons[0])
     known = stamps < begin + train * DAY_US
     _put(project, f"{symbol}-1.csv", ticks.filter(pa.array(known)))

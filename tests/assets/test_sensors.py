@@ -16,7 +16,7 @@ from dagster import (
     build_schedule_context,
     build_sensor_context,
 )
-from flipproject import KEYS, NEW_DATA, SYMBOL, FlipProject, with_champion
+from flipproject import KEYS, SYMBOL, FlipProject, after_the_turn, with_champion
 
 from scalper_assets.definitions import defs
 from scalper_assets.jobs import NEW_DATA_JOB, RETRAIN_JOB, WATCH_JOB
@@ -40,11 +40,9 @@ def calm(tmp_path: Path) -> FlipProject:
 
 
 @pytest.fixture
-def turned(calm: FlipProject) -> FlipProject:
+def turned(tmp_path: Path) -> FlipProject:
     """The same after its market has turned."""
-    calm.put(3.5, 5.0)
-    calm.build(*NEW_DATA, "drift")
-    return calm
+    return after_the_turn().copy(tmp_path / "project")
 
 
 def tick(sensor: Any, place: FlipProject, instance: DagsterInstance, cursor: str | None = None) -> Any:
@@ -115,7 +113,7 @@ def test_a_failed_retrain_is_logged_and_waits(turned: FlipProject, instance: Dag
 def test_at_most_four_retrains_run(turned: FlipProject, instance: DagsterInstance) -> None:
     """Four unfinished retrains of other partitions hold this one back; nothing is logged."""
     for n in range(4):
-        run_of(instance, RunRequest(run_key=f"other {n}", tags={}), DagsterRunStatus.QUEUED)
+        run_of(instance, RunRequest(run_key=f"other {n}", tags={}), DagsterRunStatus.STARTING)
     result = tick(drift_retrain, turned, instance)
     assert isinstance(result, SkipReason)
     assert "4 retrains are running; 4 at a time" in (result.skip_message or "")
@@ -141,7 +139,8 @@ def test_files_that_land_are_ingested_once(calm: FlipProject, instance: DagsterI
     second = tick(new_ticks, calm, instance, first.cursor)
     assert requests(second)[0].run_key != request.run_key
     assert json.loads(second.cursor).keys() == {SYMBOL}
-    planted = calm.with_settings(source={"kind": "synthetic", "markets": {SYMBOL: {"scenario": "flip"}}})
+    market = {"level": "A", "sigma_bps": 25.0}
+    planted = calm.with_settings(source={"kind": "synthetic", "markets": {SYMBOL: market}})
     assert isinstance(tick(new_ticks, planted, instance), SkipReason)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from flipproject import KEYS, TRAINING, with_champion
+from flipproject import KEYS, with_challenger
 from tickproject import TickProject
 
 from scalper_ml.layers.champions import read_record
@@ -16,8 +16,7 @@ WHERE = ["--symbol", "FLIPUSDT", "--horizon", "1"]
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TickProject:
     """A champion, and a challenger from another seed."""
-    flip = with_champion().copy(tmp_path / "project").with_settings(splits={"seed": 8})
-    flip.build(*TRAINING, "champions")
+    flip = with_challenger().copy(tmp_path / "project")
     (tmp_path / "project" / "config").mkdir(exist_ok=True)
     settings = flip.project.settings.model_dump(mode="json")
     settings["source"].pop("options", None)

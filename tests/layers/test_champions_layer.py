@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from flipproject import DAY_US, KEYS, NEW_DATA, TRAINING, FlipProject, with_champion
+from flipproject import DAY_US, KEYS, NEW_DATA, TRAINING, FlipProject, after_the_turn, with_challenger, with_champion
 
 from scalper_ml.champions.record import Record, live_at
 from scalper_ml.drift.policy import decide_retrain, triggers_of
@@ -22,9 +22,14 @@ def place(tmp_path: Path) -> FlipProject:
     return with_champion().copy(tmp_path / "project")
 
 
-def challenged(place: FlipProject, seed: int = 8) -> str:
-    """Another model of the same data asks for the place; its bundle."""
-    place.build(*TRAINING, "champions", splits={"seed": seed})
+@pytest.fixture
+def contested(tmp_path: Path) -> FlipProject:
+    """The same with a challenger."""
+    return with_challenger().copy(tmp_path / "project")
+
+
+def challenger_of(place: FlipProject) -> str:
+    """The bundle that asks for the place."""
     return str(place.project.warehouse.require("candidates", KEYS).summary["bundle_id"])
 
 
@@ -39,10 +44,10 @@ def test_the_first_accepted_candidate_is_champion(place: FlipProject) -> None:
     assert record.pinned == [record.bundle_id]
 
 
-def test_a_young_challenger_runs_in_the_shadow(place: FlipProject) -> None:
+def test_a_young_challenger_runs_in_the_shadow(contested: FlipProject) -> None:
     """A retrained model does not take the place at once: it is kept as a challenger with the reason, once told."""
-    before = read_record(place.project, KEYS)
-    bundle = challenged(place)
+    place, before = contested, read_record(with_champion().project, KEYS)
+    bundle = challenger_of(place)
     record = read_record(place.project, KEYS)
     assert bundle != before.bundle_id
     assert record.bundle_id == before.bundle_id
@@ -52,19 +57,19 @@ def test_a_young_challenger_runs_in_the_shadow(place: FlipProject) -> None:
     assert record.challenger["shadow"]["parity"] == 0.0
     assert [one["event"] for one in record.history] == ["promoted", "challenger_shadow"]
     again = read_record(place.project, KEYS)
-    place.build("champions", splits={"seed": 8})
+    place.build("champions")
     assert read_record(place.project, KEYS) == again
     assert set(record.pinned) == {before.bundle_id, bundle}
 
 
-def test_by_hand_promoted_and_rolled_back(place: FlipProject) -> None:
+def test_by_hand_promoted_and_rolled_back(contested: FlipProject) -> None:
     """A challenger promoted by hand, a rollback, and a rebuild that does not undo it; each knows what it replaced."""
-    project, first = place.project, str(read_record(place.project, KEYS).bundle_id)
-    second = challenged(place)
+    project, first = contested.project, str(read_record(contested.project, KEYS).bundle_id)
+    second = challenger_of(contested)
     assert promote(project, KEYS, second[:10], "looks good", expected=first).bundle_id == second
     assert bundle_of(project, "models/xgb_classifier", KEYS, second).bundle_id == second
     assert rollback(project, KEYS, "looks bad").bundle_id == first
-    place.build("champions", splits={"seed": 8})
+    contested.build("champions")
     record = read_record(project, KEYS)
     assert record.bundle_id == first
     assert record.challenger is not None
@@ -87,9 +92,9 @@ def test_a_change_names_the_champion_it_was_decided_against(place: FlipProject) 
     assert len(read_record(place.project, KEYS).history) == 1
 
 
-def test_a_damaged_bundle_is_not_promoted(place: FlipProject) -> None:
+def test_a_damaged_bundle_is_not_promoted(contested: FlipProject) -> None:
     """A pointer is only swapped to a bundle that loads; the champion in place stays."""
-    first, second = read_record(place.project, KEYS).bundle_id, challenged(place)
+    place, first, second = contested, read_record(contested.project, KEYS).bundle_id, challenger_of(contested)
     folder = place.project.warehouse.folder("models/xgb_classifier", KEYS) / "bundles" / second
     (folder / "calibrator.json").write_bytes(b"{}")
     with pytest.raises(Exception, match=r"calibrator.json: altered"):
@@ -162,9 +167,9 @@ def consistent(record: Record) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_promotion_during_a_rollback_ends_as_one_after_the_other(place: FlipProject) -> None:
+def test_a_promotion_during_a_rollback_ends_as_one_after_the_other(contested: FlipProject) -> None:
     """Six processes that promote and roll back leave one chain of transitions, and a champion that loads."""
-    challenged(place)
+    place = contested
     said = race(place, "promote", "rollback", "promote", "rollback", "promote", "rollback")
     assert "done" in said
     record = read_record(place.project, KEYS)
@@ -188,11 +193,10 @@ def test_two_retrains_of_one_partition_leave_one_state(place: FlipProject) -> No
     assert bundle_of(place.project, "models/xgb_classifier", KEYS, record.challenger["bundle_id"])
 
 
-def test_a_flip_is_seen_suspends_and_asks_for_one_retrain(place: FlipProject) -> None:
+def test_a_flip_is_seen_suspends_and_asks_for_one_retrain(tmp_path: Path) -> None:
     """After the turn the monitor fires, the champion stops trading, one retrain is logged, and the next one waits."""
+    place = after_the_turn().copy(tmp_path / "project")
     project, warehouse = place.project, place.project.warehouse
-    place.put(3.5, 5.0)
-    place.build(*NEW_DATA, "drift")
     seen = warehouse.require("drift/performance", KEYS).summary
     assert seen["state"] == "SUSPEND"
     assert "cusum_r" in {one["name"] for one in seen["alarms"]}

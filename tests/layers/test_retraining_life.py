@@ -42,5 +42,7 @@ def test_early_challengers_are_refused_and_one_takes_the_place_in_time(tmp_path:
     assert rows[-1]["outcome"] == "promoted"
     record = read_record(project, KEYS)
     assert record.bundle_id not in (None, first)
-    assert [one["event"] for one in record.history if one["pointer"]][-1] == "promoted"
+    (promoted,) = [one for one in record.history if one["event"] == "promoted" and one["bundle_id"] == record.bundle_id]
+    assert promoted["replaced"] == first
+    assert rows[-1]["reason"] == promoted["reason"]
     assert "challenger_shadow" in [one["event"] for one in record.history]
