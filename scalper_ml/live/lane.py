@@ -204,10 +204,10 @@ class Lane:
 
     def _features(self, bars: pa.Table, market: pa.Table | None) -> FeatureRows:
         ts = us(bars["ts_us"])
-        values, warm = np.empty((len(ts), len(self.fs.names))), np.empty(len(ts), dtype=np.bool_)
+        columns, warm = np.empty((len(self.fs.names), len(ts))), np.empty(len(ts), dtype=np.bool_)
         if len(ts):
-            self._stream.push(inputs_from_bars(bars, market), ts, values, warm)
-        return FeatureRows(ts, values, warm)
+            self._stream.push(inputs_from_bars(bars, market), ts, columns, warm)
+        return FeatureRows(ts, columns.T, warm)
 
     def _decide(self, horizon: int, bars: pa.Table, rows: FeatureRows, latency_us: Callable[[], int] | None) -> Decided:
         champion, n = self.champions[horizon], len(rows.ts_us)
