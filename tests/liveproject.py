@@ -19,7 +19,7 @@ SYMBOL = "EDGEUSDT"
 HORIZONS = (1, 3)
 
 
-def build(folder: Path, *, symbols: tuple[str, ...] = (SYMBOL,), days: float = 2.0, **changes: object) -> Project:
+def build(folder: Path, *, symbols: tuple[str, ...] = (SYMBOL,), days: float = 4.0, **changes: object) -> Project:
     """Every layer up to the champions of coins whose edge pays."""
     market = {"level": "A", "sigma_bps": 25.0, "rho": 0.35, "phi": 0.9, "spread_bps": 1.0}
     values = {

@@ -78,7 +78,7 @@ class ChampionWatch:
             pointer = self._project.warehouse.require("champions", {"symbol": symbol, "horizon": horizon}).summary
         except ScalperError as error:
             return str(error)
-        return pointer["bundle_id"], pointer["layer"], pointer["reason"]
+        return tuple(pointer.get(name) for name in ("bundle_id", "layer", "action", "reason", "suspended"))
 
 
 def _continued(before: SignalModel | NoChampion, after: SignalModel) -> SignalModel | NoChampion:

@@ -139,6 +139,7 @@ class Lane:
         self._stream = FeatureStream(fs, feature_state)
         self._sigma = fs.names.index(SIGMA_COLUMN)
         self._waiting = BARS.empty_table()
+        self._next_close_us: int | None = None
         self._tape = _NO_TRADES
         self.last_ts_us = self.last_id = -1
 
@@ -146,6 +147,11 @@ class Lane:
     def needs_market(self) -> bool:
         """Whether a bar can be decided on only when those of the other symbols are known."""
         return "market" in self.fs.groups
+
+    @property
+    def next_close_us(self) -> int | None:
+        """Close of the first bar that waits; None where none does."""
+        return self._next_close_us
 
     @property
     def waiting(self) -> pa.Table:
@@ -180,8 +186,12 @@ class Lane:
 
     def _queue(self, bars: pa.Table) -> bool:
         if bars.num_rows:
-            self._waiting = pa.concat_tables([self._waiting, bars]) if self._waiting.num_rows else bars
+            self._wait_for(pa.concat_tables([self._waiting, bars]) if self._waiting.num_rows else bars)
         return bool(bars.num_rows)
+
+    def _wait_for(self, bars: pa.Table) -> None:
+        self._waiting = bars
+        self._next_close_us = int(us(bars["ts_us"][:1])[0]) if bars.num_rows else None
 
     def decide(
         self, n: int, market: pa.Table | None = None, latency_us: Callable[[], int] | None = None
@@ -191,15 +201,17 @@ class Lane:
         Parameters
         ----------
         n : int
+            At least 1.
         market : pyarrow.Table, optional
             MARKET at these closes, for sets with market features.
         latency_us : callable, optional
             Microseconds since the trade that closed the last of the bars came in.
         """
-        bars, self._waiting = self._waiting.slice(0, n), self._waiting.slice(n)
+        bars = self._waiting.slice(0, n)
+        self._wait_for(self._waiting.slice(n))
         rows = self._features(bars, market)
-        decided = [self._decide(horizon, bars, rows, latency_us) for horizon in self.champions] if n else []
-        self._settle()
+        decided = [self._decide(horizon, bars, rows, latency_us) for horizon in self.champions]
+        self.settle()
         return decided, rows
 
     def _features(self, bars: pa.Table, market: pa.Table | None) -> FeatureRows:
@@ -296,9 +308,9 @@ class Lane:
             order = _holding(close_us, side[row], confidence[row], legs, k, risk[k], qty[k], bundle_id, size_factor)
             codes[row] = _ORDERED if broker.offer(order) else _BUSY
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Fill at all trades but those from the next waiting close on; forget trades that fill nothing any more."""
-        before = None if self._waiting.num_rows == 0 else int(us(self._waiting["ts_us"][:1])[0])
+        before = self._next_close_us
         for broker in self.brokers.values():
             broker.settle(self._tape.ts_us, self._tape.price, before)
         if before is None:
@@ -336,7 +348,7 @@ class Lane:
             )
         self._builder = BarBuilder.from_state(self.rules.interval_us, _bytes(state["bars"]))
         self._stream = FeatureStream(self.fs, _bytes(state["features"]))
-        self._waiting = pa.ipc.open_stream(_bytes(state["waiting"])).read_all()
+        self._wait_for(pa.ipc.open_stream(_bytes(state["waiting"])).read_all())
         n = len(state["tape"]["ts_us"])
         self._tape = Trades(
             np.array(state["tape"]["ts_us"], dtype=np.int64), np.array(state["tape"]["price"], dtype=np.float64),

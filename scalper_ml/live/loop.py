@@ -215,21 +215,24 @@ class Loop:
 
     def _decide(self, symbol: str, n: int, market: pa.Table | None, latency_us: Callable[[], int] | None) -> None:
         lane = self.lanes[symbol]
+        if n == 0:
+            lane.settle()
+            return
         decided, rows = lane.decide(n, market, latency_us)
         self._decided += decided
-        if n:
-            self.counts.add("bars", symbol, n)
-            if self.keeps_rows:
-                self._rows.append((symbol, rows))
+        self.counts.add("bars", symbol, n)
+        if self.keeps_rows:
+            self._rows.append((symbol, rows))
 
     def _decide_together(self, symbols: list[str], latency_us: Callable[[], int] | None) -> None:
         """Decide on the bars that all symbols have come past, with what the others did in them."""
         lanes = [self.lanes[symbol] for symbol in symbols]
+        waiting = [lane.next_close_us for lane in lanes if lane.next_close_us is not None]
         past = min(max(lane.last_ts_us, self._until_us) for lane in lanes)
+        if not waiting or min(waiting) > past:
+            return
         closes = {lane.symbol: us(lane.waiting["ts_us"]) for lane in lanes}
         ready = {symbol: int(np.searchsorted(ts, past, side="right")) for symbol, ts in closes.items()}
-        if not any(ready.values()):
-            return
         bars = {symbol: self._with_last(symbol, self.lanes[symbol].waiting.slice(0, n)) for symbol, n in ready.items()}
         interval = lanes[0].rules.interval_us
         market = market_table(bars, interval, self._lead)

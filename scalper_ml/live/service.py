@@ -126,6 +126,7 @@ class PredictionService:
         lane = Lane(
             symbol, fs, {horizon: champion}, self._rules, bar_state=at.bar_state, feature_state=at.feature_state
         )
+        lane.last_ts_us = at.last_ts_us
         loop = Loop({symbol: lane}, lead=self.project.settings.lead, market=self._market(), closes={symbol: at.last})
         loop.push(Message(symbol, trades))
         decided = [row for one in loop.take().decided for row in one.table().to_pylist()]

@@ -37,8 +37,8 @@ class Warm:
         The bar state holds the bar that was open; the features are those up to the bar before.
     last : (int, float)
         Stamp and price of the last closed bar.
-    last_id : int
-        Of the last trade, -1 where it has none.
+    last_ts_us, last_id : int
+        Of the last trade; the id is -1 where it has none.
     source : str
         Of its trades, e.g. ``binance-spot-trades``.
     values, warm : ndarray (n, f), (n,)
@@ -48,6 +48,7 @@ class Warm:
     bar_state: bytes
     feature_state: bytes
     last: tuple[int, float]
+    last_ts_us: int
     last_id: int
     source: str
     values: np.ndarray
@@ -87,10 +88,18 @@ def warm_state(project: Project, symbol: str) -> Warm:
     last = int(ts[end - 1]), float(table["close"][end - 1].as_py())
     ticks = warehouse.require("ticks", keys)
     days = sorted(ticks.files)
-    ids = warehouse.read_table(ticks, days[-1], columns=["trade_id"])["trade_id"]
-    last_id, source = ids[-1].as_py(), str(ticks.summary["format"])
-    bar_state = warehouse.read_bytes(bars, "state.bin")
-    return Warm(bar_state, block.state, last, -1 if last_id is None else last_id, source, values[:end], warm[:end])
+    trade = warehouse.read_table(ticks, days[-1], columns=["ts_us", "trade_id"])
+    number = trade["trade_id"][-1].as_py()
+    return Warm(
+        bar_state=warehouse.read_bytes(bars, "state.bin"),
+        feature_state=block.state,
+        last=last,
+        last_ts_us=int(us(trade["ts_us"])[-1]),
+        last_id=-1 if number is None else int(number),
+        source=str(ticks.summary["format"]),
+        values=values[:end],
+        warm=warm[:end],
+    )
 
 
 def champion_of(
@@ -100,8 +109,9 @@ def champion_of(
     keys: Keys = {"symbol": symbol, "horizon": horizon}
     try:
         pointer: dict[str, Any] = project.warehouse.require("champions", keys).summary
-        if pointer["bundle_id"] is None:
-            return NoChampion(f"{pointer['action']}, {pointer['reason']}")
+        if pointer["bundle_id"] is None or pointer["action"] == "NO_TRADE":  # of a suspended one the bundle stays
+            why = pointer.get("suspended") or pointer["reason"]
+            return NoChampion(f"{pointer['action']}, {why}")
         folder = project.warehouse.folder(pointer["layer"], keys) / "bundles" / pointer["bundle_id"]
         found = SignalModel.load(folder, fs, bundle_id=pointer["bundle_id"], symbol=symbol, horizon=horizon)
     except ScalperError as error:
@@ -176,6 +186,7 @@ def open_loop(
         lanes[symbol] = Lane(symbol, fs, champions, rules, **states)
         if at is not None:
             closes[symbol] = at.last
+            lanes[symbol].last_ts_us = at.last_ts_us
             if at.source == f"{rules.source}-trades":
                 lanes[symbol].last_id = at.last_id
     return Loop(lanes, lead=project.settings.lead, market=market, closes=closes)

@@ -25,6 +25,7 @@ GRAPH = {
     "backtests": {"bars", "candidates", "datasets", "ticks"},
     "thresholds": {"backtests"},
     "champions": {"backtests", "candidates", "thresholds"},
+    "decisions": set(),
     "drift/features": {"champions", "features"},
     "drift/predictions": {"bars", "champions", "features"},
     "drift/performance": {"bars", "champions", "features", "drift/features", "drift/predictions"},

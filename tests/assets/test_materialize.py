@@ -32,6 +32,7 @@ EVERY_ASSET = [
     ("backtests", EDGE_3),
     ("thresholds", None),
     ("champions", EDGE_3),
+    ("decisions", "EDGEUSDT"),
     ("drift/features", EDGE_3),
     ("drift/predictions", EDGE_3),
     ("drift/performance", EDGE_3),

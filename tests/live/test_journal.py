@@ -108,6 +108,8 @@ def test_a_warm_start_goes_on_bit_for_bit(project: Project) -> None:
         (symbol, rows), *_ = loop.take().rows
         assert symbol == SYMBOL
         found.append(rows)
+    loop.push(Message(SYMBOL, trades.take(slice(0, 5))))
+    assert loop.counts.late == {SYMBOL: 5}, "trades of long ago are late, not fatal"
     cold, warm_rows = found
     assert len(cold.ts_us) > 10
     assert warm_rows.warm.all()

@@ -72,7 +72,8 @@ def test_features_are_those_of_the_layer(project: Project, whole: Outcome) -> No
     stored = read_features(project, project.warehouse.require("features", {"symbol": SYMBOL}))
     own = [np.concatenate([getattr(rows, name) for _, rows in whole.rows]) for name in ("ts_us", "warm", "values")]
     for mine, theirs in zip(own, stored[:3], strict=True):
-        assert mine.tobytes() == np.ascontiguousarray(theirs).tobytes()
+        assert mine.shape == theirs.shape
+        assert mine.tobytes() == theirs.tobytes()
 
 
 def test_probabilities_are_those_of_the_layer(project: Project, whole: Outcome) -> None:
