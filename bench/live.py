@@ -95,10 +95,10 @@ def latencies(fs: FeatureSet, model: Model, project: Project) -> list[float]:
     """Sorted milliseconds from the arrival of the trade that closes a bar to the verdict; warm from the start."""
     symbols = [f"C{place:02d}USDT" for place in range(COINS)]
     each = TICKS_A_SECOND / COINS
-    begin_us, n = (fs.warmup + 30) * BAR_US, int(each * SECONDS)
+    begin_us, n = (fs.warmup + 60) * BAR_US, int(each * SECONDS)
     tapes = {}
     for place, symbol in enumerate(symbols):
-        before, after = tape(3 * (fs.warmup + 30), 3e6 / BAR_US, 50 + place), tape(n, each, 10 + place)
+        before, after = tape(12 * (fs.warmup + 60), 12e6 / BAR_US, 50 + place), tape(n, each, 10 + place)
         early = before.take(before.ts_us < begin_us)
         late = Trades(after.ts_us + begin_us, *(getattr(after, name) for name in ("price", "qty", "side", "trade_id")))
         tapes[symbol] = early, late
