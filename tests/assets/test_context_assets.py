@@ -55,8 +55,9 @@ def test_feeds_are_layers_only_where_a_folder_is_configured(tmp_path: Path) -> N
     fed = with_feeds(tmp_path)
     found = [layer.name for layer in layers_of(fed.settings)]
     assert found == [*names[:1], "context", "context_bars", "book", *names[1:]]
-    for only in (None, "ticks"):
-        assert plan(fed, symbols=[SYMBOL], horizons=[1], only=only)[0] == [STEP]  # type: ignore[arg-type]
+    assert plan(fed, symbols=[SYMBOL], horizons=[1], only="ticks")[0] == [STEP]
+    (first,) = plan(fed, symbols=[SYMBOL], horizons=[1])[0]
+    assert first == Step((*STEP.layers, "decisions"), STEP.keys)
 
 
 def test_catalogue_describes_the_feeds() -> None:

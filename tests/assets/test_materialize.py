@@ -26,6 +26,7 @@ EVERY_ASSET = [
     ("bars", "EDGEUSDT"),
     ("market", None),
     ("features", "EDGEUSDT"),
+    ("placebo", "EDGEUSDT"),
     ("datasets", EDGE_3),
     ("models/xgb_classifier", EDGE_3),
     ("candidates", EDGE_3),
