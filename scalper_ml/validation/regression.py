@@ -71,7 +71,7 @@ def regression_metrics(
     >>> y = rng.normal(size=2000)
     >>> found = regression_metrics(y, 0.5 * y + rng.normal(scale=0.5, size=2000), 0.0, signed=True)
     >>> round(found["r2"]["value"], 2), found["r2"]["dm_p"] < 0.01, found["direction"]["ci"][0] > 0.5
-    (0.48, True, True)
+    (0.49, True, True)
     """
     actual, said = np.asarray(y, dtype=np.float64), np.asarray(forecast, dtype=np.float64)
     base = np.broadcast_to(np.asarray(baseline, dtype=np.float64), actual.shape)

@@ -90,8 +90,8 @@ def test_words_and_holes_are_no_decimals() -> None:
 
 
 def test_identifiers_may_be_missing_but_not_wrong() -> None:
-    """An empty id is none; a word, a fraction, a negative number and 19 digits are not readable."""
-    values, present, ok = identifiers(pa.array(["7", "", "null", "x1", "1.5", "-3", "1234567890123456789"]))
+    """An empty id is none; a word, a fraction, a negative number and what 63 bits do not hold are not readable."""
+    values, present, ok = identifiers(pa.array(["7", "", "null", "x1", "1.5", "-3", "9223372036854775808"]))
     assert values[0] == 7
     assert present.tolist() == [True, False, False, True, True, True, True]
     assert ok.tolist() == [True, True, True, False, False, False, False]
