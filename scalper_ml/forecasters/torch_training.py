@@ -88,7 +88,9 @@ def fit_network(
     best, kept = float("inf"), {name: value.clone() for name, value in module.state_dict().items()}
     for epoch in range(params.epochs):
         module.train()
-        for chosen in torch.randperm(rows.size, generator=order).split(params.batch_size):
+        shuffled = torch.randperm(rows.size, generator=order)
+        for begin in range(0, rows.size, params.batch_size):
+            chosen = shuffled[begin : begin + params.batch_size]
             if len(chosen) < 2:  # one row has no variance to normalise by
                 continue
             adam.zero_grad(set_to_none=True)
