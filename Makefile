@@ -14,18 +14,21 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 run: $(VENV)/.runtime
 	@$(BIN)/scalper run
 
-# Two halves side by side: the commands as users start them, which wait a lot, and the library.
+# Two halves side by side, of about the same length: the commands as users start them with some of the library's tests, and
+# the rest of the library.
+BESIDE := tests/assets tests/commands tests/live tests/forecasters tests/champions tests/scenarios tests/tuning
+
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory -j2 test-commands test-library
 
 test-commands test-library: export TZ = UTC
 test-commands: $(VENV)/.dev
 	@echo "tests of commands run beside the others; their result comes in one piece"
-	@$(BIN)/python -m pytest -q -m "not verify" tests/assets tests/commands > $(VENV)/commands.log 2>&1; \
+	@$(BIN)/python -m pytest -q -m "not verify" $(BESIDE) > $(VENV)/commands.log 2>&1; \
 		status=$$?; cat $(VENV)/commands.log; exit $$status
 
 test-library: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not verify" --ignore=tests/assets --ignore=tests/commands
+	$(BIN)/python -m pytest -q -m "not verify" $(BESIDE:%=--ignore=%)
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify
