@@ -45,7 +45,7 @@ def ingest(
     given = [*(overrides or [])]
     given += [f"source.format={format}"] if format else []
     given += [f"source.duplicates={duplicates}"] if duplicates else []
-    project, missed = open_project(os.environ, Path.cwd(), profile=profile, overrides=given), False
+    project = open_project(os.environ, Path.cwd(), profile=profile, overrides=given)
     _check_kind(project)
     chosen = [str(keys_of(project.settings, symbol=name)["symbol"]) for name in symbols or []]
     with watcher(console(stderr=True)) as watch:
@@ -58,7 +58,7 @@ def ingest(
                 found = _place(project, place)
                 if dry_run:
                     raise typer.Exit(_show_plan(_plan(project, found, chosen), found.shown))
-                files, missed = _files(project, found, chosen, watch)
+                files = _files(project, found, chosen, watch)
         except SourceError as error:
             _complain(str(error))
             raise typer.Exit(1) from None
@@ -66,7 +66,7 @@ def ingest(
     _show_results(results)
     if format or duplicates:
         _say_if_other(project, profile, overrides or [])
-    if missed or not all(result.ok for result in results):
+    if not all(result.ok for result in results):
         raise typer.Exit(1)
 
 
@@ -104,25 +104,15 @@ def _plan(project: Project, place: Place, chosen: Sequence[str]) -> "list[FilePl
     return [file for plan in plans.values() for file in plan]
 
 
-def _files(
-    project: Project, place: Place, chosen: Sequence[str], watch: Watcher
-) -> tuple[dict[str, list[Located]], bool]:
-    """Files of each symbol, after fetching, and whether some could not be had: those that came are ingested."""
-    missed = False
+def _files(project: Project, place: Place, chosen: Sequence[str], watch: Watcher) -> dict[str, list[Located]]:
+    """Files of each symbol, after fetching."""
     if place.remote:
-        found = {}
-        for symbol in chosen or project.settings.symbols:
-            try:
-                found[symbol] = place.bring(symbol, watch.fetching)
-            except SourceError as error:
-                found[symbol], missed = place.here(symbol), True
-                if not found[symbol]:
-                    raise
-                _complain(str(error))
+        symbols = chosen or project.settings.symbols
+        found = {symbol: place.bring(symbol, watch.fetching) for symbol in symbols}
     else:
         found = _local(project, place, chosen)
     _require(place, {symbol: len(files) for symbol, files in found.items()}, project, chosen)
-    return {symbol: files for symbol, files in found.items() if files}, missed
+    return {symbol: files for symbol, files in found.items() if files}
 
 
 def _local(project: Project, place: Place, chosen: Sequence[str]) -> dict[str, list[Located]]:

@@ -39,6 +39,11 @@ class SourceHash:
     origin: str
     fault: str = ""
 
+    @classmethod
+    def faulty(cls, path: Path, origin: str, fault: str) -> "SourceHash":
+        """A file that could not be looked at."""
+        return cls(path, "", 0, 0, 0, 0, origin, fault)
+
     def unchanged(self) -> bool:
         """Whether the file on disk has the size, stamps and inode it had."""
         try:
@@ -123,7 +128,7 @@ class FileHashes:
                     digest.update(chunk)
         except OSError as error:
             fault = f"{path}: cannot be read - {error.strerror}; expected a readable file"
-            return SourceHash(path, "", 0, 0, 0, 0, origin, fault)
+            return SourceHash.faulty(path, origin, fault)
         return SourceHash(path, digest.hexdigest(), *_identity(state), origin)
 
 

@@ -95,8 +95,10 @@ def source_hashes(
     project: Project, symbol: str, files: Iterable[Located], *, remember: bool = True
 ) -> list[SourceHash]:
     """Files with their hashes, or why they cannot be read; of files that did not change, as remembered."""
-    origins = {file.path: file.origin for file in files}
-    return file_hashes(project, symbol).look(list(origins), origins, remember=remember)
+    files = list(files)
+    origins = {file.path: file.origin for file in files if not file.fault}
+    looked = file_hashes(project, symbol).look(list(origins), origins, remember=remember)
+    return looked + [SourceHash.faulty(file.path, file.origin, file.fault) for file in files if file.fault]
 
 
 def tick_sources(project: Project, symbol: str) -> list[SourceHash]:
@@ -127,7 +129,7 @@ def bring_sources(project: Project, symbol: str, watch: Watch | None = None) -> 
     Raises
     ------
     SourceError
-        If the place does not give it now.
+        If the place does not answer.
     """
     place = place_of(project)
     if place.remote:

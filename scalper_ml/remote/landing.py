@@ -20,9 +20,10 @@ from scalper_ml.durable import atomic_write, canonical_json
 from scalper_ml.errors import InputError
 from scalper_ml.remote.files import Version
 
-__all__ = ["Landing", "Part", "Record", "sha256_of_file"]
+__all__ = ["Landing", "Part", "Record", "Refusal", "refused_names", "sha256_of_file"]
 
 _FOLDER: Final = ".origin"
+_REFUSED: Final = ".refused.json"
 R = TypeVar("R")
 
 
@@ -62,6 +63,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the file that a place publishes now was not taken."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Landing:
     """The place of one file in a folder."""
 
@@ -85,6 +94,10 @@ class Landing:
     @property
     def _part_record_path(self) -> Path:
         return self.folder / _FOLDER / f"{self.name}.part.json"
+
+    @property
+    def _refusal_path(self) -> Path:
+        return self.folder / _FOLDER / f"{self.name}{_REFUSED}"
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -119,6 +132,19 @@ class Landing:
         """Write the record, atomically."""
         atomic_write(self._record_path, canonical_json(asdict(record)))
 
+    def refusal(self) -> Refusal | None:
+        """Why the file that is published now was not taken; None if it was."""
+        fields = _read_json(self._refusal_path)
+        return None if fields is None else _of(Refusal, fields, self._refusal_path)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Remember that the file was not taken."""
+        atomic_write(self._refusal_path, canonical_json(asdict(refusal)))
+
+    def forgive(self) -> None:
+        """Forget a refusal: the file came, or is not published any more."""
+        self._refusal_path.unlink(missing_ok=True)
+
     def part(self) -> tuple[int, Part] | None:
         """Bytes that have come and what they belong to, or None; a part without its record is deleted."""
         fields = _read_json(self._part_record_path)
@@ -147,6 +173,12 @@ class Landing:
         os.replace(self.part_path, self.path)
         _flush_folder(self.folder)
         self.discard_part()
+
+
+def refused_names(folder: Path) -> list[str]:
+    """Names of the files whose published version was not taken, sorted."""
+    found = (folder / _FOLDER).glob(f"*{_REFUSED}")
+    return sorted(path.name.removesuffix(_REFUSED) for path in found)
 
 
 def sha256_of_file(path: Path) -> str:

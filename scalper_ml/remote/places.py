@@ -15,9 +15,9 @@ from typing import Any, Final
 from scalper_ml.errors import InputError, SettingsError, SourceError
 from scalper_ml.ingest.names import is_source
 from scalper_ml.remote.files import Watch
-from scalper_ml.remote.landing import Landing
+from scalper_ml.remote.landing import Landing, refused_names
 from scalper_ml.remote.redaction import redacted
-from scalper_ml.remote.retry import RetryPolicy
+from scalper_ml.remote.retry import RefusedFilesError, RetryPolicy
 from scalper_ml.remote.sources import fetch, is_remote, list_location
 
 __all__ = ["Located", "Place", "market_of"]
@@ -27,10 +27,14 @@ _QUOTES: Final = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD", "EUR", "GBP", 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A file that is here, and where it came from: its folder, or an address without credentials."""
+    """A file that is here, and where it came from: its folder, or an address without credentials.
+
+    `fault` says why the version that is published there now was not taken.
+    """
 
     path: Path
     origin: str
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ class Place:
         return self.downloads / f"{name}-{sha256(self.shown.encode()).hexdigest()[:8]}"
 
     def here(self, symbol: str) -> list[Located]:
-        """Files of a symbol that can be read now, by name; the network is not asked.
+        """Files of a symbol that lie here, by name, and those that were not taken; the network is not asked.
 
         Raises
         ------
@@ -90,10 +94,14 @@ class Place:
         if not self.folder.is_dir():
             return []
         found = []
-        for name in sorted(os.listdir(self.folder)):
-            record = Landing(self.folder, name).record() if is_source(name, symbol) else None
-            if record is not None:
-                found.append(Located(self.folder / name, record.origin))
+        for name in sorted({*os.listdir(self.folder), *refused_names(self.folder)}):
+            landing = Landing(self.folder, name)
+            if not is_source(name, symbol):
+                continue
+            if (refusal := landing.refusal()) is not None:
+                found.append(Located(landing.path, refusal.origin, refusal.reason))
+            elif (record := landing.record()) is not None:
+                found.append(Located(landing.path, record.origin))
         return found
 
     def bring(self, symbol: str, watch: Watch | None = None) -> list[Located]:
@@ -104,12 +112,14 @@ class Place:
         InputError
             As `here`.
         SourceError
-            If a remote place, or a file of it, cannot be had now. The files that came are there.
+            If a remote place does not answer. A file of it that was not taken is among the files, with its fault.
         """
         if self.remote:
             options = dict(self.options)
             try:
                 fetch(self.location, self.folder, symbol=symbol, policy=self.policy, options=options, watch=watch)
+            except RefusedFilesError:
+                pass  # each is remembered, and told by `here`
             except InputError as error:
                 raise SourceError(str(error)) from error
         return self.here(symbol)

@@ -14,6 +14,7 @@ __all__ = [
     "MismatchError",
     "OutOfReachError",
     "Pace",
+    "RefusedFilesError",
     "RetryPolicy",
     "StalePartError",
     "TransferError",
@@ -42,6 +43,10 @@ class StalePartError(TransferError):
 
 class OutOfReachError(InputError):
     """A place did not answer, or broke off, until attempts or time ran out: its other files would fare no better."""
+
+
+class RefusedFilesError(InputError):
+    """Some of the files of a place were not taken, each is named; the others were fetched."""
 
 
 @dataclass(frozen=True, slots=True)

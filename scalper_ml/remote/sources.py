@@ -11,9 +11,9 @@ from urllib.parse import unquote, urlsplit
 from scalper_ml.errors import InputError
 from scalper_ml.ingest.names import is_source
 from scalper_ml.remote.files import Earlier, Outcome, Published, SourceFile, Version, Watch
-from scalper_ml.remote.landing import Landing
+from scalper_ml.remote.landing import Landing, Refusal, refused_names
 from scalper_ml.remote.redaction import redacted
-from scalper_ml.remote.retry import OutOfReachError, Pace, RetryPolicy
+from scalper_ml.remote.retry import OutOfReachError, Pace, RefusedFilesError, RetryPolicy
 from scalper_ml.remote.transfer import Origin, bring
 
 __all__ = ["Earlier", "Outcome", "Published", "SourceFile", "fetch", "is_remote", "list_location"]
@@ -107,26 +107,36 @@ def fetch(
 
     Raises
     ------
+    RefusedFilesError
+        If files cannot be had, differ from their checksums, or would overwrite some that came from somewhere else:
+        each is named here and remembered in `folder`, the others are fetched.
     InputError
-        If a file cannot be had, differs from its checksum, or would overwrite one that came from somewhere else: the
-        others are fetched meanwhile, and every such file is named. Of a place that does not answer any more the rest
-        is not asked for. What was fetched stays, and is not fetched again.
+        If the location is not there, is no listing, or does not answer (any more): what was fetched stays, and is not
+        fetched again.
     """
     place, pace = location.replace("{symbol}", symbol), pace or Pace()
     if not is_remote(place):
         return [SourceFile(path.name, path, str(path), path.stat().st_size) for path in _local_paths(place, symbol)]
     with _opened(place, policy, pace, options or {}) as origin:
-        found, faults = [], []
-        for file in origin.listing(symbol):
+        listed = origin.listing(symbol)
+        landings = {file.name: Landing(Path(folder), file.name) for file in listed}
+        for name in refused_names(Path(folder)):
+            if is_source(name, symbol) and name not in landings:
+                Landing(Path(folder), name).forgive()
+        found, refused = [], []
+        for file in listed:
+            landing = landings[file.name]
             try:
-                landing = Landing(Path(folder), file.name)
                 found.append(bring(origin, file, landing, policy=policy, pace=pace, watch=watch))
+            except OutOfReachError:
+                raise
             except InputError as fault:
-                faults.append(str(fault))
-                if isinstance(fault, OutOfReachError):
-                    break
-    if faults:
-        raise InputError("\n".join(faults))
+                landing.refuse(Refusal(file.origin, str(fault)))
+                refused.append(str(fault))
+            else:
+                landing.forgive()
+    if refused:
+        raise RefusedFilesError("\n".join(refused))
     return found
 
 

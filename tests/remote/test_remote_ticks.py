@@ -120,6 +120,40 @@ def test_a_place_that_does_not_answer_changes_nothing(place: TickProject, server
     assert build_ticks(project, KEYS).summary["days"] == 3
 
 
+@pytest.mark.parametrize("by_command", [True, False])
+def test_a_file_unlike_its_checksum_is_refused_and_the_others_are_read(
+    place: TickProject, server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_command: bool
+) -> None:
+    """It blocks the ticks by name until it is mended or taken away; the others are read, by run and command."""
+    for name, text in FILES.items():
+        server.publish(f"/spot/{name}", text.encode())
+    server.publish("/spot/BTCUSDT-1.csv.CHECKSUM", b"0" * 64 + b"  BTCUSDT-1.csv")
+    project = place.open()
+
+    def build() -> None:
+        if by_command:
+            place.scalper("ingest", project.settings.source.folder)
+        else:
+            build_ticks(project, KEYS)
+
+    build()
+    status = place.scalper("ticks", "status")
+    assert status.code == 1
+    assert "files_read" in status.out
+    told = place.scalper("ticks", "files", "--json").out
+    rows = {row["file"]: row for row in json.loads(told)}
+    assert rows["BTCUSDT-1.csv"]["state"] == "refused"
+    assert "its checksum file says 000" in rows["BTCUSDT-1.csv"]["why"]
+    assert (rows["BTCUSDT-2.csv"]["state"], rows["BTCUSDT-2.csv"]["read"]) == ("read", 2 * 144)
+    assert "hidden" not in told
+    assert stale_after_asking(project), "a run looks at it again"
+    server.publish("/spot/BTCUSDT-1.csv", FILES["BTCUSDT-1.csv"].encode())
+    build()
+    assert place.days() == local(tmp_path, monkeypatch, FILES)
+    assert place.scalper("ticks", "status").code == 0
+    assert not stale_after_asking(project)
+
+
 def test_a_dry_run_over_the_network_fetches_nothing(place: TickProject, server: Any, address: str) -> None:
     """--dry-run tells new files from those that the listing does not tell of, and writes and transfers nothing."""
     server.publish("/spot/BTCUSDT-1.csv", FILES["BTCUSDT-1.csv"].encode())
