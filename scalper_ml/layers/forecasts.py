@@ -37,8 +37,20 @@ __all__ = [
     "forecast_of",
 ]
 
-FORECAST_CODE = ("forecasters", "models/arrays", "models/base", "models/boosting", "models/bundle", "models/exported",
-                 "models/summary", "models/kernels", "models/trees")  # fmt: skip
+FORECAST_CODE = (
+    "forecasters",
+    "models/arrays",
+    "models/base",
+    "models/boosting",
+    "models/bundle",
+    "models/exported",
+    "models/kernels",
+    "models/lgb_classifier",
+    "models/logistic_classifier",
+    "models/summary",
+    "models/trees",
+    "models/xgb_classifier",
+)
 MAX_COVERAGE_ERROR = 0.05
 _LOOKS = 20  # rows predicted one by one
 

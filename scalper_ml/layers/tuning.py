@@ -13,7 +13,7 @@ from scalper_ml.forecasters.registry import forecaster_kind
 from scalper_ml.forecasters.targets import target_named
 from scalper_ml.layers.base import Keys, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.layers.forecasts import forecast_arrays
+from scalper_ml.layers.forecasts import FORECAST_CODE, forecast_arrays
 from scalper_ml.models.fitting import training_data
 from scalper_ml.models.registry import model_kind
 from scalper_ml.project import Project
@@ -51,7 +51,7 @@ def _inputs(project: Project, kind: str, keys: Keys, options: TuneOptions) -> di
     chosen: Any = project.settings.forecasts if forecaster else project.settings.training
     searched = {one.name for one in spec.space}
     base = spec.params.parse(chosen.params_of(kind)).to_dict()
-    own = ("forecasters",) if forecaster else (f"models/{kind}",)
+    own = FORECAST_CODE if forecaster else (f"models/{kind}",)
     return {
         "code": code_digest("tuning", *own, "models/base", "models/boosting", "datasets/scaling", "datasets/splits"),
         **({"target": spec.target(chosen.targets.get(kind))} if forecaster else {}),

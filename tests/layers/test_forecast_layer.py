@@ -1,6 +1,7 @@
 """Forecasters of a project: named by the settings, built as assets, answered as documented."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ from tickproject import TickProject
 
 from scalper_assets.assets.catalogue import CATALOGUE
 from scalper_assets.metadata import describe
+from scalper_ml import forecasters
 from scalper_ml.errors import SettingsError, WarehouseError
 from scalper_ml.forecasters.registry import forecaster_kinds
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer
 from scalper_ml.layers.datasets import DATASETS_LAYER
-from scalper_ml.layers.forecasts import answer_of, evaluate_forecast, forecast_of
+from scalper_ml.layers.forecasts import FORECAST_CODE, answer_of, evaluate_forecast, forecast_of
 from scalper_ml.layers.model_report import write_site
 from scalper_ml.project import Project
 
@@ -67,6 +69,15 @@ def test_settings_name_what_is_forecast(place: TickProject) -> None:
     ):
         with pytest.raises(SettingsError, match=match):
             place.open(*OPTIONS, override)
+
+
+def test_the_code_that_forecasters_are_made_by_is_all_of_it() -> None:
+    """Each module of the models that a forecaster's imports name makes its partition stale when it changes."""
+    found = set()
+    for path in Path(forecasters.__file__).parent.rglob("*.py"):
+        found |= set(re.findall(r"^\s*from scalper_ml\.(models\.\w+)", path.read_text(), re.MULTILINE))
+    assert {"models.bundle", "models.xgb_classifier"} <= found
+    assert {name.replace(".", "/") for name in found} <= set(FORECAST_CODE)
 
 
 def test_every_forecaster_stands_in_the_catalogue() -> None:
