@@ -40,7 +40,7 @@ def megabytes() -> float:
 
 @pytest.mark.parametrize("hours", [2, pytest.param(24, marks=pytest.mark.verify)])
 def test_a_day_is_taken_whole(project: Project, hours: int, tmp_path: Path) -> None:
-    """The venue cuts off once in eight hours at least: each trade is taken once, each minute decided on, no more kept."""
+    """The venue cuts off now and then: each trade is taken once, each minute is decided on, no more is kept."""
     shutil.copytree(project.folder, tmp_path / "mine")
     mine = Project(project.settings, tmp_path / "mine")
     messages = day(hours)
