@@ -126,7 +126,7 @@ def _ladder(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _robustness(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str]]:
     deflated, days = found["deflated"], found["leave_best_day_out"] or {}
-    fall, guard = found["drawdown"] or {}, found["volatility_guard"]
+    fall, guard, gaps = found["drawdown"] or {}, found["volatility_guard"], found["held_over_gaps"]
     depth = metrics["max_drawdown"] or {}
     return [
         ("expectancy, 95 %", _pair(found["intervals_95"]["expectancy_r"], "+.3f")),
@@ -141,6 +141,7 @@ def _robustness(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[tu
         ("longest under water, days", _number(fall.get("longest_days"), ".1f")),
         ("ulcer index, %", _number(fall.get("ulcer_index_pct"), ".2f")),
         (f"in the wildest bars ({guard['trades']} trades)", _number(guard["expectancy_r"], "+.4f")),
+        (f"held while bars were missing ({gaps['trades']} trades)", _number(gaps["expectancy_r"], "+.4f")),
         (f"correlation with {found['correlation']['with'] or '-'}", _number(found["correlation"]["value"], "+.3f")),
     ]
 
