@@ -127,12 +127,13 @@ def _ladder(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _robustness(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str]]:
     deflated, days = found["deflated"], found["leave_best_day_out"] or {}
     fall, guard, gaps = found["drawdown"] or {}, found["volatility_guard"], found["held_over_gaps"]
-    depth = metrics["max_drawdown"] or {}
+    depth, tried = metrics["max_drawdown"] or {}, found["superiority"] or {"alternatives": 0, "p": None}
     return [
         ("expectancy, 95 %", _pair(found["intervals_95"]["expectancy_r"], "+.3f")),
         ("profit factor, 95 %", _pair(found["intervals_95"]["profit_factor"], ".2f")),
         ("probabilistic Sharpe ratio", _number(metrics["psr"], ".4f")),
         (f"deflated Sharpe ratio, {deflated['trials']} trials", _number(deflated["dsr"], ".4f")),
+        (f"p that none of {tried['alternatives']} alternatives earns on select (SPA)", _number(tried["p"], ".3f")),
         ("trades needed for PSR .95", _number(found["min_trl_95"], ",.0f")),
         (f"without the best day {days.get('day', '')}", _number(days.get("expectancy_r"), "+.4f")),
         ("drawdown, R", _number(depth.get("r"), ".1f")),
