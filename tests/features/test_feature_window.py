@@ -16,6 +16,16 @@ def roll(H, i0, i1, t0, wanted, S, R):
 
 
 @kernel
+def slide_pair(x, y, i0, i1, t0, n, S, into):
+    window.slide_pair(x, y, 0, i0, i1, t0, n, S, into)
+
+
+@kernel
+def slide_line(x, i0, i1, t0, n, S, into):
+    window.slide_line(x, i0, i1, t0, n, S, into)
+
+
+@kernel
 def smooth(mean, x, seen, n, alpha):
     return window.smooth(mean, x, seen, n, alpha)
 
@@ -87,6 +97,23 @@ def test_pair_equals_two_passes(x, y, n, lag):
     a, b = a - a.mean(axis=1)[:, None], b - b.mean(axis=1)[:, None]
     for row, want in enumerate([(a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)]):
         np.testing.assert_allclose(got[row], want, rtol=1e-8, atol=1e-8 * np.sqrt((a * a).sum() * (b * b).sum()))
+
+
+@given(x=series, n=st.integers(2, 40), phase=st.integers(0, 39), cut=st.integers(0, 80))
+def test_a_line_is_a_pair_with_the_row_number(x, n, phase, cut):
+    """Over whole windows the sums of x and its row numbers have the bits of a pair, whatever the cut."""
+    rows = len(x)
+    values, numbers = np.full((2, n + rows), np.nan)
+    values[n:], numbers[n:] = x, np.arange(rows)
+    found = []
+    for one in (lambda *at: slide_pair(values, numbers, *at), lambda *at: slide_line(values, *at)):
+        S, into = np.zeros(5 * (n + 1) + 2), np.empty((3, rows))
+        for begin, end in ((0, cut), (cut, rows)):
+            if end > begin:
+                one(n + begin, n + end, begin + phase, n, S, into[:, begin:end])
+        found.append(into[:, n - 1 :])
+    assert np.isfinite(found[0]).all()
+    assert np.array_equal(found[0].view(np.int64), found[1].view(np.int64))
 
 
 @given(x=series, n=st.integers(1, 40))
