@@ -1,15 +1,13 @@
 """models/<kind> of forecasters, and ensembles/ridge_stack of them: one sealed bundle for a symbol x horizon."""
 
-import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from scalper_ml.bundle_store import BundleStore
 from scalper_ml.durable import canonical_json
-from scalper_ml.errors import ChecksFailedError, SettingsError, WarehouseError
+from scalper_ml.errors import SettingsError, WarehouseError
 from scalper_ml.forecasters.bundle import Forecast, load_forecast
 from scalper_ml.forecasters.data import forecast_data
 from scalper_ml.forecasters.har import past_volatility
@@ -19,7 +17,8 @@ from scalper_ml.forecasters.stack import RidgeParams, train_stack
 from scalper_ml.forecasters.training import ForecastOptions, train_forecaster
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, MAX_LATENCY_US, lineage_of, tuning_of
+from scalper_ml.layers.members import member_bundles, members_of
+from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, layer_of_kind, lineage_of, row_checks, tuning_of
 from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.project import Project
 from scalper_ml.schema import us
@@ -138,22 +137,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
 
 
 def _members(project: Project, keys: Keys) -> dict[str, Manifest]:
-    """The partitions of the stack's members; those that are missing or stale are all named."""
-    found, wrong = {}, []
-    for kind in project.settings.forecasts.stack:
-        layer = forecast_layer(kind)
-        try:
-            found[kind] = project.warehouse.require(layer.name, keys)
-            if not layer.fresh(project, keys):
-                wrong.append(f"{kind} is stale: its data, settings or code have changed since")
-        except (WarehouseError, ChecksFailedError) as error:
-            wrong.append(f"{kind} is missing ({error})")
-    if wrong:
-        raise WarehouseError(
-            f"ensembles/ridge_stack {dict(keys)}: {'; '.join(wrong)} - materialise these models, or leave them out of "
-            "forecasts.stack"
-        )
-    return found
+    layers = [forecast_layer(kind) for kind in project.settings.forecasts.stack]
+    return members_of(project, keys, layers, ensemble="ensembles/ridge_stack", setting="forecasts.stack")
 
 
 def _stack_inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -164,12 +149,8 @@ def _stack_inputs(project: Project, keys: Keys) -> dict[str, Any]:
 def _build_stack(project: Project, keys: Keys) -> Manifest:
     inputs = _stack_inputs(project, keys)
     (X, table, targets, names), more, _ = forecast_arrays(project, keys)
-    bundles = {}
-    for name, manifest in _members(project, keys).items():
-        folder = project.warehouse.folder(manifest.layer, keys) / "bundles" / manifest.summary["bundle_id"]
-        bundles[name] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     trained = train_stack(
-        bundles,
+        member_bundles(project, keys, _members(project, keys)),
         X,
         table,
         targets,
@@ -236,25 +217,8 @@ def _quality(said: Mapping[str, Any]) -> list[Check]:
 
 
 def _row_checks(forecast: Forecast, X: Floats) -> list[Check]:
-    """Whether forecasts made one by one, as live, have the bits they have together, and how long one takes."""
-    last = X[-(_LOOKS + forecast.lookback) :]
-    together, taken, equal = forecast.predict(last), [], True
-    for place, end in enumerate(range(forecast.lookback - 1, len(last))):
-        started = time.perf_counter_ns()
-        alone = forecast.predict(last[end - forecast.lookback + 1 : end + 1])
-        taken.append((time.perf_counter_ns() - started) / 1000)
-        equal &= bool(np.array_equal(alone[0], together[place]))
-    middle, worst = (float(np.percentile(taken, q)) for q in (50, 99))
-    return [
-        Check("deterministic", equal, f"{len(taken)} rows one by one and together: no bit differs"),
-        Check(
-            "latency",
-            middle <= MAX_LATENCY_US,
-            f"one forecast takes {middle:,.0f} us (median of {len(taken)}), at most {MAX_LATENCY_US:,.0f} us wanted",
-            blocking=False,
-            values={"median_us": middle, "p99_us": worst},
-        ),
-    ]
+    last, wide = X[-(_LOOKS + forecast.lookback) :], forecast.lookback
+    return row_checks(forecast.predict(last), lambda i: forecast.predict(last[i : i + wide])[0])
 
 
 def forecast_of(project: Project, layer: str, keys: Keys) -> Forecast:
@@ -265,14 +229,7 @@ def forecast_of(project: Project, layer: str, keys: Keys) -> Forecast:
 
 def forecast_layer(kind: str) -> Layer:
     """The layer of a kind."""
-    return Layer(
-        f"models/{kind}",
-        "symbol_horizon",
-        ("datasets", "features"),
-        CHECKS,
-        partial(_inputs, kind=kind),
-        partial(_build, kind=kind),
-    )
+    return layer_of_kind(kind, _inputs, _build)
 
 
 def forecast_layers(settings: Settings) -> tuple[Layer, ...]:
