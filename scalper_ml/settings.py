@@ -394,6 +394,17 @@ class Forecasts(_Kinds):
 
         return forecaster_kind(name)
 
+    def target_of(self, kind: str) -> str:
+        """What a kind learns."""
+        target: str = self.kind(kind).target(self.targets.get(kind))
+        return target
+
+    def feed_of(self, kind: str) -> str:
+        """The layer beside the dataset that tells what a kind learns; empty where none is needed."""
+        from scalper_ml.forecasters.targets import target_named
+
+        return target_named(self.target_of(kind)).feed
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         for kind, target in self.targets.items():
@@ -512,6 +523,11 @@ class Settings(_Section):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
         if self.forecasts.kinds and not self.labels.targets:
             raise ValueError("forecasts.kinds learn the targets of the specialists; set labels.targets to true")
+        fed = {kind: self.forecasts.target_of(kind) for kind in self.forecasts.kinds if self.forecasts.feed_of(kind)}
+        if fed and self.context.folder is None:
+            raise ValueError(
+                f"forecasts.targets {fed}: this project has no such feed; set context.folder to where its files are"
+            )
         members = self.members
         if unknown := [kind for kind in members if kind not in self.training.kinds]:
             raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")

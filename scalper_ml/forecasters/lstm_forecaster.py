@@ -67,7 +67,7 @@ FORECASTER = network_kind(
     MemoryParams,
     _build,
     _export,
-    targets=("price", "return", "volatility"),
+    targets=("price", "return", "volatility", "open_interest"),
     summary="A long short-term memory of two layers over the last 50 bars.",
     space=(
         Range("hidden", 16, 128),
