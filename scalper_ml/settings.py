@@ -371,6 +371,7 @@ class Ensembles(_Kinds):
     """Which ensembles are made of the models, an asset each."""
 
     members: list[str] | None = None  # None: every kind that is trained
+    horizon_weights: dict[int, Positive] = {}  # of the champions of a coin as one opinion; horizons not named count 1
 
     @classmethod
     def kind(cls, name: str) -> Any:
@@ -528,6 +529,8 @@ class Settings(_Section):
             raise ValueError(
                 f"forecasts.targets {fed}: this project has no such feed; set context.folder to where its files are"
             )
+        if strangers := sorted(set(self.ensembles.horizon_weights) - set(self.horizons)):
+            raise ValueError(f"ensembles.horizon_weights of {strangers}, which are not among horizons {self.horizons}")
         members = self.members
         if unknown := [kind for kind in members if kind not in self.training.kinds]:
             raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from liveproject import SYMBOL
 
-from scalper_ml.errors import BundleError, ContractError, FeatureSetError, SettingsError
+from scalper_ml.errors import BundleError, ContractError, FeatureSetError, InsufficientDataError, SettingsError
 from scalper_ml.features import feature_set
 from scalper_ml.layers.features import read_features
 from scalper_ml.live.ensemble_signal import EnsembleSignalModel
 from scalper_ml.live.filters import BLOCKS, BlockFilters, Conditions
 from scalper_ml.live.signal_model import SignalModel
-from scalper_ml.live.start import champion_of, project_features
+from scalper_ml.live.start import champion_of, ensemble_of, project_features
 from scalper_ml.project import Project
+from scalper_ml.settings import Settings
 
 
 def rows_of(project: Project, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +61,28 @@ def test_horizons_are_averaged_by_weight(project: Project) -> None:
         assert said.agree == sum(w for w, lean in zip((0.75, 0.25), leans, strict=True)
                                  if lean == (expected[2] >= expected[0]))  # fmt: skip
         assert set(said.by_horizon) == {1, 3}
+
+
+def test_the_settings_weigh_the_horizons(project: Project) -> None:
+    """Weights of `ensembles.horizon_weights`, 1 where none is given; filters of `live`; no champion at all is told."""
+
+    def with_settings(**changes: object) -> Project:
+        values = project.settings.model_dump(mode="json", exclude_unset=True) | changes
+        return dataclasses.replace(project, settings=Settings.model_validate(values))
+
+    heavy = with_settings(ensembles={"horizon_weights": {3: 4.0}}, live={"price_shock": 5.0})
+    values, warm = rows_of(project)
+    model = ensemble_of(heavy, SYMBOL, min_confidence=0.55)
+    assert (model.horizons, model.weights, model.filters.price_shock) == ((1, 3), (1.0, 4.0), 5.0)
+    P = [one.predict(values, warm) for one in champions(project)]
+    for row, said in enumerate(model.signals(values, warm, conditions(len(warm)))):
+        assert said is not None
+        assert np.allclose(said.decision.probabilities, 0.2 * P[0][row] + 0.8 * P[1][row], rtol=0, atol=1e-15)
+    assert ensemble_of(project, SYMBOL).weights == (1.0, 1.0)
+    with pytest.raises(ValueError, match=r"horizon_weights of \[5\], which are not among horizons \[1, 3\]"):
+        with_settings(ensembles={"horizon_weights": {5: 1.0}})
+    with pytest.raises(InsufficientDataError, match=r"no horizon has a champion \(15: "):
+        ensemble_of(with_settings(horizons=[15]), SYMBOL)
 
 
 def test_blocked_bars_have_no_side(project: Project) -> None:
