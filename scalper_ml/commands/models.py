@@ -167,13 +167,16 @@ def explain(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank the features of a saved model: native TreeSHAP or linear contributions; permutations for ensembles."""
+    """Rank the features of a saved model: native TreeSHAP or linear contributions; permutations for the rest."""
     from scalper_ml.layers.base import keys_of
-    from scalper_ml.layers.evaluation import explain_saved
+    from scalper_ml.layers.evaluation import explain_forecast, explain_saved
+    from scalper_ml.layers.forecasts import forecast_named
 
     project = _opened(profile, overrides)
     keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
-    found = explain_saved(project, keys, _kind(project, keys, kind), rows=rows, at=at, permute=permute)
+    forecaster = kind is not None and forecast_named(project.settings, kind) is not None
+    explain_one = explain_forecast if forecaster else explain_saved
+    found = explain_one(project, keys, _kind(project, keys, kind), rows=rows, at=at, permute=permute)
     if as_json:
         effects = [{"feature": one.name, "effect": one.effect, "spread": one.spread} for one in found.effects]
         said = {"kind": found.kind, "method": found.method, "rows": found.rows, "effects": effects}
@@ -189,9 +192,10 @@ def explain(
     parts = [(name, f"{value:.6g}", f"{part:+.5f}") for name, value, part in found.row.contributions[:top]]
     rest = sum(part for _, _, part in found.row.contributions[top:])
     parts = [("before any feature", "", f"{found.row.base:+.5f}"), *parts, ("all others", "", f"{rest:+.5f}")]
-    parts.append(("log-odds of LONG against SHORT", "", f"{found.row.odds:+.5f}"))
-    P = "/".join(f"{p:.4f}" for p in found.row.probabilities)
-    out.print(table_of(f"Closing {at}: SHORT/NEUTRAL/LONG {P}", {"": "left", "value": "right", "adds": "right"}, parts))
+    parts.append((found.row.what, "", f"{found.row.odds:+.5f}"))
+    P = f": {'/'.join(found.row.states)} {'/'.join(f'{p:.4f}' for p in found.row.probabilities)}"
+    title = f"Closing {at}{P if found.row.states else ''}"
+    out.print(table_of(title, {"": "left", "value": "right", "adds": "right"}, parts))
 
 
 def _short(value: float | None) -> str:

@@ -12,7 +12,7 @@ from scalper_ml.context import open_interest_change
 from scalper_ml.durable import canonical_json
 from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
 from scalper_ml.forecasters.bundle import Forecast, load_forecast
-from scalper_ml.forecasters.data import forecast_data
+from scalper_ml.forecasters.data import ForecastData, forecast_data
 from scalper_ml.forecasters.har import past_volatility
 from scalper_ml.forecasters.registry import forecaster_kind
 from scalper_ml.forecasters.sealing import TrainedForecast, measured
@@ -39,6 +39,7 @@ __all__ = [
     "forecast_layers",
     "forecast_named",
     "forecast_of",
+    "saved_forecast",
     "target_inputs",
 ]
 
@@ -298,18 +299,31 @@ def evaluate_forecast(project: Project, keys: Keys, kind: str, role: str = "sele
     """
     if role not in ("calibrate", "select", "score"):
         raise SettingsError(f"role {role!r}: expected calibrate, select or score; train rows were fitted on")
-    forecast = forecast_of(project, _required(project, kind).name, keys)
-    dataset = project.warehouse.require("datasets", keys).content
-    if forecast.manifest["lineage"]["dataset"] != dataset:
-        raise WarehouseError(f"{kind} {dict(keys)}: its bundle was made from another dataset; train it again")
-    (X, table, targets, names), more, _ = forecast_arrays(project, keys, forecast.target.name)
-    data = forecast_data(X, table, targets, names, forecast.target, **more)
+    forecast, data = saved_forecast(project, keys, kind)
     rows = data.ends(data.rows(role), forecast.lookback)
     context = FitContext(int(keys["horizon"]), int(forecast.manifest["seed"]))
     base = data.baseline(forecast.target, data.rows("train"))[rows]
     found = measured(forecast.target, data, rows, forecast.predict(data.X, rows), base, context)
     said = {"kind": kind, "target": forecast.target.name, "role": role, "bundle_id": forecast.bundle_id}
     return said | found
+
+
+def saved_forecast(project: Project, keys: Keys, kind: str) -> tuple[Forecast, ForecastData]:
+    """A saved forecaster, loaded and verified, and the data it was made from.
+
+    Raises
+    ------
+    SettingsError
+        The settings do not name it.
+    WarehouseError
+        The dataset has changed since.
+    """
+    forecast = forecast_of(project, _required(project, kind).name, keys)
+    dataset = project.warehouse.require("datasets", keys).content
+    if forecast.manifest["lineage"]["dataset"] != dataset:
+        raise WarehouseError(f"{kind} {dict(keys)}: its bundle was made from another dataset; train it again")
+    (X, table, targets, names), more, _ = forecast_arrays(project, keys, forecast.target.name)
+    return forecast, forecast_data(X, table, targets, names, forecast.target, **more)
 
 
 def _required(project: Project, kind: str) -> Layer:

@@ -11,7 +11,7 @@ from scalper_ml.errors import ContractError
 from scalper_ml.validation.bootstrap import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value, ucb
 from scalper_ml.validation.calibration_error import ece, noise_floor, reliability
 
-__all__ = ["state_metrics"]
+__all__ = ["state_log_loss", "state_metrics"]
 
 _DRAWS = 1_000
 _TINY = 1e-15
@@ -66,7 +66,7 @@ def state_metrics(
     low, high = lcb(value, draws, alpha / 2, n), ucb(value, draws, alpha / 2, n)
     chance = float((likely == y).mean())
     known = math.isfinite(low) and math.isfinite(high)
-    loss, loss_base = _log_loss(y, P), _log_loss(y, np.broadcast_to(base, P.shape))
+    loss, loss_base = state_log_loss(y, P), state_log_loss(y, np.broadcast_to(base, P.shape))
     square, square_base = _brier(y, P), _brier(y, np.broadcast_to(base, P.shape))
     top = P.max(axis=1)
     error, floor = ece(top, hit), noise_floor(top, horizon=horizon, seed=seed)
@@ -97,7 +97,8 @@ def state_metrics(
     }
 
 
-def _log_loss(y: npt.NDArray[np.int64], P: npt.NDArray[np.float64]) -> float:
+def state_log_loss(y: npt.NDArray[np.int64], P: npt.NDArray[np.float64]) -> float:
+    """Mean negative log probability (n, k) of the states that came (n,), in nats."""
     return float(-np.log(np.maximum(P[np.arange(y.size), y], _TINY)).mean())
 
 

@@ -1,6 +1,7 @@
 """Forecasters of a project: named by the settings, built as assets, answered as documented."""
 
 import dataclasses
+import json
 import math
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ from scalper_ml.layers import layers_of
 from scalper_ml.layers.base import Layer
 from scalper_ml.layers.context import CONTEXT_LAYER
 from scalper_ml.layers.datasets import DATASETS_LAYER
+from scalper_ml.layers.evaluation import explain_forecast
 from scalper_ml.layers.forecasts import FORECAST_CODE, answer_of, evaluate_forecast, forecast_arrays, forecast_of
 from scalper_ml.layers.model_report import write_site
 from scalper_ml.project import Project
@@ -35,6 +37,13 @@ OPTIONS = (
     "forecasts.stack=[xgb_regressor, risk]",
     "splits.folds=2",
 )
+
+
+WHERE = ("--symbol", "BTCUSDT", "--horizon", "1")
+
+
+def sets(options: tuple[str, ...]) -> list[str]:
+    return [word for option in options for word in ("--set", option)]
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +132,49 @@ def test_the_road_from_a_dataset_to_an_answer(place: TickProject) -> None:
     assert "xgb_regressor is" not in str(caught.value)
     with pytest.raises(SettingsError, match="no forecaster of this project"):
         answer_of(project, ROW, "momentum")
+
+
+def test_forecasters_are_explained(place: TickProject) -> None:
+    """Trees by contributions, of which a single forecast is the sum; others, and on demand all, by permutation."""
+    options = (
+        *OPTIONS,
+        "forecasts.kinds=[xgb_regressor, risk, direction, momentum]",
+        "forecasts.momentum.max_rows=100",
+    )
+    project = place.open(*options)
+    X, table = forecast_arrays(project, ROW, "risk")[0][:2]
+    stamp = int(us(table["ts_us"])[-5])
+    at = f"{np.datetime64(stamp, 'us').astype('datetime64[s]')}Z"
+    for kind, what in (
+        ("risk", "risk (0 to 100)"),
+        ("xgb_regressor", "risk (0 to 100)"),
+        ("direction", "log-odds of UP"),
+    ):
+        layers(project)[f"models/{kind}"].build(project, ROW)
+        found = explain_forecast(project, ROW, kind, rows=40, at=at)
+        assert (found.method, found.rows, len(found.effects)) == (f"contributions to {what}", 40, X.shape[1])
+        assert found.row is not None
+        said = forecast_of(project, f"models/{kind}", ROW).predict(X, np.array([len(X) - 5]))[0]
+        total = found.row.base + sum(part for _, _, part in found.row.contributions)
+        assert total == pytest.approx(found.row.odds, rel=1e-9)
+        if kind == "direction":
+            assert (found.row.states, found.row.probabilities) == (("DOWN", "UP"), tuple(said.tolist()))
+        else:
+            assert (found.row.odds, found.row.probabilities) == (float(said), ())
+    layers(project)["models/momentum"].build(project, ROW)
+    found = explain_forecast(project, ROW, "momentum", rows=20)
+    assert (found.method, found.rows) == ("rise of the log loss when permuted", 20)
+    assert explain_forecast(project, ROW, "risk", rows=20, permute=True).method == (
+        "rise of the mean squared error when permuted"
+    )
+    with pytest.raises(SettingsError, match="momentum: its single predictions cannot be taken apart"):
+        explain_forecast(project, ROW, "momentum", rows=20, at=at)
+    done = place.scalper("explain", "--kind", "direction", "--at", at, *WHERE, *sets(options))
+    assert done.code == 0, done.err
+    assert "log-odds of UP" in done.out
+    assert "DOWN/UP" in done.out
+    done = place.scalper("explain", "--kind", "risk", "--json", *WHERE, *sets(options))
+    assert json.loads(done.out)[0]["method"] == "contributions to risk (0 to 100)"
 
 
 def test_the_site_shows_what_is_built_and_names_what_is_not(place: TickProject, tmp_path: Path) -> None:
@@ -217,6 +269,8 @@ def test_a_forecaster_of_open_interest_depends_on_its_feed(place: TickProject) -
     assert abs(answer["open_interest_change"]) < 1
     assert answer["state"] in ("FALLING", "RISING")
     assert evaluate_forecast(project, ROW, "lstm_forecaster")["target"] == "open_interest"
+    explained = explain_forecast(project, ROW, "lstm_forecaster", rows=60)
+    assert (explained.method, explained.rows) == ("rise of the mean squared error when permuted", 20)
     assert layer.fresh(project, ROW)
     place.put("feeds/BTCUSDT_long.csv", "kind,event_ts,known_ts,value,source\nopen_interest,1,1,1.0,demo\n")
     CONTEXT_LAYER.build(project, KEYS)
