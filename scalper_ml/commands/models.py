@@ -127,30 +127,44 @@ def evaluate(
 
 def compare(
     symbol: Symbol,
-    horizon: Horizon,
+    horizon: Annotated[
+        int | None, typer.Option(help="A configured horizon, in bars; default: all, beside their weighted mean.")
+    ] = None,
     profile: Profile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every model and ensemble of a symbol x horizon on select, the best first."""
+    """Every model and ensemble of a symbol x horizon on select, the best first.
+
+    Without a horizon the candidate of each beside the mean over all of them, weighted by ensembles.horizon_weights.
+    """
     from scalper_ml.layers.base import keys_of
-    from scalper_ml.layers.evaluation import compare_saved
+    from scalper_ml.layers.evaluation import compare_across, compare_saved
 
     project = _opened(profile, overrides)
-    rows = compare_saved(project, keys_of(project.settings, symbol=symbol, horizon=horizon))
+    keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
+    rows = compare_across(project, symbol) if horizon is None else compare_saved(project, keys)
     if as_json:
         print_json(rows)
         return
+    if horizon is None:
+        for one in project.settings.horizons:
+            _print_compared(f"{symbol} x {one}", [row for row in rows if row["horizon"] == one])
+        return
+    _print_compared(f"{symbol} x {horizon}", rows)
+
+
+def _print_compared(where: str, rows: list[dict[str, Any]]) -> None:
     heads = {"model": "left", "log loss": "right", "skill": "right", "behind": "right", "95 % interval": "right"}
     heads |= {"Brier skill": "right", "bal. acc.": "right", "directional": "right", "": "left"}
     cells = [
         (row["kind"], f"{row['log_loss']:.5f}", f"{row['log_loss_skill']:+.4f}", f"{row['behind']:.5f}",
          "" if row["behind_ci"] is None else "{:+.5f} {:+.5f}".format(*row["behind_ci"]),
          f"{row['brier_skill']:+.4f}", f"{row['balanced_accuracy']:.4f}", _short(row["directional_accuracy"]),
-         "chosen" if row["chosen"] else "as good" if row["as_good"] else "")
+         "chosen" if row.get("chosen") else "as good" if row["as_good"] else "")
         for row in rows
     ]  # fmt: skip
-    console().print(table_of(f"{symbol} x {horizon}: {rows[0]['rows']:,} rows of select", heads, cells))
+    console().print(table_of(f"{where}: {rows[0]['rows']:,} rows of select", heads, cells))
 
 
 def explain(

@@ -4,12 +4,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scalper_ml.errors import SettingsError, WarehouseError
+from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
 from scalper_ml.forecasters.sealing import said_of
 from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.labels.horizon import learned_classes
@@ -41,6 +43,7 @@ from scalper_ml.validation.states import state_log_loss
 __all__ = [
     "Built",
     "Explained",
+    "compare_across",
     "compare_saved",
     "evaluate_saved",
     "explain_forecast",
@@ -156,6 +159,53 @@ def compare_saved(project: Project, keys: Keys) -> list[dict[str, Any]]:
     return choose_candidate(
         predictions, dataset, horizon=int(keys["horizon"]), complexity=complexities(project.settings)
     )[1]
+
+
+def compare_across(project: Project, symbol: str) -> list[dict[str, Any]]:
+    """Each horizon's candidate beside the mean over horizons, weighted as the settings say, on that horizon's labels.
+
+    Returns
+    -------
+    list of dict
+        As `choose_candidate` compares them, but for ``chosen``, with ``horizon`` and its ``weight``; the mean is the
+        kind ``across_horizons``. Rows are the bars that are of select in every horizon.
+
+    Raises
+    ------
+    SettingsError
+        There is one horizon.
+    InsufficientDataError
+        No bar is of select in all of them.
+    """
+    settings, warehouse = project.settings, project.warehouse
+    if len(settings.horizons) < 2:
+        raise SettingsError(f"horizons {settings.horizons}: one has no mean with others; expected two or more")
+    kinds, said, tables = {}, {}, {}
+    for horizon in settings.horizons:
+        keys: Keys = {"symbol": symbol, "horizon": horizon}
+        candidate = warehouse.require("candidates", keys).summary
+        own = warehouse.read_table(warehouse.require(candidate["layer"], keys), "predictions.parquet")
+        final = pc.and_(pc.equal(own["role"], "select"), pc.equal(own["fold"], -1))
+        kinds[horizon], said[horizon] = candidate["kind"], own.filter(final)
+        tables[horizon] = warehouse.read_table(warehouse.require("datasets", keys))
+    common = reduce(np.intersect1d, [us(own["ts_us"]) for own in said.values()])
+    if common.size == 0:
+        raise InsufficientDataError(f"{symbol}: no bar is of select in all horizons {settings.horizons}")
+    said = {horizon: own.filter(pa.array(np.isin(us(own["ts_us"]), common))) for horizon, own in said.items()}
+    weights = [settings.ensembles.horizon_weights.get(horizon, 1.0) for horizon in settings.horizons]
+    mean = said[settings.horizons[0]]
+    for name in ("p_short", "p_neutral", "p_long"):
+        values = np.average([own[name].to_numpy() for own in said.values()], axis=0, weights=weights)
+        mean = mean.set_column(mean.column_names.index(name), name, pa.array(values))
+    rows = []
+    for horizon, weight in zip(settings.horizons, weights, strict=True):
+        judged = pc.or_(
+            pc.equal(tables[horizon]["role"], "train"), pa.array(np.isin(us(tables[horizon]["ts_us"]), common))
+        )
+        compared = {kinds[horizon]: said[horizon], "across_horizons": mean}
+        for row in choose_candidate(compared, tables[horizon].filter(judged), horizon=horizon)[1]:
+            rows.append({"horizon": horizon, "weight": weight, **{k: v for k, v in row.items() if k != "chosen"}})
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
