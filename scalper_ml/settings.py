@@ -315,6 +315,7 @@ class Selection(_Section):
     folds: Annotated[int, Field(ge=1, le=20)] = 3
     repeats: Annotated[int, Field(ge=1, le=100)] = 2
     rows: Annotated[int, Field(ge=50)] = 2000
+    false_share: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     @model_validator(mode="after")
     def _least_fits(self) -> Self:

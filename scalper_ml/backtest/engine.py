@@ -15,6 +15,7 @@ from scalper_ml.backtest.log import Entries
 from scalper_ml.backtest.rows import Rows, floats, join_rows
 from scalper_ml.backtest.sent import Sent, as_labelled, by_orders
 from scalper_ml.backtest.signals import decide
+from scalper_ml.bars.table import ClosedBars
 from scalper_ml.errors import ContractError
 from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.schema import LONG, NEUTRAL, SHORT, US, Role, stamps, us
@@ -198,10 +199,14 @@ def _tape_of(bars: pa.Table) -> Tape:
     return Tape(start, end, *(floats(bars, name) for name in ("open", "high", "low", "close")))
 
 
-def quote_volume(bars: pa.Table) -> np.ndarray:
+def quote_volume(bars: pa.Table | ClosedBars) -> np.ndarray:
     """Quote volume of each bar (n,); where the source has none, base volume at the close."""
-    quote = np.asarray(bars.column("quote_volume").cast(pa.float64()).to_numpy(), dtype=np.float64)
-    return np.where(quote > 0, quote, floats(bars, "volume") * floats(bars, "close"))
+    names = ("quote_volume", "volume", "close")
+    if isinstance(bars, ClosedBars):
+        quote, volume, close = (bars.column(name) for name in names)
+    else:
+        quote, volume, close = (np.asarray(bars.column(name).cast(pa.float64()).to_numpy()) for name in names)
+    return np.asarray(np.where(quote > 0, quote, volume * close))
 
 
 def _check_fills(rows: Rows, orders: np.ndarray, fills: Fills, bars: Tape) -> None:

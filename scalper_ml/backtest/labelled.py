@@ -11,7 +11,7 @@ from scalper_ml.kernel import kernel
 from scalper_ml.labels.horizon import Barriers, LabelKind, LabelParams, PriceRule
 from scalper_ml.schema import NEUTRAL
 
-__all__ = ["AsLabelled", "LabelledFills", "labelled_fills", "replay_labelled"]
+__all__ = ["AsLabelled", "LabelledFills", "labelled_fills", "one_at_a_time"]
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -91,48 +91,16 @@ def labelled_fills(
 
 
 @kernel
-def replay_labelled(
-    close: np.ndarray,
-    first: int,
-    side: np.ndarray,
-    entry_bar: np.ndarray,
-    exit_bar: np.ndarray,
-    entry_price: np.ndarray,
-    exit_price: np.ndarray,
-    cost: np.ndarray,
-    risk: np.ndarray,
-    stake: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk the bars once; returns whether each order was taken, and the marks.
+def one_at_a_time(entry_bar: np.ndarray, exit_bar: np.ndarray) -> np.ndarray:
+    """Which orders are taken, in the order of their entries, when one position is held at a time.
 
-    One position at a time. Within a bar the entry comes before the exit; whoever leaves in a bar is flat at its close
-    and can take what is decided there. Orders whose exit lies before their entry are passed over.
+    Within a bar the entry comes before the exit; whoever leaves in a bar is flat at its close and can take what is
+    decided there. Orders whose exit lies before their entry are passed over.
     """
-    n_orders, n_bars = entry_bar.size, close.size
-    taken = np.zeros(n_orders, np.bool_)
-    r_cum, equity = np.zeros(n_bars), np.ones(n_bars)
-    held, order = -1, 0
-    closed_r, closed_equity = 0.0, 1.0
-    for i in range(first, n_bars):
-        was_flat = held < 0
-        while order < n_orders and entry_bar[order] <= i:
-            if was_flat and held < 0 and entry_bar[order] == i and exit_bar[order] >= i:
-                held = order
-                taken[order] = True
-            order += 1
-        if held >= 0 and exit_bar[held] <= i:
-            gross = side[held] * (exit_price[held] / entry_price[held] - 1.0)
-            r = (gross - cost[held]) / risk[held]
-            closed_r += r
-            closed_equity *= 1.0 + stake * r
-            held = -1
-        r_open = 0.0
-        if held >= 0:
-            r_open = (side[held] * (close[i] / entry_price[held] - 1.0) - 0.5 * cost[held]) / risk[held]
-        r_cum[i] = closed_r + r_open
-        equity[i] = closed_equity * (1.0 + stake * r_open)
-        if held < 0 and order == n_orders:
-            r_cum[i:] = closed_r
-            equity[i:] = closed_equity
-            break
-    return taken, r_cum, equity
+    taken = np.zeros(entry_bar.size, np.bool_)
+    left = -1
+    for k in range(entry_bar.size):
+        if left < entry_bar[k] <= exit_bar[k]:
+            taken[k] = True
+            left = exit_bar[k]
+    return taken

@@ -9,7 +9,7 @@ import pyarrow as pa
 from scalper_ml.backtest.costs import BPS, CostLegs, Costs
 from scalper_ml.backtest.events import EXITS, Fills, Tape, walk
 from scalper_ml.backtest.execution import Execution, Funding, charges, orders_of
-from scalper_ml.backtest.labelled import AsLabelled, labelled_fills, replay_labelled
+from scalper_ml.backtest.labelled import AsLabelled, labelled_fills, one_at_a_time
 from scalper_ml.backtest.log import Entries
 from scalper_ml.backtest.rows import Rows, floats
 from scalper_ml.kernel import kernel
@@ -113,13 +113,8 @@ def by_orders(sent: Sent, bars: Tape, tape: Tape | None, *, late_us: int, hold_u
         (fills.maker_in, fills.maker_out),
         np.array(EXITS)[fills.reason],
     )
-    trades = made.trades()
-    r_cum, equity = _mark(
-        bars.end, bars.close, int(rows.bar[0]), made.entry_ts, made.exit_ts, made.entry_price, made.side,
-        made.paid_in.total, made.risk, floats(trades, "r"), sent.stake,
-    )  # fmt: skip
-    last = int(np.searchsorted(bars.end, made.exit_ts.max(initial=0), side="right"))
-    return Traded(made, trades, done, r_cum, equity, last, fills)
+    entry_bar, exit_bar = (np.searchsorted(bars.end, ts, side="right") for ts in (made.entry_ts, made.exit_ts))
+    return _marked(sent, bars, made, done, entry_bar, exit_bar, fills)
 
 
 def as_labelled(sent: Sent, bars: Tape, rule: AsLabelled, *, horizon: int, latency_bars: int) -> Traded:
@@ -130,11 +125,7 @@ def as_labelled(sent: Sent, bars: Tape, rule: AsLabelled, *, horizon: int, laten
         horizon=horizon, latency_bars=latency_bars,
     )  # fmt: skip
     takers = np.zeros(sent.at.size, bool)
-    taken, r_cum, equity = replay_labelled(
-        bars.close, int(rows.bar[0]), sent.side, found.entry_bar, found.exit_bar, found.entry_price, found.exit_price,
-        2.0 * sent.paid(takers).total, sent.risk, sent.stake,
-    )  # fmt: skip
-    done = np.flatnonzero(taken)
+    done = np.flatnonzero(one_at_a_time(found.entry_bar, found.exit_bar))
     entry_ts = bars.start[np.minimum(found.entry_bar, bars.start.size - 1)]
     made = sent.entries(
         done,
@@ -143,16 +134,28 @@ def as_labelled(sent: Sent, bars: Tape, rule: AsLabelled, *, horizon: int, laten
         (takers, takers),
         np.full(sent.at.size, "label"),
     )
-    return Traded(made, made.trades(), done, r_cum, equity, int(found.exit_bar[done].max(initial=0)))
+    return _marked(sent, bars, made, done, found.entry_bar[done], found.exit_bar[done])
+
+
+def _marked(
+    sent: Sent, bars: Tape, made: Entries, done: np.ndarray, entry_bar: np.ndarray, exit_bar: np.ndarray,
+    fills: Fills | None = None,
+) -> Traded:  # fmt: skip
+    """The trades, marked at every close: each is open from the close of one bar on, and over at that of another."""
+    trades = made.trades()
+    r_cum, equity = _mark(
+        bars.close, int(sent.rows.bar[0]), entry_bar, exit_bar, made.entry_price, made.side, made.paid_in.total,
+        made.risk, floats(trades, "r"), sent.stake,
+    )  # fmt: skip
+    return Traded(made, trades, done, r_cum, equity, int(exit_bar.max(initial=0)), fills)
 
 
 @kernel
 def _mark(
-    close_ts: np.ndarray,
     close: np.ndarray,
     first: int,
-    entry_ts: np.ndarray,
-    exit_ts: np.ndarray,
+    entry_bar: np.ndarray,
+    exit_bar: np.ndarray,
     entry: np.ndarray,
     side: np.ndarray,
     paid_in: np.ndarray,
@@ -161,16 +164,16 @@ def _mark(
     stake: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cumulative R and compounded equity at the close of every bar, open positions net of what their entry cost."""
-    n = close_ts.size
+    n = close.size
     r_cum, equity = np.zeros(n), np.ones(n)
     closed_r, closed_equity, k = 0.0, 1.0, 0
     for i in range(first, n):
-        while k < r.size and exit_ts[k] < close_ts[i]:
+        while k < r.size and exit_bar[k] <= i:
             closed_r += r[k]
             closed_equity *= 1.0 + stake * r[k]
             k += 1
         r_open = 0.0
-        if k < r.size and entry_ts[k] < close_ts[i]:
+        if k < r.size and entry_bar[k] <= i:
             r_open = (side[k] * (close[i] / entry[k] - 1.0) - paid_in[k]) / risk[k]
         r_cum[i] = closed_r + r_open
         equity[i] = closed_equity * (1.0 + stake * r_open)

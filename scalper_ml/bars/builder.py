@@ -11,10 +11,10 @@ import pyarrow as pa
 from scalper_ml.bars.fold import BAR_FLOATS, BAR_INTS, STATE_FLOATS, STATE_INTS, add_within, fold_events, fold_time
 from scalper_ml.bars.interval import origin_us
 from scalper_ml.bars.spec import KINDS, BarSpec
-from scalper_ml.bars.table import BarBuffer, bar_dict, bars_table
+from scalper_ml.bars.table import BarBuffer, ClosedBars, bar_dict
 from scalper_ml.errors import ContractError
 from scalper_ml.kernel import direct, in_place
-from scalper_ml.schema import BARS, TICKS, conform, us
+from scalper_ml.schema import TICKS, conform, us
 
 __all__ = ["BarBuilder", "build_bars"]
 
@@ -122,6 +122,17 @@ class BarBuilder:
         ContractError
             Names the first refused trade and why; the builder is then as it was before the call.
         """
+        return self.add(ts_us, price, qty, side, trade_id).table()
+
+    def add(
+        self,
+        ts_us: np.ndarray,
+        price: np.ndarray,
+        qty: np.ndarray,
+        side: np.ndarray,
+        trade_id: np.ndarray | None = None,
+    ) -> ClosedBars:
+        """`push`, without a table: for those who close a bar at a time and feel the millisecond it costs."""
         n = len(ts_us)
         trade_id = np.full(n, -1, dtype=np.int64) if trade_id is None else trade_id
         given = (ts_us, price, qty, side, trade_id)
@@ -137,7 +148,7 @@ class BarBuilder:
             if row < n and not buffer.full():
                 self._ints[:], self._floats[:] = saved
                 raise ContractError(self._refusal(row, columns))
-        return buffer.table()
+        return buffer.closed()
 
     def push_ticks(self, ticks: pa.Table) -> pa.Table:
         """`push` for a table of schema `TICKS`.
@@ -191,15 +202,19 @@ class BarBuilder:
 
         An event bar closed so is short of its size. Later trades must belong to a later time bar.
         """
+        return self.end().table()
+
+    def end(self) -> ClosedBars:
+        """`finish`, without a table."""
         is_open, start, trades, buys, first_id, last_id, has_prev, prev = self._ints.tolist()
         if not is_open:
-            return BARS.empty_table()
+            return ClosedBars.none()
         end, gap = prev, 0
         if self.spec.kind == "time":
             interval = int(self.spec.size)
             end, gap = start + interval, (start - prev) // interval - 1 if has_prev else 0
             prev = start
-        bar = bars_table(
+        bar = ClosedBars(
             np.array([[start], [end], [trades], [buys], [first_id], [last_id], [gap]]),
             self._floats[:BAR_FLOATS, None].copy(),
         )

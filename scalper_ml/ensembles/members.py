@@ -42,6 +42,8 @@ class MembersClassifier:
         self.kind = kind
         self.members = dict(members)
         self.combiner = combiner
+        scalers = [model.scaler.to_dict() for model in self.members.values()]
+        self._scaler = [scalers.index(one) for one in scalers]  # the first member that scales alike
 
     @property
     def best_iteration(self) -> None:
@@ -50,8 +52,10 @@ class MembersClassifier:
 
     def opinions(self, X: Floats) -> Opinions:
         """What the members say of rows of unscaled features (n, f)."""
-        raw = [model.classifier.predict_proba(model.scaler.transform(X)) for model in self.members.values()]
-        calibrated = [model.calibrator.apply(P) for model, P in zip(self.members.values(), raw, strict=True)]
+        models = list(self.members.values())
+        scaled = {at: models[at].scaler.transform(X) for at in set(self._scaler)}
+        raw = [model.classifier.predict_proba(scaled[at]) for model, at in zip(models, self._scaler, strict=True)]
+        calibrated = [model.calibrator.apply(P) for model, P in zip(models, raw, strict=True)]
         return Opinions(np.stack(raw), np.stack(calibrated))
 
     def predict_proba(self, X: Floats) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scalper_ml.bars.table import ClosedBars
 from scalper_ml.errors import ContractError
 from scalper_ml.features.feeds import BOOK_COLUMNS, DERIVATIVE_COLUMNS, QUOTE_COLUMNS
 from scalper_ml.features.series import BAR_COLUMNS, INPUT_COLUMNS, MARKET_COLUMNS
@@ -27,7 +28,7 @@ def _floats(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def inputs_from_bars(
-    bars: pa.Table,
+    bars: pa.Table | ClosedBars,
     market: pa.Table | None = None,
     context: pa.Table | None = None,
     book: pa.Table | None = None,
@@ -38,7 +39,7 @@ def inputs_from_bars(
 
     Parameters
     ----------
-    bars : pyarrow.Table
+    bars : pyarrow.Table or ClosedBars
         Schema BARS.
     market : pyarrow.Table, optional
         Schema MARKET, rows of this symbol.
@@ -58,10 +59,13 @@ def inputs_from_bars(
     -----
     Each table is joined on the close, at which its rows were known; a bar without a row gets NaN, never a neighbour's.
     """
-    X = np.full((bars.num_rows, len(columns)), np.nan)
-    for j, name in enumerate(BAR_COLUMNS):
-        X[:, j] = _floats(bars.column(name))
-    ts = us(bars.column("ts_us"))
+    if isinstance(bars, ClosedBars):
+        ts, own = bars.column("ts_us"), [bars.column(name) for name in BAR_COLUMNS]
+    else:
+        ts, own = us(bars.column("ts_us")), [_floats(bars.column(name)) for name in BAR_COLUMNS]
+    X = np.full((len(ts), len(columns)), np.nan)
+    for j, column in enumerate(own):
+        X[:, j] = column
     _join(X, ts, market, MARKET_COLUMNS, "market")
     _join(X, ts, context, DERIVATIVE_COLUMNS, "context")
     _join(X, ts, book, (*QUOTE_COLUMNS, *BOOK_COLUMNS), "book")

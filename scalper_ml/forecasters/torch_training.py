@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from scalper_ml.errors import ContractError
 from scalper_ml.forecasters.base import Forecaster, ForecasterKind, ForecastParams, Sample
 from scalper_ml.forecasters.devices import require_torch
 from scalper_ml.forecasters.networks import Network, load_network
@@ -111,6 +112,11 @@ def fit_network(
         ``build(torch, features, outputs)`` gives the module: windows (m, lookback, f) in, (m, outputs) out.
     export : callable
         ``export(module)`` gives the arrays of `Network` but for ``shape``, which begins with (lookback, pool).
+
+    Raises
+    ------
+    ContractError
+        The loss became infinite or undefined.
     """
     require_torch(kind)
     import torch
@@ -138,6 +144,11 @@ def fit_network(
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             adam.step()
         curve.append(_loss_of(torch, module, tail))
+        if not np.isfinite(curve[-1]):
+            raise ContractError(
+                f"training {kind}: the loss of epoch {epoch} is {curve[-1]}; expected a number - lower learning_rate "
+                f"(now {params.learning_rate:g}) or look for extreme inputs"
+            )
         plateau.step(curve[-1])
         if context.watch is not None:
             context.watch(epoch, curve[-1])

@@ -60,6 +60,8 @@ class BlockFilters:
 
     def blocks(self, bars: Conditions, horizon: int) -> np.ndarray:
         """Place in `BLOCKS` for each bar, int8 (n,); row i uses row i only."""
+        if not (self.dead_volatility or self.price_shock or self.inactivity):
+            return np.zeros(len(bars.close), dtype=np.int8)
         tests = [
             bars.sigma * np.sqrt(horizon) < self.dead_volatility * bars.cost,
             (np.abs(np.log(bars.close / bars.open)) > self.price_shock * bars.sigma) & (self.price_shock > 0),

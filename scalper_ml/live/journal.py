@@ -21,7 +21,7 @@ from scalper_ml.live.loop import Loop, Outcome
 __all__ = ["Journal", "parts_of"]
 
 _CHECKPOINT: Final = "checkpoint.json"
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class Journal:

@@ -1,7 +1,6 @@
 """One symbol of the loop: trades to bars, bars to features, features to decisions, decisions to paper trades."""
 
 import base64
-import io
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +13,7 @@ from scalper_ml.backtest.engine import quote_volume
 from scalper_ml.backtest.execution import Execution, charges, sizes
 from scalper_ml.backtest.signals import decide
 from scalper_ml.bars.builder import BarBuilder
+from scalper_ml.bars.table import ClosedBars
 from scalper_ml.datasets.build import SIGMA_COLUMN
 from scalper_ml.errors import FeatureSetError
 from scalper_ml.features.engine import FeatureStream
@@ -25,7 +25,6 @@ from scalper_ml.live.decisions import Decided
 from scalper_ml.live.filters import BLOCKS, BlockFilters, Conditions
 from scalper_ml.live.gate import Gate
 from scalper_ml.live.signal_model import SignalModel
-from scalper_ml.schema import BARS, us
 
 __all__ = ["FeatureRows", "Lane", "LaneRules", "NoChampion"]
 
@@ -136,9 +135,10 @@ class Lane:
         interval = rules.interval_us
         self.since = dict.fromkeys(champions, 0)
         self._builder = BarBuilder(interval) if bar_state is None else BarBuilder.from_state(interval, bar_state)
+        self._add_within = self._builder.adder()
         self._stream = FeatureStream(fs, feature_state)
         self._sigma = fs.names.index(SIGMA_COLUMN)
-        self._waiting = BARS.empty_table()
+        self._waiting = ClosedBars.none()
         self._next_close_us: int | None = None
         self._tape = _NO_TRADES
         self.last_ts_us = self.last_id = -1
@@ -154,7 +154,7 @@ class Lane:
         return self._next_close_us
 
     @property
-    def waiting(self) -> pa.Table:
+    def waiting(self) -> ClosedBars:
         """Closed bars that have not been decided on."""
         return self._waiting
 
@@ -173,7 +173,8 @@ class Lane:
             A trade is older than the open bar, or no trade; nothing was taken in then.
         """
         columns = (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id)
-        self._queue(self._builder.push(*columns))
+        if not (len(trades) == 1 and self._add_within(*(column.item() for column in columns))):
+            self._queue(self._builder.add(*columns))
         if len(trades):
             rising = np.maximum.accumulate(np.maximum(trades.ts_us, self.last_ts_us))
             taken = Trades(rising, *columns[1:])
@@ -182,16 +183,16 @@ class Lane:
 
     def end_bar(self) -> bool:
         """Close the open bar, for its time or the stream is over; whether there was one."""
-        return self._queue(self._builder.finish())
+        return self._queue(self._builder.end())
 
-    def _queue(self, bars: pa.Table) -> bool:
-        if bars.num_rows:
-            self._wait_for(pa.concat_tables([self._waiting, bars]) if self._waiting.num_rows else bars)
-        return bool(bars.num_rows)
+    def _queue(self, bars: ClosedBars) -> bool:
+        if len(bars):
+            self._wait_for(ClosedBars.joined([self._waiting, bars]))
+        return len(bars) > 0
 
-    def _wait_for(self, bars: pa.Table) -> None:
+    def _wait_for(self, bars: ClosedBars) -> None:
         self._waiting = bars
-        self._next_close_us = int(us(bars["ts_us"][:1])[0]) if bars.num_rows else None
+        self._next_close_us = bars.column("ts_us")[0].item() if len(bars) else None
 
     def decide(
         self, n: int, market: pa.Table | None = None, latency_us: Callable[[], int] | None = None
@@ -214,17 +215,19 @@ class Lane:
         self.settle()
         return decided, rows
 
-    def _features(self, bars: pa.Table, market: pa.Table | None) -> FeatureRows:
-        ts = us(bars["ts_us"])
+    def _features(self, bars: ClosedBars, market: pa.Table | None) -> FeatureRows:
+        ts = np.ascontiguousarray(bars.column("ts_us"))
         columns, warm = np.empty((len(self.fs.names), len(ts))), np.empty(len(ts), dtype=np.bool_)
         if len(ts):
             self._stream.push(inputs_from_bars(bars, market), ts, columns, warm)
         return FeatureRows(ts, np.ascontiguousarray(columns.T), warm)
 
-    def _decide(self, horizon: int, bars: pa.Table, rows: FeatureRows, latency_us: Callable[[], int] | None) -> Decided:
+    def _decide(
+        self, horizon: int, bars: ClosedBars, rows: FeatureRows, latency_us: Callable[[], int] | None
+    ) -> Decided:
         champion, n = self.champions[horizon], len(rows.ts_us)
         standing = self.rules.gate.standing(self.symbol, horizon)
-        close = np.asarray(bars["close"].to_numpy(), dtype=np.float64)
+        close = bars.column("close")
         P, confidence, target = np.full((n, 3), np.nan), np.full(n, np.nan), np.full(n, np.nan)
         side, codes = np.zeros(n, dtype=np.int8), np.full(n, _WARMING, dtype=np.int8)
         should, ordered = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
@@ -274,7 +277,7 @@ class Lane:
         horizon: int,
         bundle_id: str,
         size_factor: float,
-        bars: pa.Table,
+        bars: ClosedBars,
         rows: FeatureRows,
         should: np.ndarray,
         side: np.ndarray,
@@ -282,18 +285,18 @@ class Lane:
         codes: np.ndarray,
     ) -> None:
         """Order on paper where the gate lets a signal through; says in `codes` what became of it."""
-        sigma, volume = rows.values[:, self._sigma], quote_volume(bars)
         at = np.flatnonzero(should)
         if at.size == 0:
             return
-        traded, close = np.maximum(volume, np.finfo(np.float64).tiny)[at], bars["close"].to_numpy()[at]
+        sigma, volume = rows.values[:, self._sigma], quote_volume(bars)
+        traded, close = np.maximum(volume, np.finfo(np.float64).tiny)[at], bars.column("close")[at]
         qty, worth = sizes(self.rules.execution, self.rules.costs.notional, close, traded)
         taker = np.zeros(at.size, dtype=np.bool_)
         side_legs = charges(self.rules.costs, self.rules.execution, taker, sigma[at], traded, worth)
         legs = CostLegs(*(part + part for part in (side_legs.fees, side_legs.spread, side_legs.slippage)))
         risk = sigma[at] * np.sqrt(horizon)
-        trades = np.asarray(bars["trades"].cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
-        seen = Conditions(bars["open"].to_numpy()[at], close, sigma[at], legs.total, trades[at])
+        trades = bars.column("trades")[at].astype(np.float64)
+        seen = Conditions(bars.column("open")[at], close, sigma[at], legs.total, trades)
         blocks = self.rules.filters.blocks(seen, horizon)
         broker, tape = self.brokers[horizon], self._tape
         for k, row in enumerate(at.tolist()):
@@ -325,7 +328,7 @@ class Lane:
             "feature_set_id": self.fs.id,
             "bars": _text(self._builder.state()),
             "features": _text(self._stream.state()),
-            "waiting": _text(_ipc(self._waiting)),
+            "waiting": _text(self._waiting.to_bytes()),
             "tape": {"ts_us": self._tape.ts_us.tolist(), "price": self._tape.price.tolist()},
             "last": [self.last_ts_us, self.last_id],
             "since": {str(h): ts for h, ts in self.since.items()},
@@ -347,8 +350,9 @@ class Lane:
                 f"{sorted(state['brokers'])}; expected {self.fs.id} and {sorted(self.brokers)} - start in a new folder"
             )
         self._builder = BarBuilder.from_state(self.rules.interval_us, _bytes(state["bars"]))
+        self._add_within = self._builder.adder()
         self._stream = FeatureStream(self.fs, _bytes(state["features"]))
-        self._wait_for(pa.ipc.open_stream(_bytes(state["waiting"])).read_all())
+        self._wait_for(ClosedBars.from_bytes(_bytes(state["waiting"])))
         n = len(state["tape"]["ts_us"])
         self._tape = Trades(
             np.array(state["tape"]["ts_us"], dtype=np.int64), np.array(state["tape"]["price"], dtype=np.float64),
@@ -399,10 +403,3 @@ def _text(data: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
-
-
-def _ipc(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()

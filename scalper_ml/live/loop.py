@@ -11,17 +11,16 @@ import pyarrow.compute as pc
 
 from scalper_ml.bars.interval import floor_us, origin_us
 from scalper_ml.bars.market import market_table
+from scalper_ml.bars.table import ClosedBars
 from scalper_ml.errors import ContractError
 from scalper_ml.ingest.order import Trades
 from scalper_ml.live.decisions import Decided
 from scalper_ml.live.feed import Interruption, Message
 from scalper_ml.live.lane import FeatureRows, Lane, NoChampion
 from scalper_ml.live.signal_model import SignalModel
-from scalper_ml.schema import US, us
+from scalper_ml.schema import stamps
 
 __all__ = ["Counts", "Loop", "Outcome"]
-
-_CLOSES = pa.schema([pa.field("ts_us", US), pa.field("close", pa.float64())])
 
 
 @dataclass(slots=True)
@@ -100,6 +99,7 @@ class Loop:
         self._until_us = -1
         self._decided: list[Decided] = []
         self._rows: list[tuple[str, FeatureRows]] = []
+        self._done: list[dict[str, Any]] = []
 
     def push(self, message: Message | Interruption) -> None:
         """Take a message of the feed.
@@ -137,7 +137,8 @@ class Loop:
         """Decisions and finished trades since the last call."""
         decided, self._decided = self._decided, []
         rows, self._rows = self._rows, []
-        return Outcome(decided, [trade for lane in self.lanes.values() for trade in lane.take_done()], rows)
+        done, self._done = self._done, []
+        return Outcome(decided, sorted(done, key=lambda one: (one["exit_ts_us"], one["symbol"], one["horizon"])), rows)
 
     def state(self) -> dict[str, Any]:
         """Everything carried, as plain values: another loop of the same lanes goes on exactly here.
@@ -188,6 +189,8 @@ class Loop:
         """Trades that can still be taken: those of a bar that a later trade or the clock has closed come too late."""
         interval = lane.rules.interval_us
         past = max(lane.last_ts_us, self._until_us)
+        if len(trades) == 1 and trades.ts_us.item() >= past:
+            return trades  # what a live stream sends most
         latest = np.maximum.accumulate(np.maximum(trades.ts_us, past)) if past >= 0 else trades.ts_us
         origin = origin_us(interval)
         late = trades.ts_us < (latest - origin) // interval * interval + origin
@@ -208,21 +211,25 @@ class Loop:
 
     def _decide_on(self, touched: Iterable[str], waited: Callable[[], int] | None) -> None:
         for symbol in touched:
-            if symbol not in self._together:
-                self._decide(symbol, self.lanes[symbol].waiting.num_rows, self._recorded(symbol), waited)
+            if symbol in self._together:
+                self._decide(symbol, 0, None, waited)
+            else:
+                self._decide(symbol, len(self.lanes[symbol].waiting), self._recorded(symbol), waited)
         if self._together:
             self._decide_together(self._together, waited)
 
     def _decide(self, symbol: str, n: int, market: pa.Table | None, latency_us: Callable[[], int] | None) -> None:
+        """Decide on the first n bars that wait, if any, and fill what can be filled."""
         lane = self.lanes[symbol]
         if n == 0:
             lane.settle()
-            return
-        decided, rows = lane.decide(n, market, latency_us)
-        self._decided += decided
-        self.counts.add("bars", symbol, n)
-        if self.keeps_rows:
-            self._rows.append((symbol, rows))
+        else:
+            decided, rows = lane.decide(n, market, latency_us)
+            self._decided += decided
+            self.counts.add("bars", symbol, n)
+            if self.keeps_rows:
+                self._rows.append((symbol, rows))
+        self._done += lane.take_done()
 
     def _decide_together(self, symbols: list[str], latency_us: Callable[[], int] | None) -> None:
         """Decide on the bars that all symbols have come past, with what the others did in them."""
@@ -231,25 +238,24 @@ class Loop:
         past = min(max(lane.last_ts_us, self._until_us) for lane in lanes)
         if not waiting or min(waiting) > past:
             return
-        closes = {lane.symbol: us(lane.waiting["ts_us"]) for lane in lanes}
+        closes = {lane.symbol: lane.waiting.column("ts_us") for lane in lanes}
         ready = {symbol: int(np.searchsorted(ts, past, side="right")) for symbol, ts in closes.items()}
         bars = {symbol: self._with_last(symbol, self.lanes[symbol].waiting.slice(0, n)) for symbol, n in ready.items()}
         interval = lanes[0].rules.interval_us
         market = market_table(bars, interval, self._lead)
         for symbol, n in ready.items():
             if n:
-                last = self.lanes[symbol].waiting.slice(n - 1, 1)
-                self._closes[symbol] = int(us(last["ts_us"])[0]), float(last["close"][0].as_py())
+                last = self.lanes[symbol].waiting.slice(n - 1, n)
+                self._closes[symbol] = last.column("ts_us").item(), last.column("close").item()
             self._decide(symbol, n, market.filter(pc.equal(market["symbol"], symbol)), latency_us)
 
     def _recorded(self, symbol: str) -> pa.Table | None:
         return None if self._market is None else self._market.filter(pc.equal(self._market["symbol"], symbol))
 
-    def _with_last(self, symbol: str, bars: pa.Table) -> pa.Table:
+    def _with_last(self, symbol: str, bars: ClosedBars) -> pa.Table:
         """Closes of bars, after the last one decided on."""
-        table = bars.select(_CLOSES.names).cast(_CLOSES)
-        if symbol not in self._closes:
-            return table
-        ts, close = self._closes[symbol]
-        before = pa.table([pa.array([ts]).cast(US), pa.array([close])], schema=_CLOSES)
-        return pa.concat_tables([before, table])
+        ts, close = bars.column("ts_us"), bars.column("close")
+        if symbol in self._closes:
+            last_us, last = self._closes[symbol]
+            ts, close = np.concatenate([[last_us], ts]), np.concatenate([[last], close])
+        return pa.table({"ts_us": stamps(ts), "close": close})

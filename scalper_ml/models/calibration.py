@@ -12,6 +12,7 @@ convex in 1/T, so the bounded search has one answer. A class that has no share i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,9 @@ _TINY = 1e-9
 def log_prior(prior: npt.ArrayLike) -> Floats:
     """Logarithm of class shares (3,), finite also where a share is 0."""
     return np.asarray(np.log(np.maximum(prior, _TINY)))
+
+
+_logs_of = lru_cache(maxsize=256)(log_prior)  # of the few priors whose models predict row by row
 
 
 def shared(weights: Floats, prior: npt.ArrayLike) -> Floats:
@@ -72,7 +76,7 @@ class Temperature:
 
     def apply(self, P: Floats) -> Floats:
         """Calibrated probabilities (n, 3) inside (0, 1), 0 for a class without a share; rows sum to 1."""
-        prior = log_prior(self.prior)
+        prior = _logs_of(self.prior)
         logits = prior + (np.log(np.maximum(P, _TINY)) - prior) / self.value
         return shared(np.exp(logits - logits.max(axis=1, keepdims=True)), self.prior)
 

@@ -18,6 +18,7 @@ from scalper_ml.models.fitting import TrainingData, fit_rows
 from scalper_ml.models.registry import model_kind
 from scalper_ml.selection.clusters import correlation_clusters
 from scalper_ml.selection.importance import Importance, fold_importance
+from scalper_ml.validation.multiplicity import bh
 
 __all__ = ["ChosenSet", "FeatureScore", "Selection", "SelectionParams", "select_features"]
 
@@ -45,6 +46,8 @@ class SelectionParams:
         Permutations of a cluster a fold.
     rows : int
         Most rows of a fold on which importances are measured, evenly spaced; correlations, too.
+    false_share : float
+        Expected share of the features found to help that do not (Benjamini-Hochberg), in (0, 1).
     """
 
     keep: int = 60
@@ -53,6 +56,7 @@ class SelectionParams:
     folds: int = 3
     repeats: int = 2
     rows: int = 2000
+    false_share: float = 0.1
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.keep:
@@ -61,6 +65,8 @@ class SelectionParams:
             raise SettingsError(f"selection: max_correlation {self.max_correlation}; expected above 0, at most 1")
         if min(self.folds, self.repeats) < 1 or self.rows < 50:
             raise SettingsError("selection: expected folds and repeats of 1 or more and rows of 50 or more")
+        if not 0 < self.false_share < 1:
+            raise SettingsError(f"selection: false_share {self.false_share}; expected a share above 0, below 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,8 @@ class ChosenSet:
 class FeatureScore:
     """One feature: its cluster, importances (means over folds), folds in which permuting hurt, and the verdict.
 
-    `error` is the standard error of `permutation`; `rank` the mean rank by gain, SHAP and permutation, 1 the best.
+    `error` is the standard error of `permutation`, `q` its share of false finds among all that help as much or more;
+    `rank` the mean rank by gain, SHAP and permutation, 1 the best.
     """
 
     name: str
@@ -101,6 +108,7 @@ class FeatureScore:
     shap: float
     permutation: float
     error: float
+    q: float
     helped: int
     rank: float
     chosen: bool
@@ -167,8 +175,9 @@ def select_features(
     -----
     The rows are walked forward: trees are fitted on what was known before a block (labels purged by their intervals)
     and importances measured on the block. A feature is kept if it is the best of its cluster and permuting the
-    cluster hurts in most folds and, on average, by more than its standard error over blocks of time: permuting a
-    feature that says nothing hurts as often as not. At most ``keep`` by rank, at least ``least``.
+    cluster hurts in most folds and, on average, beyond doubt: its rise over its standard error over blocks of time is
+    tested, and of all clusters those are kept of which a share of `false_share` is expected to be there by luck. At
+    most ``keep`` by rank, at least ``least``.
     """
     params = params or SelectionParams()
     kind = model_kind("xgb_classifier")
@@ -204,7 +213,7 @@ def _spread(rows: Ints, most: int) -> Ints:
 def _scored(
     names: Sequence[str], clusters: Ints, found: list[Importance], params: SelectionParams
 ) -> tuple[FeatureScore, ...]:
-    from scipy.stats import rankdata
+    from scipy.stats import norm, rankdata
 
     gain, shap, permutation = (
         np.mean([getattr(one, name) for one in found], axis=0) for name in ("gain", "shap", "permutation")
@@ -217,7 +226,11 @@ def _scored(
     for j in order.tolist():
         first.setdefault(int(clusters[j]), j)
     best = [j for j in order.tolist() if first[int(clusters[j])] == j]
-    useful = [j for j in best if permutation[j] > error[j] and 2 * helped[j] > len(found)]
+    chance = norm.sf(np.divide(permutation, error, out=np.zeros_like(error), where=error > 0))
+    q = np.ones(len(names))
+    q[best] = bh(chance[best])
+    q = q[[first[int(cluster)] for cluster in clusters]]
+    useful = [j for j in best if q[j] <= params.false_share and 2 * helped[j] > len(found)]
     kept = useful[: params.keep]
     kept += [j for j in best if j not in kept][: max(params.least - len(kept), 0)]
     scores = []
@@ -231,7 +244,7 @@ def _scored(
         scores.append(
             FeatureScore(
                 names[j], int(clusters[j]), float(gain[j]), float(shap[j]), float(permutation[j]), float(error[j]),
-                int(helped[j]), float(rank[j]), j in kept, reason,
+                float(q[j]), int(helped[j]), float(rank[j]), j in kept, reason,
             )
         )  # fmt: skip
     return tuple(scores)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from papermarket import MINUTE, START, predictions_of
 
 from scalper_ml.backtest.costs import Costs
-from scalper_ml.backtest.engine import run_backtest
+from scalper_ml.backtest.engine import RISK_PER_TRADE, run_backtest
+from scalper_ml.backtest.execution import Funding
 from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.errors import ContractError
 from scalper_ml.labels.barrier import BarrierLabels, barrier_labels
@@ -128,6 +129,21 @@ def test_a_late_entry_is_at_a_later_open_and_the_exit_stays() -> None:
         assert trade["entry_price"] == opens[signal + MINUTE]
         assert trade["exit_ts_us"] >= trade["entry_ts_us"]
     assert late.trades.num_rows
+
+
+def test_funding_is_in_the_equity_as_it_is_in_the_trades() -> None:
+    """What settlements cost a trade that follows its label is gone from the curve, too: it ends at the total of R."""
+    bars, rule = market(5)
+    dataset = dataset_of(labelled(bars, rule))
+    _, P = sides_of(dataset.num_rows, 5)
+    run = run_backtest(
+        bars, dataset, predictions_of(dataset, P), role="score", threshold=0.6, costs=COSTS, horizon=HORIZON,
+        interval_us=MINUTE, rule=RULE, funding=Funding(START + 7 * MINUTE * np.arange(20), np.full(20, 1e-3)),
+    )  # fmt: skip
+    assert np.abs(run.trades["funding"].to_numpy()).sum() > 1e-3
+    r, equity = run.trades["r"].to_numpy(), run.equity
+    assert equity["r_cum"].to_numpy()[-1] == pytest.approx(r.sum(), abs=1e-9)
+    assert equity["equity"].to_numpy()[-1] == pytest.approx(np.prod(1.0 + RISK_PER_TRADE * r), abs=1e-12)
 
 
 def test_labels_of_other_bars_are_refused() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from forecastdata import market
 
+from scalper_ml.errors import ContractError
 from scalper_ml.forecasters import torch_training
 from scalper_ml.forecasters.base import Forecaster, Sample
 from scalper_ml.forecasters.registry import forecaster_kind
@@ -72,6 +73,15 @@ def test_the_best_epoch_is_kept() -> None:
     )
     assert fitted.best_iteration == int(np.argmin(fitted.curve))
     assert len(fitted.curve) - 1 - fitted.best_iteration == 3 < 60 - 1
+
+
+def test_a_fit_that_explodes_is_refused() -> None:
+    """A loss that is no number ends the fit, named: the weights before it are nothing to be kept."""
+    params, learn = forecaster_kind("nn_regressor").params.parse(SMALL["nn_regressor"]), sample(np.arange(300), 1)
+    stop = sample(np.arange(300, 400), 1)
+    stop.y[0] = np.inf
+    with pytest.raises(ContractError, match=r"nn_regressor: the loss of epoch 0 is (inf|nan)"):
+        forecaster_kind("nn_regressor").fit(learn, stop, params, FitContext(3, 1), 0)
 
 
 @pytest.mark.verify
