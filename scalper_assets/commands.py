@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from scalper_assets.driver import Only, Outcome, initialise_home, plan, run_plan
 from scalper_assets.project import location_project, open_project
 from scalper_ml.commands.gate import thresholds_table
+from scalper_ml.commands.networks import BatchSize, Epochs, network_overrides
 from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.layers import layers_of
 from scalper_ml.project import Project
@@ -64,6 +65,8 @@ def run(
     min_score: Annotated[
         float | None, typer.Option(help="Published scores below it do not trade; gate.min_score.")
     ] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
     workers: Annotated[int | None, typer.Option(help="Processes; default: the setting.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Run what is fresh, too.")] = False,
     overrides: Annotated[
@@ -73,8 +76,9 @@ def run(
     """Run the whole graph, from raw data to thresholds; what is fresh is not recomputed."""
     console = _console()
     try:
-        named = _named(days, timeframe, top_features, version, min_score)
-        project = _configure(profile, source, [*named, *(overrides or [])])
+        given = [*_named(days, timeframe, top_features, version, min_score), *(overrides or [])]
+        sizes = network_overrides(open_project(profile, given).settings, epochs=epochs, batch_size=batch_size)
+        project = _configure(profile, source, [*sizes, *given])
         settings = project.settings
         chosen_symbols = _symbols(symbols, symbols_file, settings.symbols)
         chosen_horizons = settings.horizons if horizons is None else _horizons(horizons)

@@ -363,6 +363,7 @@ def _candidates(project: Project, manifest: Manifest) -> Metadata:
         "bundle_id": summary["bundle_id"][:16],
         "trials": summary["trials"],
         "comparison": _table(list(summary["comparison"])),
+        "superiority": MetadataValue.json(summary["superiority"]),
     }
 
 

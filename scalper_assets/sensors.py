@@ -18,6 +18,7 @@ from dagster import (
     RunStatusSensorContext,
     ScheduleDefinition,
     ScheduleEvaluationContext,
+    SensorDefinition,
     SensorEvaluationContext,
     SensorResult,
     SkipReason,
@@ -98,26 +99,34 @@ def _retrains(
     return SkipReason("; ".join(waiting) or "no champion asks for a retrain")
 
 
-@sensor(
-    job=_JOBS[RETRAIN_JOB],
-    minimum_interval_seconds=60,
-    default_status=DefaultSensorStatus.STOPPED,
-    description="Retrains a symbol x horizon whose champion has drifted, after its cool-down, four at a time at most.",
-)
-def drift_retrain(context: SensorEvaluationContext, project: ProjectResource) -> SensorResult | SkipReason:
-    """Retrain what has drifted."""
-    return _retrains(context, project.open(), "drift")
+def _retraining(name: str, only: Literal["age", "drift"], *, every_s: int, says: str) -> SensorDefinition:
+    """A sensor of the retrain job that asks for one reason alone."""
+
+    @sensor(
+        name=name,
+        job=_JOBS[RETRAIN_JOB],
+        minimum_interval_seconds=every_s,
+        default_status=DefaultSensorStatus.STOPPED,
+        description=says,
+    )
+    def ask(context: SensorEvaluationContext, project: ProjectResource) -> SensorResult | SkipReason:
+        return _retrains(context, project.open(), only)
+
+    return ask
 
 
-@sensor(
-    job=_JOBS[RETRAIN_JOB],
-    minimum_interval_seconds=3600,
-    default_status=DefaultSensorStatus.STOPPED,
-    description="Retrains a symbol x horizon whose champion is older than drift.max_age_days, and fires nothing else.",
+drift_retrain: Final = _retraining(
+    "drift_retrain",
+    "drift",
+    every_s=60,
+    says="Retrains a symbol x horizon whose champion has drifted, after its cool-down, four at a time at most.",
 )
-def stale_champion(context: SensorEvaluationContext, project: ProjectResource) -> SensorResult | SkipReason:
-    """Retrain what is too old."""
-    return _retrains(context, project.open(), "age")
+stale_champion: Final = _retraining(
+    "stale_champion",
+    "age",
+    every_s=3600,
+    says="Retrains a symbol x horizon whose champion is older than drift.max_age_days, and fires nothing else.",
+)
 
 
 def _seen(project: Project, symbol: str) -> str:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from scalper_ml.bars.interval import parse_interval
 from scalper_ml.errors import ScalperError, SettingsError
@@ -55,6 +63,9 @@ def _as_value_error(check: Callable[[], Any]) -> None:
         raise ValueError(str(error)) from None
 
 
+_OF_SCENARIO = frozenset({"scenario", "part", "seed"})  # what a market that is a scenario may say
+
+
 class PlantedMarket(_Section):
     """A synthetic market of METHOD 7: what is planted in it is known. Its level and figures, or a named scenario."""
 
@@ -74,12 +85,18 @@ class PlantedMarket(_Section):
             if self.level is None or self.sigma_bps is None:
                 raise ValueError("a market needs level and sigma_bps, or scenario")
             return self
-        if own := sorted(self.model_fields_set - {"scenario", "part", "seed"}):
+        if own := sorted(self.model_fields_set - _OF_SCENARIO):
             raise ValueError(f"scenario {self.scenario!r} has figures of its own; leave out {own}")
         from scalper_ml.scenarios.registry import scenario
 
         _as_value_error(lambda: scenario(str(self.scenario)).spec(self.part, self.seed))
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A scenario without figures: its own are not here, and any would be refused when it is read again."""
+        values: dict[str, Any] = plain(self)
+        return values if self.scenario is None else {k: v for k, v in values.items() if k in _OF_SCENARIO}
 
 
 class ContractSize(_Section):

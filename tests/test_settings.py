@@ -131,6 +131,18 @@ def test_settings_survive_json() -> None:
     assert Settings.model_validate_json(settings.model_dump_json()) == settings
 
 
+def test_markets_of_scenarios_survive_json() -> None:
+    """A market that is a named scenario is written without the figures it does not have, and is read back equal."""
+    named = "source.markets.EDGEUSDT={scenario: bounce, seed: 2}"
+    settings = load_settings(SHIPPED, overrides=[named])
+    written = settings.model_dump(mode="json")
+    assert written["source"]["markets"]["EDGEUSDT"] == {"scenario": "bounce", "part": None, "seed": 2}
+    assert Settings.model_validate(written) == settings
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+    planted = load_settings(SHIPPED).model_dump(mode="json")["source"]["markets"]["EDGEUSDT"]
+    assert {"scenario", "level", "rho", "phi"} < set(planted)
+
+
 def test_fingerprint_depends_on_the_named_sections_only() -> None:
     """A section's fingerprint changes with its values and not with other sections'."""
     one, two = load_settings(SHIPPED), load_settings(SHIPPED, overrides=["labels.k_vol=0.5"])

@@ -43,6 +43,7 @@ SIGNALS: Final = pa.schema(
     ]
 )
 
+_HELD: Final = ("entry_ts_us", "exit_ts_us")
 _PRICE_TOLERANCE: Final = 1e-12  # relative
 
 
@@ -64,6 +65,8 @@ class Backtest:
         Signals on a bar in which nothing traded, or too little: decided, but not executed.
     entries : Entries
         The orders that became trades; `order_log` tells them event by event.
+    gaps : ndarray of int64, shape (trades,)
+        Intervals without a bar while each trade was held: more than 0 flags one that was carried through a hole.
     classes : tuple of int
         Codes of the classes that the dataset is about: without NEUTRAL where its labels have no deadband.
     """
@@ -74,6 +77,7 @@ class Backtest:
     trade_rows: np.ndarray
     unfillable: int
     entries: Entries
+    gaps: np.ndarray
     classes: tuple[int, ...] = (SHORT, NEUTRAL, LONG)
 
 
@@ -189,6 +193,7 @@ def run_backtest(
         trade_rows=taken[traded.done],
         unfillable=int(signals.traded.sum()) - taken.size,
         entries=traded.entries,
+        gaps=_gaps_held(bars, market, traded.trades),
         classes=learned_classes(dataset.column("y").to_numpy(), dataset.column("y_binary").to_numpy()),
     )
 
@@ -197,6 +202,13 @@ def _tape_of(bars: pa.Table) -> Tape:
     """The bars as events."""
     start, end = us(bars.column("open_ts_us")), us(bars.column("ts_us"))
     return Tape(start, end, *(floats(bars, name) for name in ("open", "high", "low", "close")))
+
+
+def _gaps_held(bars: pa.Table, market: Tape, trades: pa.Table) -> np.ndarray:
+    """Empty intervals between the bar of each trade's entry and that of its exit."""
+    passed = np.cumsum(bars.column("gap").to_numpy().astype(np.int64))
+    entry, leave = (np.searchsorted(market.start, us(trades[name]), side="right") - 1 for name in _HELD)
+    return np.asarray(passed[leave] - passed[entry])
 
 
 def quote_volume(bars: pa.Table | ClosedBars) -> np.ndarray:

@@ -11,7 +11,7 @@ from scalper_ml.kernel import kernel
 from scalper_ml.labels.horizon import Barriers, LabelKind, LabelParams, PriceRule
 from scalper_ml.schema import NEUTRAL
 
-__all__ = ["AsLabelled", "LabelledFills", "labelled_fills", "one_at_a_time"]
+__all__ = ["AsLabelled", "LabelledFills", "exits_of", "labelled_fills", "one_at_a_time"]
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -61,15 +61,14 @@ def labelled_fills(
 ) -> LabelledFills:
     """Entry and exit of each order, from its dataset row.
 
-    Where both barriers lay within one bar a row of the dataset has the exit of a LONG; a SHORT leaves at its own
-    stop, the upper barrier. `latency_bars` delays the entry to a later open; exits, which rest at the venue, stay.
+    `latency_bars` delays the entry to a later open; exits, which rest at the venue, stay.
 
     Raises
     ------
     ContractError
         An exit is not within the bar in which the dataset has it: the bars are not those that were labelled.
     """
-    entry_bar, exit_price = rows.bar[orders] + 1 + latency_bars, rows.exit_price[orders].copy()
+    entry_bar, exit_price = rows.bar[orders] + 1 + latency_bars, rows.exit_price[orders]
     exit_bar = np.searchsorted(close_ts, rows.t1[orders], side="left" if rule.price == "open" else "right")
     held = np.minimum(exit_bar, close_ts.size - 1)
     outside = (exit_price > high[held] * (1 + _TOLERANCE)) | (exit_price < low[held] * (1 - _TOLERANCE))
@@ -79,15 +78,23 @@ def labelled_fills(
             f"backtest: {int(outside.sum())} of {orders.size} exits are not within their bars, first {exit_price[at]} "
             f"at {rows.t1[orders][at]} us, bar {low[held[at]]} to {high[held[at]]} - rebuild the dataset from the bars"
         )
-    entry_price = rows.entry_price[orders]
-    if rule.kind == "triple_barrier":
+    entry_price = open_[np.minimum(entry_bar, open_.size - 1)] if latency_bars else rows.entry_price[orders]
+    return LabelledFills(entry_bar, held, entry_price, exits_of(rows, orders, side, rule, horizon))
+
+
+def exits_of(rows: Rows, orders: I64, side: F64, rule: AsLabelled | None, horizon: int) -> F64:
+    """Price at which each order leaves by the label of its row.
+
+    Where both barriers lay within one bar a row of the dataset has the exit of a LONG; a SHORT leaves at its own
+    stop, the upper barrier.
+    """
+    exit_price, entry_price = rows.exit_price[orders].copy(), rows.entry_price[orders]
+    if rule is not None and rule.kind == "triple_barrier":
         unknown = (rows.y[orders] == NEUTRAL) & (rows.y_binary[orders] == -1) & (exit_price != entry_price)
         width = np.maximum(rule.barriers.upper * rows.sigma[orders] * np.sqrt(horizon), rule.kappa * rows.cost[orders])
         stop = unknown & (side < 0)
         exit_price[stop] = (entry_price * np.exp(width))[stop]
-    if latency_bars:
-        entry_price = open_[np.minimum(entry_bar, open_.size - 1)]
-    return LabelledFills(entry_bar, held, entry_price, exit_price)
+    return exit_price
 
 
 @kernel

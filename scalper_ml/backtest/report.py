@@ -61,6 +61,7 @@ def build_report(
     lineage: Mapping[str, Any] | None = None,
     rule: AsLabelled | None = None,
     trials: int = 1,
+    superiority: Mapping[str, Any] | None = None,
     evidence: Mapping[str, bool] | None = None,
     benchmark: tuple[str, pa.Table] | None = None,
     execution: Execution | None = None,
@@ -89,6 +90,8 @@ def build_report(
         As for `run_backtest`.
     trials : int
         What was tried to find the model, besides the thresholds tried here.
+    superiority : mapping, optional
+        Of all models it was chosen among, on select: copied into the robustness block; it gates nothing.
     evidence : mapping, optional
         As for `quality_score`.
     benchmark : pair of str and pyarrow.Table, optional
@@ -148,6 +151,7 @@ def build_report(
             **robustness(run, horizon, trials=trials + choice.trials, seed=seed),
             "intervals_95": score.to_dict()["intervals"],
             "correlation": _correlation(run, benchmark),
+            "superiority": None if superiority is None else dict(superiority),
         },
         "suspicious": suspicions(metrics),
         "calibration": _calibration(sample),

@@ -43,6 +43,8 @@ def robustness(run: Backtest, horizon: int, *, trials: int, seed: int) -> dict[s
         ratio reaches .95. ``leave_best_day_out``: expectancy without the best day (UTC). ``drawdown``: longest time
         under water, ulcer index of the compounded equity, 95 % quantile of the drawdown when time blocks come in
         another order. ``volatility_guard``: the third of the trades taken in the wildest bars, and whether it loses.
+        ``held_over_gaps``: trades during which bars are missing, the most intervals missing in one, and their
+        expectancy.
     """
     r = floats(run.trades, "r")
     return {
@@ -51,6 +53,7 @@ def robustness(run: Backtest, horizon: int, *, trials: int, seed: int) -> dict[s
         "leave_best_day_out": _without_best_day(run.trades, r),
         "drawdown": _drawdown(run, r, horizon, seed),
         "volatility_guard": _guard(run.trades, r),
+        "held_over_gaps": _over_gaps(run.gaps, r),
     }
 
 
@@ -151,3 +154,12 @@ def _guard(trades: pa.Table, r: np.ndarray) -> dict[str, Any]:
     expectancy = float(r[wild].mean()) if n else None
     triggered = n >= GUARDED_TRADES and expectancy is not None and expectancy <= 0
     return {"triggered": triggered, "trades": n, "expectancy_r": expectancy}
+
+
+def _over_gaps(gaps: np.ndarray, r: np.ndarray) -> dict[str, Any]:
+    held = gaps > 0
+    return {
+        "trades": int(held.sum()),
+        "longest": int(gaps.max(initial=0)),
+        "expectancy_r": float(r[held].mean()) if held.any() else None,
+    }

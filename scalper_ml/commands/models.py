@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from scalper_ml.commands.console import console, print_json, table_of
+from scalper_ml.commands.networks import BatchSize, Epochs, network_overrides
 from scalper_ml.project import Project, open_project
 
 __all__ = ["compare", "evaluate", "explain", "train"]
@@ -32,6 +33,8 @@ def train(
     horizon: Annotated[int | None, typer.Option(help="A configured horizon, in bars; default: all of them.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this model or ensemble; may be repeated.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train what is fresh, too.")] = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
     profile: Profile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -44,6 +47,8 @@ def train(
     from scalper_ml.layers.evaluation import Built, train_stale
 
     project = _opened(profile, overrides)
+    if sizes := network_overrides(project.settings, epochs=epochs, batch_size=batch_size):
+        project = _opened(profile, [*sizes, *(overrides or [])])
     settings, shown = project.settings, console(stderr=True)
     found: list[Built] = []
     for one in [symbol] if symbol else settings.symbols:

@@ -4,13 +4,16 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scalper_ml.commands.console import console, print_json, table_of
 from scalper_ml.errors import SettingsError
 from scalper_ml.project import Project, open_project
+
+if TYPE_CHECKING:
+    from scalper_ml.champions.record import Record
 
 __all__ = ["models"]
 
@@ -34,10 +37,16 @@ def _partitions(project: Project) -> Iterator[dict[str, str | int]]:
             yield {"symbol": symbol, "horizon": horizon}
 
 
-def _keys(project: Project, symbol: str, horizon: int) -> dict[str, str | int]:
+def _recorded(
+    symbol: str, horizon: int, profile: str | None, overrides: list[str] | None
+) -> tuple[Project, dict[str, str | int], "Record"]:
+    """The project, the keys of a symbol x horizon, and what is recorded of its champions."""
     from scalper_ml.layers.base import keys_of
+    from scalper_ml.layers.champions import read_record
 
-    return keys_of(project.settings, symbol=symbol, horizon=horizon)
+    project = _opened(profile, overrides)
+    keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
+    return project, keys, read_record(project, keys)
 
 
 @models.command("list")
@@ -89,11 +98,8 @@ def show(
 ) -> None:
     """Every transition of a symbol x horizon; with --at the one in force at a moment of stream time."""
     from scalper_ml.champions.record import live_at
-    from scalper_ml.layers.champions import read_record
 
-    project = _opened(profile, overrides)
-    keys = _keys(project, symbol, horizon)
-    record = read_record(project, keys)
+    _, _, record = _recorded(symbol, horizon, profile, overrides)
     found = list(record.history)
     if at is not None:
         one = live_at(record.history, _moment(at))
@@ -124,11 +130,9 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Two bundles on the bars that neither was made from: trades, expectancy, and how sure the difference is."""
-    from scalper_ml.layers.champions import compare_bundles, read_record
+    from scalper_ml.layers.champions import compare_bundles
 
-    project = _opened(profile, overrides)
-    keys = _keys(project, symbol, horizon)
-    record = read_record(project, keys)
+    project, keys, record = _recorded(symbol, horizon, profile, overrides)
     pointers = [_pointer(record, name) for name in (first, second)]
     found = compare_bundles(project, keys, pointers[0], pointers[1]).to_dict()
     if as_json:
@@ -158,11 +162,9 @@ def promote(
     """Put a bundle in place by hand; the gate's verdict on it still holds."""
     from scalper_ml.layers import champions
 
-    project = _opened(profile, overrides)
-    keys = _keys(project, symbol, horizon)
-    before = champions.read_record(project, keys).bundle_id
-    after = champions.promote(project, keys, bundle, reason, expected=before)
-    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(before)}")
+    project, keys, record = _recorded(symbol, horizon, profile, overrides)
+    after = champions.promote(project, keys, bundle, reason, expected=record.bundle_id)
+    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(record.bundle_id)}")
 
 
 @models.command()
@@ -177,14 +179,12 @@ def rollback(
     """Return to the champion before, or to an older one that is still kept."""
     from scalper_ml.layers import champions
 
-    project = _opened(profile, overrides)
-    keys = _keys(project, symbol, horizon)
-    before = champions.read_record(project, keys).bundle_id
-    after = champions.rollback(project, keys, reason, to=to, expected=before)
-    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(before)}")
+    project, keys, record = _recorded(symbol, horizon, profile, overrides)
+    after = champions.rollback(project, keys, reason, to=to, expected=record.bundle_id)
+    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(record.bundle_id)}")
 
 
-def _pointer(record: Any, name: str) -> dict[str, Any]:
+def _pointer(record: "Record", name: str) -> dict[str, Any]:
     """The pointer of the champion, of the challenger, or of a champion before."""
     own, other = record.pointer or {}, record.challenger
     if own.get("bundle_id") and (name == "champion" or own["bundle_id"].startswith(name)):

@@ -65,7 +65,7 @@ _run = _fuse(KERNELS)
 AT, ROWS, MEMORY, HEIGHT, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS, READ = range(13)
 """Head of the table a stream is driven by: place and number of the next row, sizes, then five flags of what is read."""
 
-MIN_TICKS, LONGEST_GAP = range(2)
+MIN_TICKS, RESET_GAP = range(2)
 
 
 @lean_kernel
@@ -96,7 +96,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
         return bad, late
     done, n = 0, X.shape[0]
     while done < n:
-        if X[done, GAP_COLUMN] > F[LONGEST_GAP]:
+        if X[done, GAP_COLUMN] >= F[RESET_GAP]:
             H[:] = np.nan
             S[:] = 0.0
             at, rows = T[MEMORY], 0
@@ -108,7 +108,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
             at = T[MEMORY]
         end = min(n, done + BLOCK, done + width - at)
         for i in range(done + 1, end):
-            if X[i, GAP_COLUMN] > F[LONGEST_GAP]:
+            if X[i, GAP_COLUMN] >= F[RESET_GAP]:
                 end = i
                 break
         i1, m = at + end - done, end - done

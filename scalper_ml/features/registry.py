@@ -88,7 +88,7 @@ class FeatureSet:
         One kernel call each.
     groups : tuple of InputGroup
     reset_after_gap : int
-        A bar that comes after more than this many empty intervals starts all features anew.
+        A bar that comes after this many empty intervals, or more, starts all features anew.
     min_ticks : int
         A bar with fewer trades is marked not warm. Bars of sources without trade counts are not affected.
 
@@ -239,7 +239,7 @@ def feature_set(
         Input columns the source lacks although it has their group (12-column klines have no
         ``buy_trades``); features that need one are left out.
     reset_after_gap : int
-        Empty intervals after which all features start anew.
+        Empty intervals, >= 1, after which all features start anew.
     min_ticks : int
         Trades below which a bar is not warm.
 
@@ -258,8 +258,10 @@ def feature_set(
     _listed("feature family", families or (), FAMILIES)
     _listed("feature", windows or {}, [kind.name for kind in KINDS])
     _listed("input column", absent, INPUT_COLUMNS)
-    if reset_after_gap < 0 or min_ticks < 0:
-        raise SettingsError(f"reset_after_gap {reset_after_gap}, min_ticks {min_ticks}: expected 0 or more")
+    if reset_after_gap < 1:
+        raise SettingsError(f"reset_after_gap {reset_after_gap}: expected 1 or more")
+    if min_ticks < 0:
+        raise SettingsError(f"min_ticks {min_ticks}: expected 0 or more")
     entries = []
     for kind in KINDS:
         fed = kind.group in groups and not set(kind.inputs) & set(absent)

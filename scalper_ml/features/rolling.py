@@ -10,6 +10,7 @@ kernel that asked for it; a kernel reads ``R[w[0]]``, ``R[w[1]]``, ... in the or
 
 from dataclasses import dataclass
 
+from scalper_ml.features.series import ROW
 from scalper_ml.features.window import (
     SHORT,
     age_of_extreme,
@@ -17,6 +18,7 @@ from scalper_ml.features.window import (
     extreme,
     four_exponentials,
     slide_dot,
+    slide_line,
     slide_moments,
     slide_pair,
     slide_powers,
@@ -192,6 +194,8 @@ def roll(H, i0, i1, t0, wanted, S, R):
             slide_moments(x, i0, i1, t, n, state, answer, R[r + 1])
         elif code == POWERS:
             slide_powers(x, i0, i1, t, n, state, R[r : r + 4])
+        elif code == PAIR and wanted[e, 2] == ROW:
+            slide_line(x, i0, i1, t, n, state, R[r : r + 3])
         elif code == PAIR:
             slide_pair(x, y, lag, i0, i1, t, n, state, R[r : r + 3])
         elif code in (MAX, MIN):

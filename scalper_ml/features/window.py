@@ -26,6 +26,7 @@ __all__ = [
     "extreme",
     "four_exponentials",
     "slide_dot",
+    "slide_line",
     "slide_moments",
     "slide_pair",
     "slide_powers",
@@ -268,6 +269,58 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
         Y1[0] = sy
         XX[0] = sxx
         YY[0] = syy
+        XY[0] = sxy
+        i, k = i + rows, 0
+
+
+@view_kernel
+def slide_line(x, i0, i1, t0, n, S, into):
+    """`slide_pair` of x and its row numbers, to the same bits: what these add up to is known. ``S``: the same."""
+    m = n + 1
+    X1, XX, XY = S[:m], S[2 * m : 3 * m], S[4 * m : 5 * m]
+    i, k = i0, t0 % n
+    while i < i1:
+        if k == 0:
+            past_x, ax = x[i - n : i], x[i]
+            sx = 0.0
+            sxx = 0.0
+            sxy = 0.0
+            for j in range(n - 1, 0, -1):
+                dx = past_x[j] - ax
+                sx += dx
+                sxx += dx * dx
+                sxy += dx * float(j - n)
+                X1[j] = sx
+                XX[j] = sxx
+                XY[j] = sxy
+            for c in range(0, 5, 2):
+                S[c * m] = 0.0
+                S[c * m + n] = 0.0
+            S[5 * m] = ax
+        rows = min(i1 - i, n - k)
+        new_x, share = x[i : i + rows], 1.0 / n
+        a, b = i - i0, i - i0 + rows
+        to_xx, to_yy, to_xy = into[0, a:b], into[1, a:b], into[2, a:b]
+        tail_x, tail_xx, tail_xy = X1[k + 1 : k + 1 + rows], XX[k + 1 : k + 1 + rows], XY[k + 1 : k + 1 + rows]
+        ax = S[5 * m]
+        sx, sxx, sxy = X1[0], XX[0], XY[0]
+        for r in range(rows):
+            dx = new_x[r] - ax
+            sx += dx
+            sxx += dx * dx
+            sxy += dx * float(k + r)
+            tail_x[r] += sx
+            tail_xx[r] += sxx
+            tail_xy[r] += sxy
+        for r in range(rows):
+            after, before = float(k + r), float(n - 1 - k - r)  # rows from the block's first on, and before it
+            x_all, y_all = tail_x[r], 0.5 * (after * (after + 1.0) - before * (before + 1.0))
+            squares = after * (after + 1.0) * (2.0 * after + 1.0) + before * (before + 1.0) * (2.0 * before + 1.0)
+            to_xx[r] = max(tail_xx[r] - x_all * (x_all * share), 0.0)
+            to_yy[r] = max(squares / 6.0 - y_all * (y_all * share), 0.0)
+            to_xy[r] = tail_xy[r] - x_all * (y_all * share)
+        X1[0] = sx
+        XX[0] = sxx
         XY[0] = sxy
         i, k = i + rows, 0
 

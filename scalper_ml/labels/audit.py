@@ -5,12 +5,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from scalper_ml.errors import AuditError
-from scalper_ml.labels.horizon import Labels, horizon_labels
 
-__all__ = ["LabelAudit", "LabelViolation", "Labelled", "Stream", "Streams", "label_audit", "label_truncation_audit"]
+__all__ = ["LabelAudit", "LabelViolation", "Labelled", "Stream", "Streams", "label_audit"]
 
 I64 = NDArray[np.int64]
 
@@ -129,54 +128,6 @@ def label_audit(
             other = label(changed, cut_us if kind == "truncated" else end_us)
             violations.extend(_differences(kind, cut_us, base, other))
     return LabelAudit(compared, tuple(violations))
-
-
-def label_truncation_audit(
-    open: ArrayLike,
-    open_ts_us: ArrayLike,
-    ts_us: ArrayLike,
-    *,
-    sigma: ArrayLike,
-    cost: ArrayLike,
-    cuts: int = 5,
-    seed: int = 0,
-    label: Callable[..., Labels] = horizon_labels,
-    **params: Any,
-) -> LabelAudit:
-    """Label again with the bars after random cuts removed, scaled, reversed and thinned, and compare.
-
-    Parameters
-    ----------
-    open, open_ts_us, ts_us, sigma, cost
-        As in `horizon_labels`.
-    cuts : int
-        Number of bars after which the future is changed, drawn without repetition.
-    seed : int
-        Seed of the draw.
-    label : callable
-        The labeller under audit, called like `horizon_labels`.
-    **params
-        The other keywords of the labeller.
-
-    Returns
-    -------
-    LabelAudit
-        Every label with ``t1 <= cut`` is compared bit by bit, in both directions: none may change, vanish or appear.
-    """
-    close = np.asarray(ts_us, dtype=np.int64)
-    columns = {
-        "open": np.asarray(open, dtype=np.float64),
-        "open_ts_us": np.asarray(open_ts_us, dtype=np.int64),
-        "sigma": np.asarray(sigma, dtype=np.float64),
-        "cost": np.broadcast_to(np.asarray(cost, dtype=np.float64), close.shape),
-    }
-
-    def labelled(streams: Streams, until_us: int) -> Labels:
-        bars = streams["bars"]
-        price, start, vol, charge = (bars.columns[name] for name in columns)
-        return label(price, start, bars.known_us, sigma=vol, cost=charge, **params)
-
-    return label_audit({"bars": Stream(close, columns)}, labelled, cuts=cuts, seed=seed)
 
 
 def _futures(streams: Streams, cut_us: int) -> Iterator[tuple[str, Streams]]:

@@ -31,6 +31,7 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
         "kind": candidate.summary["kind"],
         "layer": candidate.summary["layer"],
         "trials": candidate.summary["trials"],
+        "superiority": candidate.summary.get("superiority"),  # candidates of earlier versions have none
         "costs": project_costs(project).to_dict(),
         "risk_per_trade": settings.backtest.risk_per_trade,
         "gate": {"version": settings.gate.version, "draws": settings.gate.draws, "seed": settings.gate.seed},
@@ -92,6 +93,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         funding=None if funding is None else funding[1],
         lineage={key: inputs[key] for key in ("bars", "dataset", "bundle_id", "kind", "layer", "trials", "calendar")},
         trials=inputs["trials"],
+        superiority=inputs["superiority"],
         evidence=inputs["evidence"],
         benchmark=None if benchmark is None else (benchmark.keys["symbol"], warehouse.read_table(benchmark)),
     )

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scalper_ml.backtest.labelled import AsLabelled
 from scalper_ml.durable import canonical_json
+from scalper_ml.gate.superiority import superiority
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.datasets import dataset_params
 from scalper_ml.layers.ensembles import ensemble_layers
 from scalper_ml.layers.models import model_layers
 from scalper_ml.models.candidate import choose_candidate
@@ -37,7 +40,17 @@ def tried(partitions: Sequence[Manifest]) -> int:
 def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     warehouse = project.warehouse
     return {
-        "code": code_digest("models/candidate", "labels/horizon", "validation", "schema", "layers/candidates"),
+        "code": code_digest(
+            "models/candidate",
+            "labels/horizon",
+            "validation",
+            "schema",
+            "layers/candidates",
+            "gate/superiority",
+            "backtest/labelled",
+            "backtest/rows",
+            "backtest/signals",
+        ),
         "models": {layer.name: warehouse.require(layer.name, keys).content for layer in contenders(project.settings)},
         "dataset": warehouse.require("datasets", keys).content,
         "complexity": complexities(project.settings),
@@ -62,6 +75,12 @@ def _build(project: Project, keys: Keys) -> Manifest:
         "layer": partitions[kind].layer,
         "bundle_id": partitions[kind].summary["bundle_id"],
         "comparison": comparison,
+        "superiority": superiority(
+            predictions,
+            dataset,
+            horizon=int(keys["horizon"]),
+            rule=AsLabelled.of(dataset_params(project, int(keys["horizon"])).labels),
+        ),
         "trials": tried(list(partitions.values())),
         "chosen_on": "select",
     }

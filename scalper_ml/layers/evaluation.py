@@ -37,8 +37,8 @@ from scalper_ml.models.summary import spread
 from scalper_ml.project import Project
 from scalper_ml.schema import CLASSES, us
 from scalper_ml.validation.metrics import classification_metrics
+from scalper_ml.validation.probabilities import mean_log_loss
 from scalper_ml.validation.ranking import roc_auc
-from scalper_ml.validation.states import state_log_loss
 
 __all__ = [
     "Built",
@@ -268,7 +268,7 @@ def explain_forecast(
 
         def loss(mixed: np.ndarray) -> float:
             said = said_of(forecast, mixed)
-            return float(((said - y) ** 2).mean()) if aim.number else state_log_loss(y.astype(np.int64), said)
+            return float(((said - y) ** 2).mean()) if aim.number else mean_log_loss(y.astype(np.int64), said)
 
         how = {"horizon": int(keys["horizon"]), "repeats": 3, "seed": int(forecast.manifest["seed"])}
         effects = permuted_rises(forecast.names, windows, loss, **how)

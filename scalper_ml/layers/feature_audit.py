@@ -135,7 +135,7 @@ def audit_symbol(project: Project, symbol: str, *, rows: int = 5000, cuts: int =
 
 def _late_starts(fs: FeatureSet, X: np.ndarray, ts: np.ndarray, seed: int) -> AuditReport | None:
     """The warm-up audit on the longest stretch of bars without a reset, if that is long enough."""
-    starts = np.flatnonzero(X[:, _GAP] > fs.reset_after_gap)
+    starts = np.flatnonzero(X[:, _GAP] >= fs.reset_after_gap)
     edges = np.r_[0, starts, len(X)]
     longest = int(np.argmax(np.diff(edges)))
     stretch = slice(int(edges[longest]), int(edges[longest + 1]))

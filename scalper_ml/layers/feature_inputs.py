@@ -10,13 +10,23 @@ from scalper_ml.features.registry import FeatureSet
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 
-__all__ = ["EngineInputs", "engine_inputs", "feeds_of"]
+__all__ = ["EngineInputs", "beside_tables", "engine_inputs", "feeds_of"]
 
 
 def feeds_of(fs: FeatureSet) -> list[str]:
     """Layers of the feeds a set is fed by."""
     layers = {"quotes": "book", "book": "book", "derivatives": "context_bars"}
     return sorted({layers[group] for group in fs.groups if group in layers})
+
+
+def beside_tables(project: Project, symbol: str, fs: FeatureSet) -> dict[str, pa.Table]:
+    """What a set is fed beside the bars, by layer: rows of the symbol, in order of their closes."""
+    warehouse = project.warehouse
+    tables = {name: warehouse.read_table(warehouse.require(name, {"symbol": symbol})) for name in feeds_of(fs)}
+    if "market" in fs.groups:
+        market = warehouse.read_table(warehouse.require("market", {}))
+        tables["market"] = market.filter(pc.equal(market["symbol"], symbol))
+    return tables
 
 
 class EngineInputs:
@@ -34,15 +44,9 @@ class EngineInputs:
     """
 
     def __init__(self, project: Project, bars: pa.Table, symbol: str, fs: FeatureSet) -> None:
-        warehouse = project.warehouse
         self._bars, self._columns = bars, columns_read(fs)
         self.ts_us = us(bars["ts_us"])
-        self._beside: dict[str, pa.Table] = {
-            name: warehouse.read_table(warehouse.require(name, {"symbol": symbol})) for name in feeds_of(fs)
-        }
-        if "market" in fs.groups:
-            table = warehouse.read_table(warehouse.require("market", {}))
-            self._beside["market"] = table.filter(pc.equal(table["symbol"], symbol))
+        self._beside = beside_tables(project, symbol, fs)
 
     def rows(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (n, k), as wide as `columns_read` of the set, and stamps (n,) of the bars ``begin <= i < end``."""

@@ -111,6 +111,8 @@ class BinanceFeed:
         Id of the last trade the loop has: the feed goes on with the next one, however long ago that was.
     now_us : callable, optional
         This machine's clock.
+    quotes : bool
+        Whether messages carry quotes, too; `FeedHealth.quotes` has the last of each symbol in any case.
 
     Raises
     ------
@@ -125,6 +127,7 @@ class BinanceFeed:
         *,
         after: Mapping[str, int] | None = None,
         now_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        quotes: bool = False,
     ) -> None:
         self.symbols, self.venue = tuple(symbols), venue
         self.health = FeedHealth()
@@ -136,6 +139,7 @@ class BinanceFeed:
         self._found: queue.Queue[Message | Interruption | BaseException | None] = queue.Queue(_QUEUE)
         self._stopping = threading.Event()
         self._until_us = -1
+        self._quotes: dict[str, list[BookTicker]] | None = {} if quotes else None
 
     def stop(self) -> None:
         """End the iteration once what has come is given."""
@@ -223,6 +227,8 @@ class BinanceFeed:
                 self._put(self._sequences[event.symbol], [event], arrived_ns, http)
             elif isinstance(event, BookTicker):
                 self.health.quotes[event.symbol] = event.bid, event.ask
+                if self._quotes is not None and event.symbol in self._sequences:
+                    self._quotes.setdefault(event.symbol, []).append(event)
             elif isinstance(event, Damage):
                 self._damaged(event)
 
@@ -243,7 +249,15 @@ class BinanceFeed:
     def _emit(self, sequence: TradeSequence, ready: Sequence[Trade], arrived_ns: int) -> None:
         self.health.repeated = sum(one.repeated for one in self._sequences.values())
         if ready:
-            self._found.put(Message(sequence.symbol, _columns(ready), arrived_ns=arrived_ns))
+            quotes = self._take_quotes()
+            self._found.put(Message(sequence.symbol, _columns(ready), arrived_ns=arrived_ns, quotes=quotes))
+
+    def _take_quotes(self) -> dict[str, list[BookTicker]]:
+        """Quotes since the last message."""
+        if not self._quotes:
+            return {}
+        taken, self._quotes = self._quotes, {}
+        return taken
 
     def _advance(self) -> None:
         """Say how far the venue's time has come, unless trades before that are still being asked for."""
@@ -253,7 +267,7 @@ class BinanceFeed:
         until = now - self.venue.grace_us
         if until - self._until_us >= 100_000:
             self._until_us = until
-            self._found.put(Message("", None, until, time.monotonic_ns()))
+            self._found.put(Message("", None, until, time.monotonic_ns(), self._take_quotes()))
 
     def _ask(self, sequence: TradeSequence, http: httpx.AsyncClient) -> None:
         task = self._asking.get(sequence.symbol)

@@ -53,7 +53,13 @@ def open_bot(
     journal = Journal(project.warehouse.root / "live" / name, {"symbols": sorted(symbols), "source": source})
     loop = open_loop(project, symbols, lane_rules(project, gate, source), warm=warm)
     resumed = journal.resume(loop)
-    feed = BinanceFeed(symbols, venue, after={symbol: lane.last_id for symbol, lane in loop.lanes.items()})
+    lanes = loop.lanes
+    feed = BinanceFeed(
+        symbols,
+        venue,
+        after={symbol: lane.last_id for symbol, lane in lanes.items()},
+        quotes=any(lane.quotes is not None for lane in lanes.values()),
+    )
     live = project.settings.live
     return Bot(loop, feed, journal, ChampionWatch(project, loop, every_s=live.champions_s), live.checkpoint_s, resumed)
 

@@ -1,13 +1,14 @@
 """What the loop is fed: trades in time order and what the venue's clock says, from a file or a socket."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from scalper_ml.book.events import BookTicker
 from scalper_ml.errors import ContractError
 from scalper_ml.ingest.order import Trades
 from scalper_ml.schema import us
@@ -29,12 +30,15 @@ class Message:
         No trade of any symbol stamped before this will come any more, as far as the feed can tell; -1 says nothing.
     arrived_ns : int
         `time.monotonic_ns` when it came in; 0 where that means nothing, as in a replay.
+    quotes : mapping of symbol to sequence of BookTicker
+        Quotes of any symbols that became known since the message before, in that order; they count first.
     """
 
     symbol: str
     trades: Trades | None
     until_us: int = -1
     arrived_ns: int = 0
+    quotes: Mapping[str, Sequence[BookTicker]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from scalper_ml.features.engine import FeatureStream
 from scalper_ml.features.inputs import inputs_from_bars
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.ingest.order import Trades, concatenate
+from scalper_ml.live.beside import LiveQuotes, Recorded
 from scalper_ml.live.broker import Holding, PaperBroker
 from scalper_ml.live.decisions import Decided
 from scalper_ml.live.filters import BLOCKS, BlockFilters, Conditions
@@ -28,8 +29,8 @@ from scalper_ml.live.signal_model import SignalModel
 
 __all__ = ["FeatureRows", "Lane", "LaneRules", "NoChampion"]
 
-FED: Final = frozenset({"klines", "trades", "market", "calendar"})
-"""Input groups the loop has; a feature set that needs others is refused."""
+FED: Final = frozenset({"klines", "trades", "market", "calendar", "quotes"})
+"""Input groups the loop is fed; a feature set that needs others is refused where these are not recorded."""
 
 _NO_TRADES: Final = Trades(*(np.zeros(0, kind) for kind in (np.int64, np.float64, np.float64, np.int8, np.int64)))
 _WORDS: Final = (
@@ -93,6 +94,8 @@ class Lane:
     rules : LaneRules
     bar_state, feature_state : bytes, optional
         Where the saved bars and features end; without them the lane warms up on what it is fed.
+    recorded : Recorded, optional
+        What was known beside the trades, in a replay; it is not made of what is fed then.
 
     Raises
     ------
@@ -103,6 +106,8 @@ class Lane:
     ----------
     since : dict of horizon to int
         Bars that close before this stamp are not traded.
+    quotes : LiveQuotes or None
+        Where the feed's quotes go; None for sets without them.
 
     Notes
     -----
@@ -118,12 +123,15 @@ class Lane:
         *,
         bar_state: bytes | None = None,
         feature_state: bytes | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
-        if lacking := sorted(set(fs.groups) - FED):
+        self._recorded = recorded or Recorded()
+        if lacking := sorted(set(fs.groups) - FED - self._recorded.groups):
             raise FeatureSetError(
-                f"loop {symbol}: feature set {fs.id} needs {lacking}, which are not fed live yet; "
+                f"loop {symbol}: feature set {fs.id} needs {lacking}, which are neither fed live nor recorded; "
                 f"train on {sorted(FED)}: leave these families out of features.families"
             )
+        self.quotes = LiveQuotes() if "quotes" in fs.groups and self._recorded.book is None else None
         self.symbol, self.fs, self.rules = symbol, fs, rules
         self.champions = dict(champions)
         self.brokers = {
@@ -146,7 +154,7 @@ class Lane:
     @property
     def needs_market(self) -> bool:
         """Whether a bar can be decided on only when those of the other symbols are known."""
-        return "market" in self.fs.groups
+        return "market" in self.fs.groups and self._recorded.market is None
 
     @property
     def next_close_us(self) -> int | None:
@@ -204,7 +212,7 @@ class Lane:
         n : int
             At least 1.
         market : pyarrow.Table, optional
-            MARKET at these closes, for sets with market features.
+            MARKET at these closes, where `needs_market`.
         latency_us : callable, optional
             Microseconds since the trade that closed the last of the bars came in.
         """
@@ -219,7 +227,10 @@ class Lane:
         ts = np.ascontiguousarray(bars.column("ts_us"))
         columns, warm = np.empty((len(self.fs.names), len(ts))), np.empty(len(ts), dtype=np.bool_)
         if len(ts):
-            self._stream.push(inputs_from_bars(bars, market), ts, columns, warm)
+            beside = self._recorded.near(ts)
+            book = beside.book if self.quotes is None else self.quotes.rows(bars)
+            X = inputs_from_bars(bars, beside.market if market is None else market, beside.context, book)
+            self._stream.push(X, ts, columns, warm)
         return FeatureRows(ts, np.ascontiguousarray(columns.T), warm)
 
     def _decide(
@@ -328,6 +339,7 @@ class Lane:
             "feature_set_id": self.fs.id,
             "bars": _text(self._builder.state()),
             "features": _text(self._stream.state()),
+            "quotes": None if self.quotes is None else self.quotes.state(),
             "waiting": _text(self._waiting.to_bytes()),
             "tape": {"ts_us": self._tape.ts_us.tolist(), "price": self._tape.price.tolist()},
             "last": [self.last_ts_us, self.last_id],
@@ -353,6 +365,8 @@ class Lane:
         self._add_within = self._builder.adder()
         self._stream = FeatureStream(self.fs, _bytes(state["features"]))
         self._wait_for(ClosedBars.from_bytes(_bytes(state["waiting"])))
+        if self.quotes is not None:
+            self.quotes.restore(state["quotes"])
         n = len(state["tape"]["ts_us"])
         self._tape = Trades(
             np.array(state["tape"]["ts_us"], dtype=np.int64), np.array(state["tape"]["price"], dtype=np.float64),

@@ -56,8 +56,6 @@ class Loop:
     lanes : mapping of symbol to Lane
     lead : str
         Lead coin of the market features; one of the symbols where these are made here.
-    market : pyarrow.Table, optional
-        MARKET as recorded: for a loop of some of the coins, whose others are not fed.
     closes : mapping of symbol to (int, float), optional
         Stamp and price of the last bar before the stream, for the first market returns.
     now_ns : callable, optional
@@ -66,7 +64,7 @@ class Loop:
     Raises
     ------
     ContractError
-        Features need the lead coin, and it is neither fed nor recorded.
+        Features need the lead coin, and it is neither fed nor are the features of others recorded.
 
     Notes
     -----
@@ -80,20 +78,18 @@ class Loop:
         lanes: Mapping[str, Lane],
         *,
         lead: str = "",
-        market: pa.Table | None = None,
         closes: Mapping[str, tuple[int, float]] | None = None,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.lanes = dict(lanes)
         self.counts = Counts()
         self.keeps_rows = False
-        self._lead, self._now_ns, self._market = lead, now_ns, market
-        together = [symbol for symbol, lane in self.lanes.items() if lane.needs_market]
-        self._together = together if market is None else []
+        self._lead, self._now_ns = lead, now_ns
+        self._together = [symbol for symbol, lane in self.lanes.items() if lane.needs_market]
         if self._together and lead not in self._together:
             raise ContractError(
-                f"loop: features need the lead coin {lead!r}, which is not among {together}; feed all coins, or replay "
-                "a time whose market is in the warehouse"
+                f"loop: features need the lead coin {lead!r}, which is not among {self._together}; feed all coins, or "
+                "replay a time whose market is in the warehouse"
             )
         self._closes = dict(closes or {})
         self._until_us = -1
@@ -113,6 +109,9 @@ class Loop:
             self.counts.interruptions += 1
             self.counts.missing += message.last_id - message.first_id + 1
             return
+        for symbol, quotes in message.quotes.items():
+            if (taken := self._lane(symbol).quotes) is not None:
+                taken.add(quotes)
         touched = self._add(message)
         if message.until_us > self._until_us:
             self._until_us = message.until_us
@@ -176,14 +175,18 @@ class Loop:
         trades = message.trades
         if trades is None or len(trades) == 0:
             return []
-        lane = self.lanes.get(message.symbol)
-        if lane is None:
-            raise ContractError(f"loop: trades of {message.symbol!r}; expected one of {sorted(self.lanes)}")
+        lane = self._lane(message.symbol)
         trades = self._in_time(lane, trades)
         if len(trades):
             lane.add(trades)
             self.counts.add("trades", lane.symbol, len(trades))
         return [lane.symbol]
+
+    def _lane(self, symbol: str) -> Lane:
+        lane = self.lanes.get(symbol)
+        if lane is None:
+            raise ContractError(f"loop: a message of {symbol!r}; expected one of {sorted(self.lanes)}")
+        return lane
 
     def _in_time(self, lane: Lane, trades: Trades) -> Trades:
         """Trades that can still be taken: those of a bar that a later trade or the clock has closed come too late."""
@@ -214,7 +217,7 @@ class Loop:
             if symbol in self._together:
                 self._decide(symbol, 0, None, waited)
             else:
-                self._decide(symbol, len(self.lanes[symbol].waiting), self._recorded(symbol), waited)
+                self._decide(symbol, len(self.lanes[symbol].waiting), None, waited)
         if self._together:
             self._decide_together(self._together, waited)
 
@@ -248,9 +251,6 @@ class Loop:
                 last = self.lanes[symbol].waiting.slice(n - 1, n)
                 self._closes[symbol] = last.column("ts_us").item(), last.column("close").item()
             self._decide(symbol, n, market.filter(pc.equal(market["symbol"], symbol)), latency_us)
-
-    def _recorded(self, symbol: str) -> pa.Table | None:
-        return None if self._market is None else self._market.filter(pc.equal(self._market["symbol"], symbol))
 
     def _with_last(self, symbol: str, bars: ClosedBars) -> pa.Table:
         """Closes of bars, after the last one decided on."""

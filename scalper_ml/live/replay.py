@@ -157,10 +157,7 @@ def replay_file(project: Project, request: Request) -> Replayed:
 
 
 def _loop(project: Project, request: Request, gate: Gate) -> Loop:
-    market = None
-    if len(project.settings.symbols) > 1 and project.warehouse.manifest("market", {}) is not None:
-        market = project.warehouse.read_table(project.warehouse.require("market", {}))
-    loop = open_loop(project, [request.symbol], lane_rules(project, gate, "replay"), warm=request.warm, market=market)
+    loop = open_loop(project, [request.symbol], lane_rules(project, gate, "replay"), warm=request.warm, recorded=True)
     lane = loop.lanes[request.symbol]
     for horizon in request.horizons:
         keys_of(project.settings, symbol=request.symbol, horizon=horizon)

@@ -14,7 +14,7 @@ from scalper_ml.live.gate import Gate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
 from scalper_ml.live.loop import Loop
 from scalper_ml.live.signal_model import SignalModel
-from scalper_ml.live.start import Warm, champion_of, lane_rules, project_features, warm_state
+from scalper_ml.live.start import Warm, champion_of, lane_rules, project_features, recorded_beside, warm_state
 from scalper_ml.models.bundle import check_features
 from scalper_ml.models.decision import decision_of
 from scalper_ml.project import Project
@@ -124,10 +124,11 @@ class PredictionService:
             champion = SignalModel(champion.model, fs)
             champion.follow(at.values, at.warm)
         lane = Lane(
-            symbol, fs, {horizon: champion}, self._rules, bar_state=at.bar_state, feature_state=at.feature_state
-        )
+            symbol, fs, {horizon: champion}, self._rules, bar_state=at.bar_state, feature_state=at.feature_state,
+            recorded=recorded_beside(self.project, symbol, fs),
+        )  # fmt: skip
         lane.last_ts_us = at.last_ts_us
-        loop = Loop({symbol: lane}, lead=self.project.settings.lead, market=self._market(), closes={symbol: at.last})
+        loop = Loop({symbol: lane}, closes={symbol: at.last})
         loop.push(Message(symbol, trades))
         decided = [row for one in loop.take().decided for row in one.table().to_pylist()]
         if not decided:
@@ -138,12 +139,6 @@ class PredictionService:
         last["ts_us"] = int(last["ts_us"].timestamp() * 1_000_000)
         last["reason"] = "accepted" if last["ordered"] else last["reason"]
         return {name: value for name, value in last.items() if name not in ("ordered", "latency_us", "source")}
-
-    def _market(self) -> Any:
-        if len(self.project.settings.symbols) < 2:
-            return None
-        warehouse = self.project.warehouse
-        return warehouse.read_table(warehouse.require("market", {}))
 
     def _ready(self, symbol: str, horizon: int) -> SignalModel:
         keys_of(self.project.settings, symbol=symbol, horizon=horizon)

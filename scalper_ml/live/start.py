@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from scalper_ml.errors import ContractError, InsufficientDataError, ScalperError, SettingsError, WarehouseError
 from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.layers.datasets import project_costs
-from scalper_ml.layers.feature_inputs import engine_inputs
+from scalper_ml.layers.feature_inputs import beside_tables, engine_inputs
 from scalper_ml.layers.features import read_features
 from scalper_ml.layers.fills import project_execution
+from scalper_ml.live.beside import Recorded
 from scalper_ml.live.ensemble_signal import EnsembleSignalModel
 from scalper_ml.live.filters import BlockFilters
 from scalper_ml.live.gate import Gate
@@ -26,7 +26,16 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 from scalper_ml.settings import Settings
 
-__all__ = ["Warm", "champion_of", "ensemble_of", "lane_rules", "open_loop", "project_features", "warm_state"]
+__all__ = [
+    "Warm",
+    "champion_of",
+    "ensemble_of",
+    "lane_rules",
+    "open_loop",
+    "project_features",
+    "recorded_beside",
+    "warm_state",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +111,18 @@ def warm_state(project: Project, symbol: str) -> Warm:
         values=values[:end],
         warm=warm[:end],
     )
+
+
+def recorded_beside(project: Project, symbol: str, fs: FeatureSet) -> Recorded:
+    """What the warehouse holds of what a feature set needs beside the coin's own trades.
+
+    Raises
+    ------
+    WarehouseError
+        It is not there.
+    """
+    tables = beside_tables(project, symbol, fs)
+    return Recorded(*(tables.get(name) for name in ("market", "context_bars", "book")))
 
 
 def champion_of(
@@ -195,7 +216,7 @@ def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
 
 
 def open_loop(
-    project: Project, symbols: Sequence[str], rules: LaneRules, *, warm: bool, market: pa.Table | None = None
+    project: Project, symbols: Sequence[str], rules: LaneRules, *, warm: bool, recorded: bool = False
 ) -> Loop:
     """The loop of some symbols of a project.
 
@@ -204,8 +225,9 @@ def open_loop(
     warm : bool
         Go on where the saved bars and features end; otherwise the features warm up on what the loop is fed. Where the
         saved trades are of the loop's source, the lane knows the id of the last.
-    market : pyarrow.Table, optional
-        As for `Loop`.
+    recorded : bool
+        Take what the features need beside the coin's own trades from the warehouse, for the closes it holds, and not
+        from the feed.
 
     Raises
     ------
@@ -221,10 +243,11 @@ def open_loop(
         at = warm_state(project, symbol) if warm else None
         champions = {h: champion_of(project, symbol, h, fs, at) for h in project.settings.horizons}
         states = {} if at is None else {"bar_state": at.bar_state, "feature_state": at.feature_state}
-        lanes[symbol] = Lane(symbol, fs, champions, rules, **states)
+        beside = recorded_beside(project, symbol, fs) if recorded else None
+        lanes[symbol] = Lane(symbol, fs, champions, rules, recorded=beside, **states)
         if at is not None:
             closes[symbol] = at.last
             lanes[symbol].last_ts_us = at.last_ts_us
             if at.source == f"{rules.source}-trades":
                 lanes[symbol].last_id = at.last_id
-    return Loop(lanes, lead=project.settings.lead, market=market, closes=closes)
+    return Loop(lanes, lead=project.settings.lead, closes=closes)

@@ -126,13 +126,14 @@ def _ladder(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _robustness(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[tuple[str, str]]:
     deflated, days = found["deflated"], found["leave_best_day_out"] or {}
-    fall, guard = found["drawdown"] or {}, found["volatility_guard"]
-    depth = metrics["max_drawdown"] or {}
+    fall, guard, gaps = found["drawdown"] or {}, found["volatility_guard"], found["held_over_gaps"]
+    depth, tried = metrics["max_drawdown"] or {}, found["superiority"] or {"alternatives": 0, "p": None}
     return [
         ("expectancy, 95 %", _pair(found["intervals_95"]["expectancy_r"], "+.3f")),
         ("profit factor, 95 %", _pair(found["intervals_95"]["profit_factor"], ".2f")),
         ("probabilistic Sharpe ratio", _number(metrics["psr"], ".4f")),
         (f"deflated Sharpe ratio, {deflated['trials']} trials", _number(deflated["dsr"], ".4f")),
+        (f"p that none of {tried['alternatives']} alternatives earns on select (SPA)", _number(tried["p"], ".3f")),
         ("trades needed for PSR .95", _number(found["min_trl_95"], ",.0f")),
         (f"without the best day {days.get('day', '')}", _number(days.get("expectancy_r"), "+.4f")),
         ("drawdown, R", _number(depth.get("r"), ".1f")),
@@ -141,6 +142,7 @@ def _robustness(metrics: Mapping[str, Any], found: Mapping[str, Any]) -> list[tu
         ("longest under water, days", _number(fall.get("longest_days"), ".1f")),
         ("ulcer index, %", _number(fall.get("ulcer_index_pct"), ".2f")),
         (f"in the wildest bars ({guard['trades']} trades)", _number(guard["expectancy_r"], "+.4f")),
+        (f"held while bars were missing ({gaps['trades']} trades)", _number(gaps["expectancy_r"], "+.4f")),
         (f"correlation with {found['correlation']['with'] or '-'}", _number(found["correlation"]["value"], "+.3f")),
     ]
 

@@ -81,10 +81,11 @@ SCENARIOS: Final[dict[str, Scenario]] = {
                 Must("average_15", "the same, horizon 15", low=0.75, fast=(0.20, None)),
             ),
             ensembled.measure_average,
-            settings={**_AVERAGED, "horizons": [1, 5, 15]},
+            settings={**RECOMMENDED, "horizons": [1, 5, 15]},
             days=45,
             fast_days=8,
             fast=_FEW_KINDS,
+            seeds=(0, 1, 2, 3),
         ),
         Scenario(
             "stack",

@@ -1,5 +1,6 @@
 """A market that turns round: how soon its champion's monitors say so, and whether they keep quiet where it does not."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -28,7 +29,7 @@ WATCHED_BEFORE: Final = 0.5  # days that are watched before the turn
 WATCHED_AFTER: Final = 2.5
 CALM_LABELS: Final = 5000  # of a stream that does not turn
 CALM_DAYS: Final = 7.2
-CALM_SEEDS: Final = 40
+CALM_STREAMS: Final = 40  # that have a champion: not every market gives one
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ def measure_flip(case: Case) -> Mapping[str, Found]:
         told.append(f"{delays[-1]:.0f} ({alarm.name if alarm else 'nothing fired'})")
         if stop is not None:
             earned.append(seen.r_at[stop.name] - seen.r_at_turn)
-    watched = [_watched(case, seed, turns=False) for seed in range(1 if case.fast else CALM_SEEDS)]
-    calm = [one for one in watched if one is not None]
+    every = (_watched(case, seed, turns=False) for seed in range(2 * CALM_STREAMS))
+    calm = list(itertools.islice((one for one in every if one is not None), 1 if case.fast else CALM_STREAMS))
     quiet = [one.first(suspends=False) is None for one in calm]
     stopped = sum(one.first(suspends=True) is not None for one in calm)
     return {

@@ -22,7 +22,8 @@ from scalper_ml.validation.bootstrap import (
     p_value,
     ucb,
 )
-from scalper_ml.validation.calibration_error import ece, noise_floor, reliability
+from scalper_ml.validation.calibration_error import ece, noise_floor
+from scalper_ml.validation.probabilities import mean_log_loss, mean_square, probability_metrics
 
 __all__ = [
     "accuracy_by_coverage",
@@ -41,7 +42,6 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 _K = len(CLASSES)
-_TINY = 1e-15
 _DRAWS = 1_000
 _COVERAGES = (1.0, 0.5, 0.2, 0.1, 0.05)
 
@@ -141,9 +141,7 @@ def log_loss(y: npt.ArrayLike, P: Floats) -> float:
     >>> round(log_loss([0, 2], np.array([[0.5, 0.25, 0.25], [0.25, 0.25, 0.5]])), 6)
     0.693147
     """
-    codes = _codes(y, "labels")
-    rows = np.broadcast_to(P, (codes.size, _K))
-    return float(-np.log(np.maximum(rows[np.arange(codes.size), codes], _TINY)).mean())
+    return mean_log_loss(_codes(y, "labels"), np.asarray(P))
 
 
 def brier(y: npt.ArrayLike, P: Floats) -> float:
@@ -154,9 +152,7 @@ def brier(y: npt.ArrayLike, P: Floats) -> float:
     >>> brier([1], np.array([[0.0, 1.0, 0.0]])), round(brier([1], np.full((1, 3), 1 / 3)), 6)
     (0.0, 0.666667)
     """
-    codes = _codes(y, "labels")
-    outcome = np.eye(_K)[codes]
-    return float(((np.broadcast_to(P, outcome.shape) - outcome) ** 2).sum(axis=1).mean())
+    return mean_square(_codes(y, "labels"), np.asarray(P))
 
 
 def directional_accuracy(predicted: npt.ArrayLike, ret: npt.ArrayLike) -> dict[str, float | int | None]:
@@ -304,23 +300,9 @@ def _balanced(actual: Codes, guess: Codes, counts: Codes, *, horizon: int, seed:
 
 
 def _probabilistic(actual: Codes, P: Floats, rates: Floats, *, horizon: int, seed: int) -> dict[str, Any]:
-    loss, loss_base = log_loss(actual, P), log_loss(actual, rates)
-    square, square_base = brier(actual, P), brier(actual, rates)
-    top, hit = P.max(axis=1), P.argmax(axis=1) == actual
-    error, floor = ece(top, hit), noise_floor(top, horizon=horizon, seed=seed)
-    result: dict[str, Any] = {
-        "log_loss": loss,
-        "log_loss_base": loss_base,
-        "log_loss_skill": 1.0 - loss / loss_base if loss_base > 0 else None,
-        "brier": square,
-        "brier_base": square_base,
-        "brier_skill": 1.0 - square / square_base if square_base > 0 else None,
-        "ece": error,
-        "ece_floor": floor,
-        "ece_excess": error - floor,
+    result = probability_metrics(actual, P, rates, horizon=horizon, seed=seed) | {
         "ece_by_class": {name: ece(P[:, code], actual == code) for code, name in enumerate(CLASSES)},
         "sharpness": {name: float(P[:, code].std()) for code, name in enumerate(CLASSES)},
-        "reliability": reliability(top, hit),
     }
     sided = np.flatnonzero(actual != NEUTRAL)
     if sided.size:

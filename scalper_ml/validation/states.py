@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from scalper_ml.errors import ContractError
 from scalper_ml.validation.bootstrap import block_ids, block_sums, blocks, bootstrap, draw_weights, lcb, p_value, ucb
-from scalper_ml.validation.calibration_error import ece, noise_floor, reliability
+from scalper_ml.validation.probabilities import probability_metrics
 
-__all__ = ["state_log_loss", "state_metrics"]
+__all__ = ["state_metrics"]
 
 _DRAWS = 1_000
-_TINY = 1e-15
 
 
 def state_metrics(
@@ -66,10 +65,6 @@ def state_metrics(
     low, high = lcb(value, draws, alpha / 2, n), ucb(value, draws, alpha / 2, n)
     chance = float((likely == y).mean())
     known = math.isfinite(low) and math.isfinite(high)
-    loss, loss_base = state_log_loss(y, P), state_log_loss(y, np.broadcast_to(base, P.shape))
-    square, square_base = _brier(y, P), _brier(y, np.broadcast_to(base, P.shape))
-    top = P.max(axis=1)
-    error, floor = ece(top, hit), noise_floor(top, horizon=horizon, seed=seed)
     there = [one for one in recall if one is not None]
     return {
         "rows": int(y.size),
@@ -84,24 +79,5 @@ def state_metrics(
         "recall": dict(zip(states, recall, strict=True)),
         "confusion": counts.tolist(),
         "base_rates": base.tolist(),
-        "log_loss": loss,
-        "log_loss_base": loss_base,
-        "log_loss_skill": 1.0 - loss / loss_base if loss_base > 0 else None,
-        "brier": square,
-        "brier_base": square_base,
-        "brier_skill": 1.0 - square / square_base if square_base > 0 else None,
-        "ece": error,
-        "ece_floor": floor,
-        "ece_excess": error - floor,
-        "reliability": reliability(top, hit),
+        **probability_metrics(y, P, base, horizon=horizon, seed=seed),
     }
-
-
-def state_log_loss(y: npt.NDArray[np.int64], P: npt.NDArray[np.float64]) -> float:
-    """Mean negative log probability (n, k) of the states that came (n,), in nats."""
-    return float(-np.log(np.maximum(P[np.arange(y.size), y], _TINY)).mean())
-
-
-def _brier(y: npt.NDArray[np.int64], P: npt.NDArray[np.float64]) -> float:
-    """Mean squared distance of probabilities and outcome summed over the states, 0..2."""
-    return float(((P - np.eye(P.shape[1])[y]) ** 2).sum(axis=1).mean())

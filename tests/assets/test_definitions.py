@@ -6,6 +6,7 @@ from dagster import AssetKey, Definitions, MultiPartitionsDefinition
 from scalper_assets.assets.catalogue import CATALOGUE
 from scalper_assets.definitions import defs
 from scalper_assets.project import location_project
+from scalper_assets.resources import ProjectResource
 from scalper_ml.ensembles.registry import ensemble_kinds
 from scalper_ml.forecasters.registry import forecaster_kinds
 from scalper_ml.layers import layers_of
@@ -96,3 +97,10 @@ def test_kline_profiles_enter_at_the_bars(monkeypatch: pytest.MonkeyPatch) -> No
     layers = {layer.name: layer for layer in layers_of(project.settings)}
     assert "ticks" not in layers
     assert layers["bars"].upstream == ()
+
+
+def test_the_project_survives_its_resource() -> None:
+    """What an asset opens is the project as it was, also with a market that is a named scenario."""
+    named = "source.markets.EDGEUSDT={scenario: bounce}"
+    project = open_project({}, location_project().folder, profile="demo", overrides=[named])
+    assert ProjectResource.of(project).open() == project

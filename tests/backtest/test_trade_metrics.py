@@ -66,6 +66,7 @@ def run_of(r, *, risk=0.01, cost=0.001, days=1, y=(0, 1, 2), y_pred=(0, 1, 2), s
         trade_rows=np.arange(n),
         unfillable=0,
         entries=entries,
+        gaps=np.zeros(n, np.int64),
     )
 
 

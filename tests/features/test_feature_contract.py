@@ -170,14 +170,14 @@ def test_units_of_price_and_volume_do_not_matter(seed, what, factor):
 
 
 def test_long_gap_starts_all_features_anew():
-    """After more than reset_after_gap empty intervals the values are those of a stream that starts there."""
+    """After reset_after_gap empty intervals the values are those of a stream that starts there."""
     X, ts = featuredata.ordinary(1500, 11), featuredata.stamps_us(1500)
-    X[700, featuredata.GAP] = FS.reset_after_gap + 1
+    X[700, featuredata.GAP] = FS.reset_after_gap
     fresh = X[700:].copy()
     block, alone = compute(FS, X, ts), compute(FS, fresh, ts[700:])
     assert same_bits(np.ascontiguousarray(block.values[700:]), alone.values)
     assert block.state == alone.state
-    X[700, featuredata.GAP] = FS.reset_after_gap
+    X[700, featuredata.GAP] = FS.reset_after_gap - 1
     assert compute(FS, X, ts).warm[700]
 
 

@@ -79,7 +79,8 @@ def test_windows_replace_the_defaults():
         ({"windows": {"regress": [2]}}, "from 3 to"),
         ({"windows": {"rsi": [9, 9]}}, "twice"),
         ({"absent": ["buys"]}, "input column 'buys' is unknown"),
-        ({"min_ticks": -1}, "expected 0 or more"),
+        ({"min_ticks": -1}, "min_ticks -1: expected 0 or more"),
+        ({"reset_after_gap": 0}, "reset_after_gap 0: expected 1 or more"),
     ],
 )
 def test_wrong_choice_names_itself(arguments, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from labelrules import ruled
 
 from scalper_ml.errors import AuditError
-from scalper_ml.labels.audit import LabelAudit, label_truncation_audit
+from scalper_ml.labels.audit import LabelAudit, Stream, Streams, label_audit
 from scalper_ml.labels.horizon import Labels, horizon_labels
 
 STEP = 60_000_000
@@ -26,10 +26,16 @@ def bars(n: int, seed: int, holes: float = 0.1) -> tuple[np.ndarray, np.ndarray,
 
 def audit(label: Any = horizon_labels, horizon: int = 3, n: int = 120, seed: int = 0) -> LabelAudit:
     price, start, close, sigma = bars(n, seed)
-    return label_truncation_audit(
-        price, start, close, sigma=sigma, cost=0.0005, cuts=6, seed=seed, label=label,
-        **ruled(horizon=horizon, interval_us=STEP, k_vol=0.43, kappa=1.0, max_gap_bars=2),
-    )  # fmt: skip
+    rule = ruled(horizon=horizon, interval_us=STEP, k_vol=0.43, kappa=1.0, max_gap_bars=2)
+
+    def labelled(streams: Streams, until_us: int) -> Labels:
+        known = streams["bars"]
+        prices = (known.columns["price"], known.columns["start"], known.known_us)
+        labels: Labels = label(*prices, sigma=known.columns["sigma"], cost=0.0005, **rule)
+        return labels
+
+    columns = {"price": price, "start": start, "sigma": sigma}
+    return label_audit({"bars": Stream(close, columns)}, labelled, cuts=6, seed=seed)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 8))

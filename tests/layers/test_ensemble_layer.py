@@ -85,6 +85,8 @@ def test_the_road_from_models_to_the_candidate(place: TickProject) -> None:
     assert describe(project, candidate)["trials"] == 4
     kinds = {"logistic_classifier", "lgb_classifier", "weighted_average", "stacking"}
     assert {row["kind"] for row in candidate.summary["comparison"]} == kinds
+    assert candidate.summary["superiority"]["alternatives"] == 5 * len(kinds)
+    assert "superiority" in describe(project, candidate)
     chosen = bundle_of(project, candidate.summary["layer"], ROW)
     assert chosen.bundle_id == candidate.summary["bundle_id"]
     assert chosen.manifest["kind"] == candidate.summary["kind"]

@@ -53,6 +53,10 @@ def test_what_lies_in_the_warehouse_belongs_together(place: FlipProject) -> None
     assert gates["look_ahead_audit_failed"]
     assert gates["versions_differ"]
     assert report["robustness"]["deflated"]["trials"] > len(report["threshold"]["table"])
+    candidate = warehouse.require("candidates", KEYS).summary
+    assert report["robustness"]["superiority"] == candidate["superiority"]
+    assert 0 < candidate["superiority"]["p"] <= 1 or candidate["superiority"]["best"]["expectancy_r"] > 0
+    assert candidate["superiority"]["best"]["kind"] in {row["kind"] for row in candidate["comparison"]}
 
 
 def test_bars_fill_where_trades_are_not_wanted(place: FlipProject) -> None:

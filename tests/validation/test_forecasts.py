@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scalper_ml.errors import ContractError
-from scalper_ml.validation.forecasts import diebold_mariano, long_run_variance, stationary_indices
+from scalper_ml.validation.forecasts import (
+    diebold_mariano,
+    long_run_variance,
+    stationary_indices,
+    superior_ability,
+)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=4, max_size=30), st.integers(0, 3))
@@ -92,3 +97,35 @@ def test_blocks_have_their_mean_length_and_keep_the_dependence() -> None:
     assert spread == pytest.approx(1 / (1 - 0.7), rel=0.2)
     plain = x[stationary_indices(4000, 1.0, 800, seed=3)].mean(axis=1).std() * math.sqrt(4000)
     assert plain < 0.6 / (1 - 0.7)
+
+
+def test_the_best_of_many_that_know_nothing_is_seldom_taken_for_one_that_does() -> None:
+    """Of 150 families of ten independent nothings at most one in ten has p < .05; single tests would say 40 %."""
+    rng = np.random.default_rng(8)
+    p = [superior_ability(rng.normal(size=(250, 10)), mean_block=5, B=200, seed=k).p_value for k in range(150)]
+    assert np.mean(np.array(p) < 0.05) < 0.10
+    assert 0.3 < np.mean(p) < 0.8
+
+
+def test_bad_alternatives_do_not_hide_a_good_one() -> None:
+    """Ninety alternatives far below the benchmark leave the p of a good one about what it is alone."""
+    rng = np.random.default_rng(9)
+    good = rng.normal(0.12, 1.0, (500, 1))
+    bad = rng.normal(-3.0, 1.0, (500, 90))
+    alone = superior_ability(good, mean_block=10, seed=1).p_value
+    among = superior_ability(np.hstack([good, bad]), mean_block=10, seed=1)
+    assert among.p_value == pytest.approx(alone, abs=0.001)
+    assert int(np.nanargmax(among.statistics)) == 0
+
+
+def test_where_nothing_gains_there_is_no_evidence() -> None:
+    """Losses only, and gains that never vary because nothing is done, have p 1; what cannot be judged is refused."""
+    rng = np.random.default_rng(10)
+    assert superior_ability(rng.normal(-1.0, 1.0, (100, 3)), mean_block=5).p_value == 1.0
+    idle = superior_ability(np.zeros((100, 2)), mean_block=5)
+    assert idle.p_value == 1.0
+    assert np.isnan(idle.statistics).all()
+    with pytest.raises(ContractError, match="expected"):
+        superior_ability(np.zeros((2, 1)), mean_block=5)
+    with pytest.raises(ContractError, match="all finite"):
+        superior_ability(np.full((9, 1), np.nan), mean_block=5)
