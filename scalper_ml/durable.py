@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from scalper_ml.errors import WarehouseError
+from scalper_ml.errors import ContractError, WarehouseError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,10 +19,27 @@ if TYPE_CHECKING:
 __all__ = ["atomic_write", "canonical_json", "locked", "parquet_bytes", "sha256_of", "sync_names", "writing"]
 
 
-def canonical_json(value: Any, *, indent: int | None = None) -> bytes:
-    """JSON with sorted keys and no NaN: equal values give equal bytes."""
+def canonical_json(value: Any, *, indent: int | None = None, escape: bool = True) -> bytes:
+    """JSON with sorted keys and no NaN: equal values give equal bytes.
+
+    Parameters
+    ----------
+    escape : bool
+        Whether characters beyond ASCII are written as ``\\u....``; otherwise as UTF-8.
+
+    Raises
+    ------
+    ContractError
+        It holds NaN or an infinity, or something JSON has no word for.
+    """
     separators = (",", ":") if indent is None else (",", ": ")
-    return json.dumps(value, sort_keys=True, indent=indent, allow_nan=False, separators=separators).encode()
+    try:
+        text = json.dumps(
+            value, sort_keys=True, indent=indent, allow_nan=False, separators=separators, ensure_ascii=escape
+        )
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"JSON document: {error}; expected finite numbers, text, lists, maps and null") from error
+    return text.encode()
 
 
 def sha256_of(data: bytes) -> str:

@@ -389,6 +389,7 @@ class Ensembles(_Kinds):
     """Which ensembles are made of the models, an asset each."""
 
     members: list[str] | None = None  # None: every kind that is trained
+    horizon_weights: dict[int, Positive] = {}  # of the champions of a coin as one opinion; horizons not named count 1
 
     @classmethod
     def kind(cls, name: str) -> Any:
@@ -411,6 +412,17 @@ class Forecasts(_Kinds):
         from scalper_ml.forecasters.registry import forecaster_kind
 
         return forecaster_kind(name)
+
+    def target_of(self, kind: str) -> str:
+        """What a kind learns."""
+        target: str = self.kind(kind).target(self.targets.get(kind))
+        return target
+
+    def feed_of(self, kind: str) -> str:
+        """The layer beside the dataset that tells what a kind learns; empty where none is needed."""
+        from scalper_ml.forecasters.targets import target_named
+
+        return target_named(self.target_of(kind)).feed
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -530,6 +542,13 @@ class Settings(_Section):
             raise ValueError(f"source.markets lacks {missing}; it describes {sorted(self.source.markets)}")
         if self.forecasts.kinds and not self.labels.targets:
             raise ValueError("forecasts.kinds learn the targets of the specialists; set labels.targets to true")
+        fed = {kind: self.forecasts.target_of(kind) for kind in self.forecasts.kinds if self.forecasts.feed_of(kind)}
+        if fed and self.context.folder is None:
+            raise ValueError(
+                f"forecasts.targets {fed}: this project has no such feed; set context.folder to where its files are"
+            )
+        if strangers := sorted(set(self.ensembles.horizon_weights) - set(self.horizons)):
+            raise ValueError(f"ensembles.horizon_weights of {strangers}, which are not among horizons {self.horizons}")
         members = self.members
         if unknown := [kind for kind in members if kind not in self.training.kinds]:
             raise ValueError(f"ensembles.members {unknown} are not trained; training.kinds: {self.training.kinds}")

@@ -82,7 +82,7 @@ def test_environment_chooses_profile() -> None:
         ("profile: demo", "profile: nix", ["'nix'", "['demo', 'majors32']"]),
         ("{interval: 1m}", "{interval: 7q}", ["bars.interval", "'7q'", "'15m'"]),
         ("lead: null", "lead: FOOUSDT", ["FOOUSDT", "not one of the symbols"]),
-        ("{interval: 1m}", "{interval: 1m", ["line 130", "not valid YAML"]),
+        ("{interval: 1m}", "{interval: 1m", ["line 131", "not valid YAML"]),
         ("kappa: 1.0", "k_vol: 1.0", ["stands twice", "labels.k_vol"]),
         ("max_depth: 3", "max_dept: 3", ["unknown parameters ['max_dept']"]),
         ("families: null", "families: [foo]", ["features", "'foo'", "momentum"]),

@@ -12,7 +12,7 @@ import pytest
 
 from scalper_ml.bundle_store import BundleStore
 from scalper_ml.durable import atomic_write, canonical_json, parquet_bytes
-from scalper_ml.errors import ChecksFailedError, WarehouseError
+from scalper_ml.errors import ChecksFailedError, ContractError, WarehouseError
 from scalper_ml.warehouse import Check, Warehouse
 
 KEYS = {"symbol": "AAAUSDT"}
@@ -202,7 +202,7 @@ def test_atomic_write_replaces_whole_files(tmp_path: Path) -> None:
 def test_canonical_json_refuses_nan() -> None:
     """Equal values give equal bytes, and NaN is refused."""
     assert canonical_json({"b": 1, "a": [1.5]}) == b'{"a":[1.5],"b":1}'
-    with pytest.raises(ValueError, match="Out of range float"):
+    with pytest.raises(ContractError, match="Out of range float"):
         canonical_json({"a": float("nan")})
     assert json.loads(canonical_json({"a": 1}, indent=1)) == {"a": 1}
 

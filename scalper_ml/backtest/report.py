@@ -23,7 +23,7 @@ from scalper_ml.gate.estimates import Sample, side_recall
 from scalper_ml.gate.score import DRAWS, Score, quality_score, sample_of
 from scalper_ml.gate.threshold_choice import ThresholdChoice, choose_threshold
 from scalper_ml.gate.tiers import TIERS
-from scalper_ml.reports.canonical import canonical_json, content_id
+from scalper_ml.reports.canonical import content_id, published_json
 from scalper_ml.schema import CLASSES, LONG, NEUTRAL
 from scalper_ml.validation.calibration_error import ece, reliability
 from scalper_ml.validation.metrics import balanced_accuracy, class_scores, confusion_matrix
@@ -166,7 +166,7 @@ def build_report(
 
 def report_bytes(report: Mapping[str, Any]) -> bytes:
     """The report as canonical JSON; NaN and infinities are refused."""
-    return canonical_json(report)
+    return published_json(report)
 
 
 def decision_metrics(run: Backtest) -> tuple[dict[str, Any], dict[str, str]]:

@@ -132,30 +132,44 @@ def evaluate(
 
 def compare(
     symbol: Symbol,
-    horizon: Horizon,
+    horizon: Annotated[
+        int | None, typer.Option(help="A configured horizon, in bars; default: all, beside their weighted mean.")
+    ] = None,
     profile: Profile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Every model and ensemble of a symbol x horizon on select, the best first."""
+    """Every model and ensemble of a symbol x horizon on select, the best first.
+
+    Without a horizon the candidate of each beside the mean over all of them, weighted by ensembles.horizon_weights.
+    """
     from scalper_ml.layers.base import keys_of
-    from scalper_ml.layers.evaluation import compare_saved
+    from scalper_ml.layers.evaluation import compare_across, compare_saved
 
     project = _opened(profile, overrides)
-    rows = compare_saved(project, keys_of(project.settings, symbol=symbol, horizon=horizon))
+    keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
+    rows = compare_across(project, symbol) if horizon is None else compare_saved(project, keys)
     if as_json:
         print_json(rows)
         return
+    if horizon is None:
+        for one in project.settings.horizons:
+            _print_compared(f"{symbol} x {one}", [row for row in rows if row["horizon"] == one])
+        return
+    _print_compared(f"{symbol} x {horizon}", rows)
+
+
+def _print_compared(where: str, rows: list[dict[str, Any]]) -> None:
     heads = {"model": "left", "log loss": "right", "skill": "right", "behind": "right", "95 % interval": "right"}
     heads |= {"Brier skill": "right", "bal. acc.": "right", "directional": "right", "": "left"}
     cells = [
         (row["kind"], f"{row['log_loss']:.5f}", f"{row['log_loss_skill']:+.4f}", f"{row['behind']:.5f}",
          "" if row["behind_ci"] is None else "{:+.5f} {:+.5f}".format(*row["behind_ci"]),
          f"{row['brier_skill']:+.4f}", f"{row['balanced_accuracy']:.4f}", _short(row["directional_accuracy"]),
-         "chosen" if row["chosen"] else "as good" if row["as_good"] else "")
+         "chosen" if row.get("chosen") else "as good" if row["as_good"] else "")
         for row in rows
     ]  # fmt: skip
-    console().print(table_of(f"{symbol} x {horizon}: {rows[0]['rows']:,} rows of select", heads, cells))
+    console().print(table_of(f"{where}: {rows[0]['rows']:,} rows of select", heads, cells))
 
 
 def explain(
@@ -172,13 +186,16 @@ def explain(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank the features of a saved model: native TreeSHAP or linear contributions; permutations for ensembles."""
+    """Rank the features of a saved model: native TreeSHAP or linear contributions; permutations for the rest."""
     from scalper_ml.layers.base import keys_of
-    from scalper_ml.layers.evaluation import explain_saved
+    from scalper_ml.layers.evaluation import explain_forecast, explain_saved
+    from scalper_ml.layers.forecasts import forecast_named
 
     project = _opened(profile, overrides)
     keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
-    found = explain_saved(project, keys, _kind(project, keys, kind), rows=rows, at=at, permute=permute)
+    forecaster = kind is not None and forecast_named(project.settings, kind) is not None
+    explain_one = explain_forecast if forecaster else explain_saved
+    found = explain_one(project, keys, _kind(project, keys, kind), rows=rows, at=at, permute=permute)
     if as_json:
         effects = [{"feature": one.name, "effect": one.effect, "spread": one.spread} for one in found.effects]
         said = {"kind": found.kind, "method": found.method, "rows": found.rows, "effects": effects}
@@ -194,9 +211,10 @@ def explain(
     parts = [(name, f"{value:.6g}", f"{part:+.5f}") for name, value, part in found.row.contributions[:top]]
     rest = sum(part for _, _, part in found.row.contributions[top:])
     parts = [("before any feature", "", f"{found.row.base:+.5f}"), *parts, ("all others", "", f"{rest:+.5f}")]
-    parts.append(("log-odds of LONG against SHORT", "", f"{found.row.odds:+.5f}"))
-    P = "/".join(f"{p:.4f}" for p in found.row.probabilities)
-    out.print(table_of(f"Closing {at}: SHORT/NEUTRAL/LONG {P}", {"": "left", "value": "right", "adds": "right"}, parts))
+    parts.append((found.row.what, "", f"{found.row.odds:+.5f}"))
+    P = f": {'/'.join(found.row.states)} {'/'.join(f'{p:.4f}' for p in found.row.probabilities)}"
+    title = f"Closing {at}{P if found.row.states else ''}"
+    out.print(table_of(title, {"": "left", "value": "right", "adds": "right"}, parts))
 
 
 def _short(value: float | None) -> str:

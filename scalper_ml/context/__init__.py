@@ -4,7 +4,7 @@ from scalper_ml.context.asof import as_of, vintage
 from scalper_ml.context.base import ContextFile
 from scalper_ml.context.feeds import merge_context
 from scalper_ml.context.kinds import KINDS
-from scalper_ml.context.per_bar import CONTEXT_BARS, context_bars
+from scalper_ml.context.per_bar import CONTEXT_BARS, context_bars, open_interest_change
 from scalper_ml.context.quality import Finding, context_findings, file_findings
 from scalper_ml.context.read import CONTEXT_SOURCES, read_context
 from scalper_ml.context.schedule import CONTEXT_GAPS, context_gaps, interval_changes, missing_days
@@ -24,6 +24,7 @@ __all__ = [
     "interval_changes",
     "merge_context",
     "missing_days",
+    "open_interest_change",
     "read_context",
     "vintage",
 ]

@@ -16,7 +16,7 @@ from scalper_ml.context.schedule import DAY_US
 from scalper_ml.errors import ContractError
 from scalper_ml.schema import CONTEXT_BARS, stamps, us
 
-__all__ = ["CONTEXT_BARS", "MAX_AGE_US", "context_bars"]
+__all__ = ["CONTEXT_BARS", "MAX_AGE_US", "context_bars", "open_interest_change"]
 
 MAX_AGE_US: Final[Mapping[str, int]] = MappingProxyType(
     {
@@ -131,18 +131,54 @@ def _funding(context: pa.Table, at_us: np.ndarray, max_age_us: Mapping[str, int]
 def _open_interest(
     context: pa.Table, at_us: np.ndarray, levels: Mapping[str, np.ndarray], max_age_us: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """Age and change, of base units where there are any at both moments, else of quote units."""
+    """Age and change over an hour, of base units where there are any, else of quote units."""
     age = np.full(len(at_us), np.nan)
-    change = np.full(len(at_us), np.nan)
+    for kind in ("open_interest_value", "open_interest"):
+        since = as_of(context, at_us, kind)[1]
+        age = np.where(np.isnan(levels[kind]), age, since / HOUR_US)
+    change = open_interest_change(context, at_us - HOUR_US, at_us, max_age_us=max_age_us)
+    return {"open_interest_age_h": age, "open_interest_change_1h": change}
+
+
+def open_interest_change(
+    context: pa.Table, from_us: np.ndarray, to_us: np.ndarray, *, max_age_us: Mapping[str, int] = MAX_AGE_US
+) -> np.ndarray:
+    """Log of the open interest known at one moment over that known at another.
+
+    Parameters
+    ----------
+    context : pyarrow.Table
+        Schema `CONTEXT`, from `merge_context`; of one symbol.
+    from_us, to_us : ndarray of int64, shape (n,)
+        Moments, us; in any order.
+    max_age_us : mapping
+        Oldest event that still counts at either moment, by kind.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Of base units where they are known at both moments, else of quote units; NaN where neither is, or is 0.
+
+    Notes
+    -----
+    Value i uses rows with known time <= ``max(from_us[i], to_us[i])`` and no others.
+
+    Examples
+    --------
+    >>> from scalper_ml.context.feeds import context_table
+    >>> event, known = np.array([0, 5]), np.array([1, 7])
+    >>> table = context_table([("open_interest", event, known, np.array([1.0, np.e]), "demo")])
+    >>> open_interest_change(table, np.array([0, 1, 1]), np.array([7, 6, 7])).tolist()
+    [nan, 0.0, 1.0]
+    """
+    change = np.full(len(from_us), np.nan)
     for kind in ("open_interest_value", "open_interest"):
         limit = max_age_us.get(kind, _OTHERWISE_US)
-        since = as_of(context, at_us, kind, max_age_us=limit)[1]
-        age = np.where(np.isnan(levels[kind]), age, since / HOUR_US)
-        before = as_of(context, at_us - HOUR_US, kind, max_age_us=limit)[0]
+        before, after = (as_of(context, moments, kind, max_age_us=limit)[0] for moments in (from_us, to_us))
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.log(levels[kind]) - np.log(before)
+            ratio = np.log(after) - np.log(before)
         change = np.where(np.isfinite(ratio), ratio, change)
-    return {"open_interest_age_h": age, "open_interest_change_1h": change}
+    return change
 
 
 def _liquidations(context: pa.Table, at_us: np.ndarray, bar_us: int, max_age_us: int) -> dict[str, np.ndarray]:

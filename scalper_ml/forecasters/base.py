@@ -72,6 +72,14 @@ class Forecaster(Protocol):
     def importance(self) -> Floats | None:
         """Share of each feature in the model (f,), >= 0, sums to 1 or is all 0; None: ask permutations."""
 
+    def contributions(self, X: Floats, seen: Floats) -> Floats | None:
+        """What each feature adds to what is said of rows of scaled inputs (n, f); None: ask permutations.
+
+        Shape (n, f). A row's parts add up, but for a constant, to the number that `predict` gives, or to the log-odds
+        of the second of two classes. `seen` (m, f) are the rows it learnt from: of them the parts of a kind that keeps
+        no counts of its own are averages.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ForecasterKind:

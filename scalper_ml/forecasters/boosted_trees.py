@@ -1,7 +1,8 @@
 """XGBoost and LightGBM on a number, or on the side of one: what the kinds made of them share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,16 @@ from scalper_ml.models.lgb_classifier import LGBParams
 from scalper_ml.models.trees import Trees
 from scalper_ml.models.xgb_classifier import XGBParams
 
-__all__ = ["BoostedTrees", "LGBForecastParams", "XGBForecastParams", "fit_lgb", "fit_xgb", "load_lgb", "load_xgb"]
+__all__ = [
+    "BoostedTrees",
+    "LGBForecastParams",
+    "XGBForecastParams",
+    "fit_lgb",
+    "fit_xgb",
+    "lightgbm_parts",
+    "load_lgb",
+    "load_xgb",
+]
 
 _XGB = "model.ubj"
 _LGB = "model.txt"
@@ -42,16 +52,26 @@ class BoostedTrees:
         Total gain of each feature.
     sided : bool
         Whether sums are log-odds of the second of two classes.
+    parts : callable
+        The library's own TreeSHAP: rows (n, f) to contributions (n, f).
     curve : tuple of float
         Loss on the rows to stop on, by round.
     """
 
     def __init__(
-        self, trees: Trees, saved: Mapping[str, bytes], gain: Floats, *, sided: bool, curve: tuple[float, ...] = ()
+        self,
+        trees: Trees,
+        saved: Mapping[str, bytes],
+        gain: Floats,
+        parts: Callable[[Floats], Floats],
+        *,
+        sided: bool,
+        curve: tuple[float, ...] = (),
     ) -> None:
         self._trees = trees
         self._saved = dict(saved)
         self._gain = gain
+        self._parts = parts
         self._sided = sided
         self.curve = curve
 
@@ -75,6 +95,10 @@ class BoostedTrees:
     def importance(self) -> Floats:
         """Share of each feature in the total gain of all splits (f,); all 0 for trees without a split."""
         return np.asarray(self._gain / self._gain.sum() if self._gain.sum() > 0 else self._gain, dtype=np.float64)
+
+    def contributions(self, X: Floats, seen: Floats) -> Floats:
+        """Exact TreeSHAP values (n, f), of the counts that the trees were grown with."""
+        return self._parts(X)
 
 
 def fit_xgb(learn: Sample, stop: Sample, params: XGBForecastParams, context: FitContext, classes: int) -> Forecaster:
@@ -110,7 +134,14 @@ def _of_xgb(booster: Any, *, sided: bool, curve: tuple[float, ...] = ()) -> Boos
     for name, value in booster.get_score(importance_type="total_gain").items():
         gain[int(name[1:])] = value
     saved = {_XGB: bytes(booster.save_raw("ubj"))}
-    return BoostedTrees(xgboost_trees(booster), saved, gain, sided=sided, curve=curve)
+    return BoostedTrees(xgboost_trees(booster), saved, gain, partial(_xgb_parts, booster), sided=sided, curve=curve)
+
+
+def _xgb_parts(booster: Any, X: Floats) -> Floats:
+    import xgboost
+
+    values = booster.predict(xgboost.DMatrix(X, nthread=1), pred_contribs=True, strict_shape=True)
+    return np.asarray(values[:, 0, :-1], dtype=np.float64)
 
 
 def load_xgb(files: Mapping[str, bytes], *, sided: bool = False) -> Forecaster:
@@ -162,8 +193,16 @@ def fit_lgb(learn: Sample, stop: Sample, params: LGBForecastParams, context: Fit
 def _of_lgb(text: str, curve: tuple[float, ...] = ()) -> BoostedTrees:
     import lightgbm
 
-    gain = np.asarray(lightgbm.Booster(model_str=text).feature_importance("gain"), dtype=np.float64)
-    return BoostedTrees(lightgbm_trees(text, 1), {_LGB: text.encode()}, gain, sided=False, curve=curve)
+    booster = lightgbm.Booster(model_str=text)
+    gain = np.asarray(booster.feature_importance("gain"), dtype=np.float64)
+    parts = partial(lightgbm_parts, booster)
+    return BoostedTrees(lightgbm_trees(text, 1), {_LGB: text.encode()}, gain, parts, sided=False, curve=curve)
+
+
+def lightgbm_parts(booster: Any, X: Floats) -> Floats:
+    """TreeSHAP values (n, f) of a booster of one number, without the constant."""
+    values = np.asarray(booster.predict(np.ascontiguousarray(X), pred_contrib=True, num_threads=1))
+    return values[:, :-1].astype(np.float64)
 
 
 def load_lgb(files: Mapping[str, bytes]) -> Forecaster:

@@ -1,16 +1,12 @@
 """A convolution over neighbouring bars, and a long short-term memory over what it finds; one a coin."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from scalper_ml.forecasters.base import Forecaster, ForecasterKind, Sample
-from scalper_ml.forecasters.networks import load_network
-from scalper_ml.forecasters.torch_training import NetworkParams, fit_network, memory_arrays, sums_arrays
-from scalper_ml.models.base import FitContext, Range
+from scalper_ml.forecasters.torch_training import NetworkParams, memory_arrays, network_kind, sums_arrays
+from scalper_ml.models.base import Range
 
 __all__ = ["FORECASTER", "ConvolutionParams"]
 
@@ -78,23 +74,12 @@ def _export(module: Any) -> tuple[dict[str, Any], int]:
     return {"conv_W": W, "conv_b": b} | memory_arrays(module.memory) | sums_arrays(0, module.head), _POOL
 
 
-def fit(learn: Sample, stop: Sample, params: ConvolutionParams, context: FitContext, classes: int) -> Forecaster:
-    """Fit on one sample for up to `epochs`, keeping the epoch of least loss on the other."""
-    return fit_network("cnn_lstm", partial(_build, params), _export, learn, stop, params, context, classes)
-
-
-def load(files: Mapping[str, bytes]) -> Forecaster:
-    """The network in ``model.npz``; see `load_network`."""
-    return load_network(files)
-
-
-FORECASTER = ForecasterKind(
+FORECASTER = network_kind(
     "cnn_lstm",
     ConvolutionParams,
-    fit,
-    load,
+    _build,
+    _export,
     targets=("direction", "return", "momentum"),
-    extra="torch",
     summary="A convolution and a long short-term memory, one network a coin.",
     space=(
         Range("filters", 16, 64),
@@ -102,5 +87,4 @@ FORECASTER = ForecasterKind(
         Range("dropout", 0.1, 0.5),
         Range("learning_rate", 1e-4, 1e-2, log=True),
     ),
-    devices=("cpu", "cuda"),
 )

@@ -89,7 +89,7 @@ def forecast_data(
     interval_us: int,
     past: Floats | None = None,
 ) -> ForecastData:
-    """Features, dataset and targets side by side.
+    """Features, dataset and targets side by side; a target of a feed is a further column of `targets`.
 
     Raises
     ------
@@ -98,7 +98,8 @@ def forecast_data(
     InsufficientDataError
         A role has no row with a target.
     """
-    table, found = conform(table, DATASET, "dataset"), conform(targets, TARGETS, "targets")
+    beside = [pa.field(target.column, pa.float64(), nullable=False)] if target.feed else []
+    table, found = conform(table, DATASET, "dataset"), conform(targets, pa.schema([*TARGETS, *beside]), "targets")
     values = np.asarray(X, dtype=np.float64)
     if values.shape != (table.num_rows, len(names)) or found.num_rows != table.num_rows:
         raise ContractError(

@@ -1,14 +1,10 @@
 """A long short-term memory over the last 50 bars."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from scalper_ml.forecasters.base import Forecaster, ForecasterKind, Sample
-from scalper_ml.forecasters.networks import load_network
-from scalper_ml.forecasters.torch_training import NetworkParams, fit_network, memory_arrays, sums_arrays
-from scalper_ml.models.base import FitContext, Range
+from scalper_ml.forecasters.torch_training import NetworkParams, memory_arrays, network_kind, sums_arrays
+from scalper_ml.models.base import Range
 
 __all__ = ["FORECASTER", "MemoryParams"]
 
@@ -66,23 +62,12 @@ def _export(module: Any) -> tuple[dict[str, Any], int]:
     return memory_arrays(module.memory) | sums_arrays(0, module.head), 1
 
 
-def fit(learn: Sample, stop: Sample, params: MemoryParams, context: FitContext, classes: int) -> Forecaster:
-    """Fit on one sample until the loss on the other has not fallen for `patience` epochs."""
-    return fit_network("lstm_forecaster", partial(_build, params), _export, learn, stop, params, context, classes)
-
-
-def load(files: Mapping[str, bytes]) -> Forecaster:
-    """The network in ``model.npz``; see `load_network`."""
-    return load_network(files)
-
-
-FORECASTER = ForecasterKind(
+FORECASTER = network_kind(
     "lstm_forecaster",
     MemoryParams,
-    fit,
-    load,
-    targets=("price", "return", "volatility"),
-    extra="torch",
+    _build,
+    _export,
+    targets=("price", "return", "volatility", "open_interest"),
     summary="A long short-term memory of two layers over the last 50 bars.",
     space=(
         Range("hidden", 16, 128),
@@ -90,5 +75,4 @@ FORECASTER = ForecasterKind(
         Range("dropout", 0.1, 0.5),
         Range("learning_rate", 1e-4, 1e-2, log=True),
     ),
-    devices=("cpu", "cuda"),
 )

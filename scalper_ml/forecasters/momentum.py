@@ -94,6 +94,10 @@ class SupportVectors:
         """None: a radial kernel has no share of a feature; permutations tell."""
         return None
 
+    def contributions(self, X: Floats, seen: Floats) -> None:
+        """None: permutations tell."""
+        return None
+
 
 def fit(learn: Sample, stop: Sample, params: SVMParams, context: FitContext, classes: int) -> Forecaster:
     """Fit on evenly spaced rows of one sample; its decisions become probabilities on the other, which it never saw."""

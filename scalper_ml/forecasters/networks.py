@@ -79,6 +79,10 @@ class Network:
         """None: permutations tell."""
         return None
 
+    def contributions(self, X: Floats, seen: Floats) -> None:
+        """None: permutations tell."""
+        return None
+
 
 def load_network(files: Mapping[str, bytes]) -> Forecaster:
     """The network in ``model.npz``.

@@ -1,17 +1,13 @@
 """A network of layers of sums on a number: batch normalisation, dropout, a rate that falls on plateaus."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.forecasters.base import Forecaster, ForecasterKind, Sample
-from scalper_ml.forecasters.networks import load_network
-from scalper_ml.forecasters.torch_training import NetworkParams, fit_network, sums_arrays
-from scalper_ml.models.base import FitContext, Range
+from scalper_ml.forecasters.torch_training import NetworkParams, network_kind, sums_arrays
+from scalper_ml.models.base import Range
 
-__all__ = ["FORECASTER", "LayersParams", "fit"]
+__all__ = ["FORECASTER", "SPACE", "LayersParams", "build", "export"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,8 @@ class LayersParams(NetworkParams):
         return tuple(self.width >> place for place in range(self.layers))
 
 
-def _build(params: LayersParams, torch: Any, features: int, outputs: int) -> Any:
+def build(params: LayersParams, torch: Any, features: int, outputs: int) -> Any:
+    """Layers of sums, each normalised, rectified and thinned out, and one of outputs."""
     parts, wide = [torch.nn.Flatten()], features
     for width in params.widths:
         parts += [torch.nn.Linear(wide, width), torch.nn.BatchNorm1d(width), torch.nn.ReLU()]
@@ -55,7 +52,8 @@ def _build(params: LayersParams, torch: Any, features: int, outputs: int) -> Any
     return torch.nn.Sequential(*parts, torch.nn.Linear(wide, outputs))
 
 
-def _export(module: Any) -> tuple[dict[str, Any], int]:
+def export(module: Any) -> tuple[dict[str, Any], int]:
+    """The arrays of a fitted module, normalisation folded into the sums."""
     layers = list(module)
     linear = [place for place, layer in enumerate(layers) if hasattr(layer, "in_features")]
     found: dict[str, Any] = {}
@@ -65,16 +63,6 @@ def _export(module: Any) -> tuple[dict[str, Any], int]:
     return found, 1
 
 
-def fit(kind: str, learn: Sample, stop: Sample, params: LayersParams, context: FitContext, classes: int) -> Forecaster:
-    """Fit on one sample until the loss on the other has not fallen for `patience` epochs."""
-    return fit_network(kind, partial(_build, params), _export, learn, stop, params, context, classes)
-
-
-def load(files: Mapping[str, bytes]) -> Forecaster:
-    """The network in ``model.npz``; see `load_network`."""
-    return load_network(files)
-
-
 SPACE = (
     Range("layers", 2, 4),
     Range("width", 32, 256),
@@ -82,14 +70,12 @@ SPACE = (
     Range("learning_rate", 1e-4, 1e-2, log=True),
 )
 
-FORECASTER = ForecasterKind(
+FORECASTER = network_kind(
     "nn_regressor",
     LayersParams,
-    partial(fit, "nn_regressor"),
-    load,
+    build,
+    export,
     targets=("return", "price", "risk", "volatility"),
-    extra="torch",
     summary="A network [128, 64, 32] with batch normalisation and dropout on a number.",
     space=SPACE,
-    devices=("cpu", "cuda"),
 )

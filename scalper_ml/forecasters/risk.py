@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from scalper_ml.forecasters.base import Forecaster, ForecasterKind, ForecastParams, Rows, Sample
+from scalper_ml.forecasters.forest_shap import forest_parts
 from scalper_ml.models.arrays import packed, unpacked
 from scalper_ml.models.base import FitContext, Floats, Range
 from scalper_ml.models.exported import forest_trees
@@ -77,6 +78,10 @@ class Forest:
     def importance(self) -> Floats:
         """Share of each feature in the fall of the squared error (f,)."""
         return self._importance
+
+    def contributions(self, X: Floats, seen: Floats) -> Floats:
+        """Exact TreeSHAP values (n, f), of the counts of the rows `seen`: scikit-learn has none of its own."""
+        return forest_parts(self._trees, X, seen) / self._trees.root.size
 
 
 def fit(learn: Sample, stop: Sample, params: ForestParams, context: FitContext, classes: int) -> Forecaster:

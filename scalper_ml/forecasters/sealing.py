@@ -219,18 +219,19 @@ def importance_of(forecast: Forecast, data: ForecastData, rows: Rows, most: int,
         return importance_ranking(list(forecast.names), own)
     some = spread(rows, most)
     windows = windows_of(data.X, forecast.lookback)[some - forecast.lookback + 1].copy()
-    before = _said(forecast, windows)
+    before = said_of(forecast, windows)
     order = np.random.default_rng(context.seed).permutation(some.size)
     change = np.zeros(len(forecast.names))
     for j in range(change.size):
         mixed = windows.copy()
         mixed[:, :, j] = windows[order][:, :, j]
-        change[j] = float(((_said(forecast, mixed) - before) ** 2).sum())
+        change[j] = float(((said_of(forecast, mixed) - before) ** 2).sum())
     share = change / change.sum() if change.sum() > 0 else change
     return importance_ranking(list(forecast.names), share) | {"measure": "share of what permutations change"}
 
 
-def _said(forecast: Forecast, windows: Floats) -> Floats:
+def said_of(forecast: Forecast, windows: Floats) -> Floats:
+    """What is forecast from windows of unscaled features (m, lookback, f), each by itself: (m,) or (m, k)."""
     flat = windows.reshape(-1, windows.shape[2])
     return forecast.predict(flat, np.arange(len(windows)) * forecast.lookback + forecast.lookback - 1)
 

@@ -93,6 +93,10 @@ class RidgeStack:
         total = np.sum([size * own for size, own in known], axis=0)
         return np.asarray(total / total.sum() if total.sum() > 0 else total, dtype=np.float64)
 
+    def contributions(self, X: Floats, seen: Floats) -> None:
+        """None: permutations tell."""
+        return None
+
 
 def train_stack(
     members: Mapping[str, Mapping[str, bytes]],

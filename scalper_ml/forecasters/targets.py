@@ -27,7 +27,7 @@ class Target:
     ----------
     name : str
     column : str
-        Of the table ``targets``.
+        Of the table ``targets``, or beside it.
     states : tuple of str
         Classes by code; of a number what it is called below and above `middle`.
     number : bool
@@ -37,6 +37,8 @@ class Target:
     middle : {"zero", "median"}
         Where the states of a number part: at zero, or at the median of train.
     unit : str
+    feed : str
+        Layer that tells its column beside the table ``targets``; empty where the table has it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Target:
     baseline: Baseline
     middle: Literal["zero", "median"] = "zero"
     unit: str = ""
+    feed: str = ""
 
     @property
     def classes(self) -> int:
@@ -114,6 +117,7 @@ _SAID_AS: Final = {
     "volatility": "volatility_bps",
     "momentum": "state",
     "direction": "direction",
+    "open_interest": "open_interest_change",
 }
 
 TARGETS_BY_NAME: Final[Mapping[str, Target]] = {
@@ -125,6 +129,15 @@ TARGETS_BY_NAME: Final[Mapping[str, Target]] = {
         Target("volatility", "log_rv", ("LOW", "HIGH"), True, "har", "median", "log of the realised variance"),
         Target("momentum", "momentum", ("FALLING", "QUIET", "RISING"), False, "rates"),
         Target("direction", "ret", ("DOWN", "UP"), False, "rates"),
+        Target(
+            "open_interest",
+            "open_interest",
+            ("FALLING", "RISING"),
+            True,
+            "zero",
+            unit="log of the open interest known at the end of the horizon over that at the decision",
+            feed="context",
+        ),
     )
 }
 

@@ -3,18 +3,20 @@
 torch is an optional extra and is imported by a fit, never before.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from scalper_ml.errors import ContractError
-from scalper_ml.forecasters.base import Forecaster, ForecastParams, Sample
+from scalper_ml.forecasters.base import Forecaster, ForecasterKind, ForecastParams, Sample
 from scalper_ml.forecasters.devices import require_torch
-from scalper_ml.forecasters.networks import Network
-from scalper_ml.models.base import FitContext
+from scalper_ml.forecasters.networks import Network, load_network
+from scalper_ml.models.base import FitContext, Range
 
-__all__ = ["NetworkParams", "fit_network", "memory_arrays", "sums_arrays"]
+__all__ = ["NetworkParams", "fit_network", "memory_arrays", "network_kind", "sums_arrays"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,44 @@ class NetworkParams(ForecastParams):
 
     def _shape(self) -> None:
         """Refuse networks of an impossible shape."""
+
+
+def network_kind(
+    name: str,
+    params: type[NetworkParams],
+    build: Callable[[Any, Any, int, int], Any],
+    export: Callable[[Any], tuple[dict[str, Any], int]],
+    *,
+    targets: tuple[str, ...],
+    summary: str,
+    space: tuple[Range, ...],
+) -> ForecasterKind:
+    """A kind whose forecasters are networks: fitted by `fit_network`, read back by `load_network`.
+
+    Parameters
+    ----------
+    build : callable
+        ``build(params, torch, features, outputs)`` gives the module.
+    export : callable
+        As for `fit_network`.
+    name, params, targets, summary, space
+        As of `ForecasterKind`.
+    """
+
+    def fit(learn: Sample, stop: Sample, own: Any, context: FitContext, classes: int) -> Forecaster:
+        return fit_network(name, partial(build, own), export, learn, stop, own, context, classes)
+
+    return ForecasterKind(
+        name,
+        params,
+        fit,
+        load_network,
+        targets=targets,
+        extra="torch",
+        summary=summary,
+        space=space,
+        devices=("cpu", "cuda"),
+    )
 
 
 def fit_network(

@@ -6,7 +6,7 @@ from typing import Any, Final
 from scalper_ml.errors import ContractError, SettingsError
 from scalper_ml.gate.decision import Family, decide
 from scalper_ml.gate.tiers import REJECTED
-from scalper_ml.reports.canonical import canonical_json, content_id
+from scalper_ml.reports.canonical import content_id, published_json
 from scalper_ml.validation.multiplicity import bh, holm
 
 __all__ = ["FORMAT", "build_thresholds", "diff_thresholds", "document_id", "summary_of", "thresholds_bytes"]
@@ -94,7 +94,7 @@ def document_id(document: Mapping[str, Any]) -> str:
 
 def thresholds_bytes(thresholds: Mapping[str, Any]) -> bytes:
     """The document as canonical JSON: equal thresholds, equal bytes; NaN and infinities are refused."""
-    return canonical_json(thresholds)
+    return published_json(thresholds)
 
 
 def diff_thresholds(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> list[dict[str, Any]]:

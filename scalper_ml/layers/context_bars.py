@@ -17,7 +17,7 @@ from scalper_ml.project import Project
 from scalper_ml.schema import CONTEXT_BARS, us
 from scalper_ml.warehouse import Check, Manifest
 
-__all__ = ["CONTEXT_BARS_LAYER", "changed_by_vintage"]
+__all__ = ["CONTEXT_BARS_LAYER", "changed_by_vintage", "max_ages_us"]
 
 CHECKS: Final = ("schema", "no_future", "filled", "stale")
 
@@ -38,12 +38,17 @@ def _inputs(project: Project, keys: Keys) -> dict[str, Any]:
     }
 
 
+def max_ages_us(project: Project) -> dict[str, int]:
+    """Oldest event of the context that still counts at a moment, by kind, as the settings have it."""
+    own = project.settings.context.max_age_h
+    return {**MAX_AGE_US, **{kind: round(hours * _HOUR_US) for kind, hours in own.items()}}
+
+
 def _build(project: Project, keys: Keys) -> Manifest:
     settings, inputs, warehouse = project.settings.context, _inputs(project, keys), project.warehouse
     context = warehouse.read_table(warehouse.require("context", keys))
     close_us = us(warehouse.read_table(warehouse.require("bars", keys), columns=["ts_us"])["ts_us"])
-    max_age_us = {**MAX_AGE_US, **{kind: round(hours * _HOUR_US) for kind, hours in settings.max_age_h.items()}}
-    bar_us = project.settings.interval_us
+    max_age_us, bar_us = max_ages_us(project), project.settings.interval_us
     table = context_bars(context, close_us, bar_us=bar_us, kinds=settings.kinds, max_age_us=max_age_us)
     places = _sampled(context, close_us, project.settings.splits.seed)
     changed = changed_by_vintage(table, context, places, bar_us, settings.kinds, max_age_us)

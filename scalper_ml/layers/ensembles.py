@@ -5,9 +5,9 @@ from typing import Any
 
 from scalper_ml.ensembles.registry import ensemble_kind
 from scalper_ml.ensembles.train import train_ensemble
-from scalper_ml.errors import ChecksFailedError, WarehouseError
 from scalper_ml.layers.base import Keys, Layer, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser
+from scalper_ml.layers.members import member_bundles, members_of
 from scalper_ml.layers.models import CHECKS, CODE, lineage_of, model_layer, publish_bundle
 from scalper_ml.models.base import ModelParams
 from scalper_ml.models.sealing import TrainOptions
@@ -26,28 +26,8 @@ def _params(project: Project, kind: str) -> ModelParams:
 
 
 def _members(project: Project, keys: Keys) -> dict[str, Manifest]:
-    """The partitions of all members.
-
-    Raises
-    ------
-    WarehouseError
-        Members are missing, blocked or not of today's data and settings: all of them are named, none is left out.
-    """
-    found, wrong = {}, []
-    for kind in project.settings.members:
-        layer = model_layer(kind)
-        try:
-            found[kind] = project.warehouse.require(layer.name, keys)
-            if not layer.fresh(project, keys):
-                wrong.append(f"{kind} is stale: its data, settings or code have changed since")
-        except (WarehouseError, ChecksFailedError) as error:
-            wrong.append(f"{kind} is missing ({error})")
-    if wrong:
-        raise WarehouseError(
-            f"ensembles {dict(keys)}: {'; '.join(wrong)} - materialise these models, or leave them out of "
-            "ensembles.members"
-        )
-    return found
+    layers = [model_layer(kind) for kind in project.settings.members]
+    return members_of(project, keys, layers, ensemble="ensembles", setting="ensembles.members")
 
 
 def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
@@ -70,13 +50,9 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     dataset = warehouse.require("datasets", keys)
     table = warehouse.read_table(dataset)
     X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=read_normaliser(project, dataset))
-    members = {}
-    for member, manifest in _members(project, keys).items():
-        folder = warehouse.folder(manifest.layer, keys) / "bundles" / manifest.summary["bundle_id"]
-        members[member] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     trained = train_ensemble(
         kind,
-        members,
+        member_bundles(project, keys, _members(project, keys)),
         X,
         table,
         names,

@@ -4,17 +4,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from scalper_ml.errors import SettingsError, WarehouseError
+from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
+from scalper_ml.forecasters.sealing import said_of
+from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.labels.horizon import learned_classes
 from scalper_ml.layers.base import Keys, Layer
 from scalper_ml.layers.candidates import candidates_layer, complexities, contenders
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser
-from scalper_ml.layers.forecasts import forecast_layers, forecast_named
+from scalper_ml.layers.forecasts import forecast_layers, forecast_named, saved_forecast
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.models.bundle import Model
 from scalper_ml.models.candidate import choose_candidate
@@ -24,15 +28,31 @@ from scalper_ml.models.explain import (
     exact,
     explain_row,
     permuted_effects,
+    permuted_rises,
+    ranked,
     shap_effects,
+    taken_apart,
 )
 from scalper_ml.models.summary import spread
 from scalper_ml.project import Project
 from scalper_ml.schema import CLASSES, us
 from scalper_ml.validation.metrics import classification_metrics
+from scalper_ml.validation.probabilities import mean_log_loss
 from scalper_ml.validation.ranking import roc_auc
 
-__all__ = ["Built", "Explained", "compare_saved", "evaluate_saved", "explain_saved", "role_rows", "train_stale"]
+__all__ = [
+    "Built",
+    "Explained",
+    "compare_across",
+    "compare_saved",
+    "evaluate_saved",
+    "explain_forecast",
+    "explain_saved",
+    "role_rows",
+    "train_stale",
+]
+
+_LEAST_WINDOWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +161,53 @@ def compare_saved(project: Project, keys: Keys) -> list[dict[str, Any]]:
     )[1]
 
 
+def compare_across(project: Project, symbol: str) -> list[dict[str, Any]]:
+    """Each horizon's candidate beside the mean over horizons, weighted as the settings say, on that horizon's labels.
+
+    Returns
+    -------
+    list of dict
+        As `choose_candidate` compares them, but for ``chosen``, with ``horizon`` and its ``weight``; the mean is the
+        kind ``across_horizons``. Rows are the bars that are of select in every horizon.
+
+    Raises
+    ------
+    SettingsError
+        There is one horizon.
+    InsufficientDataError
+        No bar is of select in all of them.
+    """
+    settings, warehouse = project.settings, project.warehouse
+    if len(settings.horizons) < 2:
+        raise SettingsError(f"horizons {settings.horizons}: one has no mean with others; expected two or more")
+    kinds, said, tables = {}, {}, {}
+    for horizon in settings.horizons:
+        keys: Keys = {"symbol": symbol, "horizon": horizon}
+        candidate = warehouse.require("candidates", keys).summary
+        own = warehouse.read_table(warehouse.require(candidate["layer"], keys), "predictions.parquet")
+        final = pc.and_(pc.equal(own["role"], "select"), pc.equal(own["fold"], -1))
+        kinds[horizon], said[horizon] = candidate["kind"], own.filter(final)
+        tables[horizon] = warehouse.read_table(warehouse.require("datasets", keys))
+    common = reduce(np.intersect1d, [us(own["ts_us"]) for own in said.values()])
+    if common.size == 0:
+        raise InsufficientDataError(f"{symbol}: no bar is of select in all horizons {settings.horizons}")
+    said = {horizon: own.filter(pa.array(np.isin(us(own["ts_us"]), common))) for horizon, own in said.items()}
+    weights = [settings.ensembles.horizon_weights.get(horizon, 1.0) for horizon in settings.horizons]
+    mean = said[settings.horizons[0]]
+    for name in ("p_short", "p_neutral", "p_long"):
+        values = np.average([own[name].to_numpy() for own in said.values()], axis=0, weights=weights)
+        mean = mean.set_column(mean.column_names.index(name), name, pa.array(values))
+    rows = []
+    for horizon, weight in zip(settings.horizons, weights, strict=True):
+        judged = pc.or_(
+            pc.equal(tables[horizon]["role"], "train"), pa.array(np.isin(us(tables[horizon]["ts_us"]), common))
+        )
+        compared = {kinds[horizon]: said[horizon], "across_horizons": mean}
+        for row in choose_candidate(compared, tables[horizon].filter(judged), horizon=horizon)[1]:
+            rows.append({"horizon": horizon, "weight": weight, **{k: v for k, v in row.items() if k != "chosen"}})
+    return rows
+
+
 @dataclass(frozen=True, slots=True)
 class Explained:
     """Ranking of the features over rows of select, and one prediction taken apart, if asked for."""
@@ -178,26 +245,72 @@ def explain_saved(
     return Explained(kind, method, int(some.size), effects, None if at is None else _one(project, keys, model, at))
 
 
+def explain_forecast(
+    project: Project, keys: Keys, kind: str, *, rows: int = 500, at: str | None = None, permute: bool = False
+) -> Explained:
+    """Explain a saved forecaster on rows of select, as `explain_saved`: exactly where it is made of trees.
+
+    Rows to permute are divided by the lookback: a window is as much work as so many rows.
+    """
+    forecast, data = saved_forecast(project, keys, kind)
+    aim, back, scaled = forecast.target, forecast.lookback, forecast.scaler.transform(data.X)
+    select, train = data.ends(data.rows("select"), back), scaled[data.rows("train")]
+    some = spread(select, rows)
+    parts = None if permute else forecast.forecaster.contributions(scaled[some], train)
+    what = f"{aim.name} ({aim.unit})" if aim.number else f"log-odds of {aim.states[-1]}"
+    if parts is not None:
+        size = np.abs(forecast.scale * parts).mean(axis=0)
+        method, effects = f"contributions to {what}", ranked(forecast.names, size, np.zeros_like(size))
+    else:
+        some = spread(select, max(rows // back, min(rows, _LEAST_WINDOWS)))
+        method = f"rise of the {'mean squared error' if aim.number else 'log loss'} when permuted"
+        windows, y = windows_of(data.X, back)[some - back + 1], data.y[some]
+
+        def loss(mixed: np.ndarray) -> float:
+            said = said_of(forecast, mixed)
+            return float(((said - y) ** 2).mean()) if aim.number else mean_log_loss(y.astype(np.int64), said)
+
+        how = {"horizon": int(keys["horizon"]), "repeats": 3, "seed": int(forecast.manifest["seed"])}
+        effects = permuted_rises(forecast.names, windows, loss, **how)
+    if at is None:
+        return Explained(kind, method, int(some.size), effects, None)
+    place = np.array([_row_at(data.ts, at)])
+    own = forecast.forecaster.contributions(scaled[place], train)
+    if own is None:
+        raise SettingsError(f"{kind}: its single predictions cannot be taken apart; those of trees can")
+    said, raw = forecast.predict(data.X, place)[0], forecast.forecaster.predict(scaled, place)[0]
+    value = float(said) if aim.number else float(np.log(raw[-1] / raw[0]))
+    states: dict[str, Any] = {"states": () if aim.number else aim.states}
+    states["probabilities"] = () if aim.number else tuple(said.tolist())
+    row = taken_apart(forecast.names, data.X[place[0]], forecast.scale * own[0], value, what=what, **states)
+    return Explained(kind, method, int(some.size), effects, row)
+
+
 def _one(project: Project, keys: Keys, model: Model, at: str) -> RowExplanation:
     if not exact(model):
         raise SettingsError(
             f"{model.manifest['kind']}: an ensemble's single predictions are its members'; explain one of "
             f"{sorted(model.manifest['members'])}"
         )
+    dataset = project.warehouse.require("datasets", keys)
+    ts = us(project.warehouse.read_table(dataset)["ts_us"])
+    row = _row_at(ts, at)
+    X, names = dataset_matrix(project, keys, ts, normaliser=read_normaliser(project, dataset))
+    place = {name: j for j, name in enumerate(names)}
+    return explain_row(model, X[row, [place[name] for name in model.names]])
+
+
+def _row_at(ts: np.ndarray, at: str) -> int:
+    """The labelled row whose bar closed then."""
     try:
         stamp = int(datetime.fromisoformat(at).timestamp() * 1_000_000)
     except ValueError:
         raise SettingsError(f"--at {at!r}: expected a stamp such as 2026-01-15T12:00:00Z") from None
-    dataset = project.warehouse.require("datasets", keys)
-    table = project.warehouse.read_table(dataset)
-    ts = us(table["ts_us"])
     if stamp not in ts:
         raise SettingsError(
             f"--at {at}: no labelled bar closed then; the dataset runs from {_iso(ts[0])} to {_iso(ts[-1])}"
         )
-    X, names = dataset_matrix(project, keys, ts, normaliser=read_normaliser(project, dataset))
-    place = {name: j for j, name in enumerate(names)}
-    return explain_row(model, X[np.flatnonzero(ts == stamp)[0], [place[name] for name in model.names]])
+    return int(np.flatnonzero(ts == stamp)[0])
 
 
 def _iso(stamp: int) -> str:

@@ -1,25 +1,29 @@
 """models/<kind> of forecasters, and ensembles/ridge_stack of them: one sealed bundle for a symbol x horizon."""
 
-import time
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from scalper_ml.bundle_store import BundleStore
+from scalper_ml.context import open_interest_change
 from scalper_ml.durable import canonical_json
-from scalper_ml.errors import ChecksFailedError, SettingsError, WarehouseError
+from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
 from scalper_ml.forecasters.bundle import Forecast, load_forecast
-from scalper_ml.forecasters.data import forecast_data
+from scalper_ml.forecasters.data import ForecastData, forecast_data
 from scalper_ml.forecasters.har import past_volatility
 from scalper_ml.forecasters.registry import forecaster_kind
 from scalper_ml.forecasters.sealing import TrainedForecast, measured
 from scalper_ml.forecasters.stack import RidgeParams, train_stack
+from scalper_ml.forecasters.targets import target_named
 from scalper_ml.forecasters.training import ForecastOptions, train_forecaster
 from scalper_ml.layers.base import Keys, Layer, code_digest
+from scalper_ml.layers.context_bars import max_ages_us
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, MAX_LATENCY_US, lineage_of, tuning_of
+from scalper_ml.layers.members import member_bundles, members_of
+from scalper_ml.layers.models import CHECKS, MAX_CALIBRATION_ERROR, layer_of_kind, lineage_of, row_checks, tuning_of
 from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.project import Project
 from scalper_ml.schema import us
@@ -35,6 +39,8 @@ __all__ = [
     "forecast_layers",
     "forecast_named",
     "forecast_of",
+    "saved_forecast",
+    "target_inputs",
 ]
 
 FORECAST_CODE = (
@@ -87,20 +93,54 @@ def _params(project: Project, keys: Keys, kind: str) -> Any:
 
 def _inputs(project: Project, keys: Keys, *, kind: str) -> dict[str, Any]:
     settings, spec = project.settings, forecaster_kind(kind)
-    return _common(project, keys) | {
+    return {
+        **_common(project, keys),
+        **target_inputs(project, keys, kind),
         "params": _params(project, keys, kind).to_dict(),
-        "target": spec.target(settings.forecasts.targets.get(kind)),
         "device": settings.device if "cuda" in spec.devices else "cpu",
     }
 
 
-def forecast_arrays(project: Project, keys: Keys) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
-    """Features, dataset and targets; what depends on the bars; and the normaliser."""
+def target_inputs(project: Project, keys: Keys, kind: str) -> dict[str, Any]:
+    """What a kind learns, and what that depends on beside the dataset: the feed that tells it."""
+    settings = project.settings
+    said, feed = {"target": settings.forecasts.target_of(kind)}, settings.forecasts.feed_of(kind)
+    if not feed:
+        return said
+    content = project.warehouse.require(feed, {"symbol": keys["symbol"]}).content
+    code = code_digest("context/asof", "context/per_bar", "context/rows")
+    return {**said, feed: content, "max_age_h": dict(settings.context.max_age_h), "feed_code": code}
+
+
+def _with_feed(project: Project, keys: Keys, targets: pa.Table, target: str) -> pa.Table:
+    """The targets, and beside them the open interest where it is asked for: NaN where the feed does not tell it."""
+    aim = target_named(target)
+    if not aim.feed:
+        return targets
+    context = project.warehouse.read_table(project.warehouse.require(aim.feed, {"symbol": keys["symbol"]}))
+    begin = us(targets["t0_us"])
+    end = begin + int(keys["horizon"]) * project.settings.interval_us
+    change = open_interest_change(context, begin, end, max_age_us=max_ages_us(project))
+    if not np.isfinite(change).any():
+        kinds = sorted(set(context["kind"].to_pylist()))
+        raise InsufficientDataError(
+            f"{aim.name} {dict(keys)}: not known at both ends of any label; the context has {kinds}, "
+            "expected open_interest or open_interest_value - add files of it to context.folder, or raise "
+            "context.max_age_h"
+        )
+    return targets.append_column(pa.field(aim.column, pa.float64(), nullable=False), pa.array(change))
+
+
+def forecast_arrays(project: Project, keys: Keys, target: str) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    """Features, dataset and targets, that of a feed among them where `target` is one; what depends on the bars; and
+    the normaliser.
+    """
     warehouse = project.warehouse
     dataset = warehouse.require("datasets", keys)
     if "targets.parquet" not in dataset.files:
         raise WarehouseError(f"datasets {dict(keys)}: no targets in it; set labels.targets to true and make it again")
-    table, targets = warehouse.read_table(dataset), warehouse.read_table(dataset, "targets.parquet")
+    table = warehouse.read_table(dataset)
+    targets = _with_feed(project, keys, warehouse.read_table(dataset, "targets.parquet"), target)
     normaliser = read_normaliser(project, dataset)
     X, names = dataset_matrix(project, keys, us(table["ts_us"]), normaliser=normaliser)
     bars = warehouse.read_table(warehouse.require("bars", {"symbol": keys["symbol"]}), columns=["ts_us", "close"])
@@ -114,8 +154,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
     from scalper_ml.forecasters.devices import pick_device
 
     inputs, settings = _inputs(project, keys, kind=kind), project.settings
-    (X, table, targets, names), more, normaliser = forecast_arrays(project, keys)
-    warehouse, spec = project.warehouse, forecaster_kind(kind)
+    (X, table, targets, names), more, normaliser = forecast_arrays(project, keys, inputs["target"])
+    warehouse, spec, feed = project.warehouse, forecaster_kind(kind), settings.forecasts.feed_of(kind)
     params = _params(project, keys, kind)
     trained = train_forecaster(
         kind,
@@ -129,7 +169,7 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
         seed=settings.splits.seed,
         target=inputs["target"],
         device=pick_device(spec, settings.device),
-        lineage=lineage_of(project, keys),
+        lineage=lineage_of(project, keys) | ({feed: inputs[feed]} if feed else {}),
         options=ForecastOptions(n_folds=inputs["folds"]),
         normaliser=normaliser,
         **more,
@@ -138,22 +178,8 @@ def _build(project: Project, keys: Keys, *, kind: str) -> Manifest:
 
 
 def _members(project: Project, keys: Keys) -> dict[str, Manifest]:
-    """The partitions of the stack's members; those that are missing or stale are all named."""
-    found, wrong = {}, []
-    for kind in project.settings.forecasts.stack:
-        layer = forecast_layer(kind)
-        try:
-            found[kind] = project.warehouse.require(layer.name, keys)
-            if not layer.fresh(project, keys):
-                wrong.append(f"{kind} is stale: its data, settings or code have changed since")
-        except (WarehouseError, ChecksFailedError) as error:
-            wrong.append(f"{kind} is missing ({error})")
-    if wrong:
-        raise WarehouseError(
-            f"ensembles/ridge_stack {dict(keys)}: {'; '.join(wrong)} - materialise these models, or leave them out of "
-            "forecasts.stack"
-        )
-    return found
+    layers = [forecast_layer(project.settings, kind) for kind in project.settings.forecasts.stack]
+    return members_of(project, keys, layers, ensemble="ensembles/ridge_stack", setting="forecasts.stack")
 
 
 def _stack_inputs(project: Project, keys: Keys) -> dict[str, Any]:
@@ -163,13 +189,10 @@ def _stack_inputs(project: Project, keys: Keys) -> dict[str, Any]:
 
 def _build_stack(project: Project, keys: Keys) -> Manifest:
     inputs = _stack_inputs(project, keys)
-    (X, table, targets, names), more, _ = forecast_arrays(project, keys)
-    bundles = {}
-    for name, manifest in _members(project, keys).items():
-        folder = project.warehouse.folder(manifest.layer, keys) / "bundles" / manifest.summary["bundle_id"]
-        bundles[name] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    target = project.settings.forecasts.target_of(project.settings.forecasts.stack[0])
+    (X, table, targets, names), more, _ = forecast_arrays(project, keys, target)
     trained = train_stack(
-        bundles,
+        member_bundles(project, keys, _members(project, keys)),
         X,
         table,
         targets,
@@ -236,25 +259,8 @@ def _quality(said: Mapping[str, Any]) -> list[Check]:
 
 
 def _row_checks(forecast: Forecast, X: Floats) -> list[Check]:
-    """Whether forecasts made one by one, as live, have the bits they have together, and how long one takes."""
-    last = X[-(_LOOKS + forecast.lookback) :]
-    together, taken, equal = forecast.predict(last), [], True
-    for place, end in enumerate(range(forecast.lookback - 1, len(last))):
-        started = time.perf_counter_ns()
-        alone = forecast.predict(last[end - forecast.lookback + 1 : end + 1])
-        taken.append((time.perf_counter_ns() - started) / 1000)
-        equal &= bool(np.array_equal(alone[0], together[place]))
-    middle, worst = (float(np.percentile(taken, q)) for q in (50, 99))
-    return [
-        Check("deterministic", equal, f"{len(taken)} rows one by one and together: no bit differs"),
-        Check(
-            "latency",
-            middle <= MAX_LATENCY_US,
-            f"one forecast takes {middle:,.0f} us (median of {len(taken)}), at most {MAX_LATENCY_US:,.0f} us wanted",
-            blocking=False,
-            values={"median_us": middle, "p99_us": worst},
-        ),
-    ]
+    last, wide = X[-(_LOOKS + forecast.lookback) :], forecast.lookback
+    return row_checks(forecast.predict(last), lambda i: forecast.predict(last[i : i + wide])[0])
 
 
 def forecast_of(project: Project, layer: str, keys: Keys) -> Forecast:
@@ -263,21 +269,15 @@ def forecast_of(project: Project, layer: str, keys: Keys) -> Forecast:
     return load_forecast(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
 
 
-def forecast_layer(kind: str) -> Layer:
-    """The layer of a kind."""
-    return Layer(
-        f"models/{kind}",
-        "symbol_horizon",
-        ("datasets", "features"),
-        CHECKS,
-        partial(_inputs, kind=kind),
-        partial(_build, kind=kind),
-    )
+def forecast_layer(settings: Settings, kind: str) -> Layer:
+    """The layer of a kind: downstream of the feed that tells its target, where one does."""
+    layer, feed = layer_of_kind(kind, _inputs, _build), settings.forecasts.feed_of(kind)
+    return replace(layer, upstream=(*layer.upstream, feed)) if feed else layer
 
 
 def forecast_layers(settings: Settings) -> tuple[Layer, ...]:
     """A layer a forecaster the settings name, and their stack."""
-    layers = tuple(forecast_layer(kind) for kind in settings.forecasts.kinds)
+    layers = tuple(forecast_layer(settings, kind) for kind in settings.forecasts.kinds)
     if not settings.forecasts.stack:
         return layers
     upstream = (*(f"models/{kind}" for kind in settings.forecasts.stack), "datasets", "features")
@@ -299,18 +299,31 @@ def evaluate_forecast(project: Project, keys: Keys, kind: str, role: str = "sele
     """
     if role not in ("calibrate", "select", "score"):
         raise SettingsError(f"role {role!r}: expected calibrate, select or score; train rows were fitted on")
-    forecast = forecast_of(project, _required(project, kind).name, keys)
-    dataset = project.warehouse.require("datasets", keys).content
-    if forecast.manifest["lineage"]["dataset"] != dataset:
-        raise WarehouseError(f"{kind} {dict(keys)}: its bundle was made from another dataset; train it again")
-    (X, table, targets, names), more, _ = forecast_arrays(project, keys)
-    data = forecast_data(X, table, targets, names, forecast.target, **more)
+    forecast, data = saved_forecast(project, keys, kind)
     rows = data.ends(data.rows(role), forecast.lookback)
     context = FitContext(int(keys["horizon"]), int(forecast.manifest["seed"]))
     base = data.baseline(forecast.target, data.rows("train"))[rows]
     found = measured(forecast.target, data, rows, forecast.predict(data.X, rows), base, context)
     said = {"kind": kind, "target": forecast.target.name, "role": role, "bundle_id": forecast.bundle_id}
     return said | found
+
+
+def saved_forecast(project: Project, keys: Keys, kind: str) -> tuple[Forecast, ForecastData]:
+    """A saved forecaster, loaded and verified, and the data it was made from.
+
+    Raises
+    ------
+    SettingsError
+        The settings do not name it.
+    WarehouseError
+        The dataset has changed since.
+    """
+    forecast = forecast_of(project, _required(project, kind).name, keys)
+    dataset = project.warehouse.require("datasets", keys).content
+    if forecast.manifest["lineage"]["dataset"] != dataset:
+        raise WarehouseError(f"{kind} {dict(keys)}: its bundle was made from another dataset; train it again")
+    (X, table, targets, names), more, _ = forecast_arrays(project, keys, forecast.target.name)
+    return forecast, forecast_data(X, table, targets, names, forecast.target, **more)
 
 
 def _required(project: Project, kind: str) -> Layer:
@@ -331,7 +344,7 @@ def answer_of(project: Project, keys: Keys, kind: str) -> dict[str, Any]:
         The settings do not name it.
     """
     forecast = forecast_of(project, _required(project, kind).name, keys)
-    (X, table, _, _), _, _ = forecast_arrays(project, keys)
+    (X, table, _, _), _, _ = forecast_arrays(project, keys, forecast.target.name)
     bars = project.warehouse.read_table(
         project.warehouse.require("bars", {"symbol": keys["symbol"]}), columns=["ts_us", "close"]
     )

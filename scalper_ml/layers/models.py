@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -28,11 +28,13 @@ __all__ = [
     "CHECKS",
     "CODE",
     "bundle_of",
+    "layer_of_kind",
     "lineage_of",
     "model_layer",
     "model_layers",
     "params_of",
     "publish_bundle",
+    "row_checks",
     "select_of",
     "selection_params",
     "tuning_of",
@@ -168,7 +170,7 @@ def publish_bundle(
     store = BundleStore(warehouse.folder(layer, keys))
     folder = store.put(trained.bundle_id, trained.files)
     loaded = load_bundle(folder, names=trained.feature_set["names"], fs_id=trained.feature_set["id"])
-    select = trained.metrics["select"]
+    golden, select = golden_rows(trained.files), trained.metrics["select"]
     accuracy = select["balanced_accuracy"]
     checks = [
         Check(
@@ -189,7 +191,7 @@ def publish_bundle(
             True,
             f"bundle {trained.bundle_id[:12]} verified: {len(trained.files)} files, golden batch reproduced",
         ),
-        *row_checks(loaded, golden_rows(trained.files)),
+        *row_checks(loaded.predict_proba(golden), lambda i: loaded.predict_proba(golden[i : i + 1])[0]),
     ]
     pointer = {"bundle_id": trained.bundle_id, "kind": trained.kind}
     summary = {
@@ -211,21 +213,28 @@ def publish_bundle(
     return manifest
 
 
-def row_checks(model: Model, X: Floats) -> list[Check]:
-    """Whether rows predicted one by one, as live, have the bits they have together, and how long one takes."""
-    together, taken, equal = model.predict_proba(X), [], True
-    for i in range(len(X)):
+def row_checks(together: Floats, alone: Callable[[int], Floats]) -> list[Check]:
+    """Whether rows predicted one by one, as live, have the bits they have together, and how long one takes.
+
+    Parameters
+    ----------
+    together : (n, ...)
+    alone : callable
+        ``alone(i)`` predicts row i by itself.
+    """
+    taken, equal = [], True
+    for i, row in enumerate(together):
         started = time.perf_counter_ns()
-        alone = model.predict_proba(X[i : i + 1])
+        own = alone(i)
         taken.append((time.perf_counter_ns() - started) / 1000)
-        equal &= bool(np.array_equal(alone[0], together[i]))
+        equal &= bool(np.array_equal(own, row))
     middle, worst = (float(np.percentile(taken, q)) for q in (50, 99))
     return [
-        Check("deterministic", equal, f"{len(X)} rows one by one and together: no bit differs"),
+        Check("deterministic", equal, f"{len(taken)} rows one by one and together: no bit differs"),
         Check(
             "latency",
             middle <= MAX_LATENCY_US,
-            f"one row takes {middle:,.0f} us (median of {len(X)}; 99th percentile {worst:,.0f} us), at most "
+            f"one row takes {middle:,.0f} us (median of {len(taken)}; 99th percentile {worst:,.0f} us), at most "
             f"{MAX_LATENCY_US:,.0f} us wanted",
             blocking=False,
             values={"median_us": middle, "p99_us": worst},
@@ -258,16 +267,21 @@ def bundle_of(project: Project, layer: str, keys: Keys, bundle_id: str | None = 
     return load_bundle(project.warehouse.folder(layer, keys) / "bundles" / chosen, bundle_id=chosen)
 
 
-def model_layer(kind: str) -> Layer:
-    """The layer of a kind, whether or not the settings name it."""
+def layer_of_kind(kind: str, inputs: Callable[..., dict[str, Any]], build: Callable[..., Manifest]) -> Layer:
+    """The layer ``models/<kind>``; both functions take the project, the keys and ``kind``."""
     return Layer(
         f"models/{kind}",
         "symbol_horizon",
         ("datasets", "features"),
         CHECKS,
-        partial(_inputs, kind=kind),
-        partial(_build, kind=kind),
+        partial(inputs, kind=kind),
+        partial(build, kind=kind),
     )
+
+
+def model_layer(kind: str) -> Layer:
+    """The layer of a kind, whether or not the settings name it."""
+    return layer_of_kind(kind, _inputs, _build)
 
 
 def model_layers(settings: Settings) -> tuple[Layer, ...]:

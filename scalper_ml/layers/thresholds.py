@@ -14,7 +14,7 @@ from scalper_ml.layers.candidates import candidates_layer, contenders
 from scalper_ml.layers.datasets import DATASETS_LAYER
 from scalper_ml.layers.features import FEATURES_LAYER
 from scalper_ml.project import Project
-from scalper_ml.reports.canonical import canonical_json
+from scalper_ml.reports.canonical import published_json
 from scalper_ml.reports.tear_sheet import summary_page
 from scalper_ml.warehouse import Check, Manifest
 
@@ -98,8 +98,8 @@ def _write_reports(
     for symbol, coin in document["coins"].items():
         own = {str(report["horizon"]): report for report in reports if report["symbol"] == symbol}
         name = f"{symbol}_{document['timeframe']}_{version}.json"
-        atomic_write(folder / "per_coin" / name, canonical_json({"symbol": symbol, "verdict": coin, "horizons": own}))
-    atomic_write(folder / f"summary_{version}.json", canonical_json(summary))
+        atomic_write(folder / "per_coin" / name, published_json({"symbol": symbol, "verdict": coin, "horizons": own}))
+    atomic_write(folder / f"summary_{version}.json", published_json(summary))
     atomic_write(folder / f"summary_{version}.html", summary_page(document).encode())
 
 
@@ -165,7 +165,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
         keys,
         {
             "thresholds.json": data,
-            "summary.json": canonical_json(summary),
+            "summary.json": published_json(summary),
             "summary.html": summary_page(thresholds).encode(),
         },
         inputs=inputs | {"published": sha256_of(data)},

@@ -13,7 +13,7 @@ from scalper_ml.forecasters.registry import forecaster_kind
 from scalper_ml.forecasters.targets import target_named
 from scalper_ml.layers.base import Keys, code_digest
 from scalper_ml.layers.datasets import dataset_matrix, read_normaliser, read_scaler
-from scalper_ml.layers.forecasts import FORECAST_CODE, forecast_arrays
+from scalper_ml.layers.forecasts import FORECAST_CODE, forecast_arrays, target_inputs
 from scalper_ml.models.fitting import training_data
 from scalper_ml.models.registry import model_kind
 from scalper_ml.project import Project
@@ -54,7 +54,7 @@ def _inputs(project: Project, kind: str, keys: Keys, options: TuneOptions) -> di
     own = FORECAST_CODE if forecaster else (f"models/{kind}",)
     return {
         "code": code_digest("tuning", *own, "models/base", "models/boosting", "datasets/scaling", "datasets/splits"),
-        **({"target": spec.target(chosen.targets.get(kind))} if forecaster else {}),
+        **(target_inputs(project, keys, kind) if forecaster else {}),
         "kind": kind,
         "dataset": project.warehouse.require("datasets", keys).content,
         "features": project.warehouse.require("features", {"symbol": keys["symbol"]}).content,
@@ -76,7 +76,7 @@ def _task(project: Project, kind: str, keys: Keys, inputs: dict[str, Any], optio
     dataset = project.warehouse.require("datasets", keys)
     scaler, horizon = read_scaler(project, dataset), int(keys["horizon"])
     if "target" in inputs:
-        (X, table, targets, names), more, _ = forecast_arrays(project, keys)
+        (X, table, targets, names), more, _ = forecast_arrays(project, keys, inputs["target"])
         data = forecast_data(X, table, targets, names, target_named(inputs["target"]), **more)
         return forecast_task(
             kind,

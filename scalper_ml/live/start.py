@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scalper_ml.errors import ContractError, ScalperError, SettingsError, WarehouseError
+from scalper_ml.errors import ContractError, InsufficientDataError, ScalperError, SettingsError, WarehouseError
 from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys, keys_of
@@ -16,6 +16,7 @@ from scalper_ml.layers.feature_inputs import beside_tables, engine_inputs
 from scalper_ml.layers.features import read_features
 from scalper_ml.layers.fills import project_execution
 from scalper_ml.live.beside import Recorded
+from scalper_ml.live.ensemble_signal import EnsembleSignalModel
 from scalper_ml.live.filters import BlockFilters
 from scalper_ml.live.gate import Gate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
@@ -23,8 +24,18 @@ from scalper_ml.live.loop import Loop
 from scalper_ml.live.signal_model import SignalModel
 from scalper_ml.project import Project
 from scalper_ml.schema import us
+from scalper_ml.settings import Settings
 
-__all__ = ["Warm", "champion_of", "lane_rules", "open_loop", "project_features", "recorded_beside", "warm_state"]
+__all__ = [
+    "Warm",
+    "champion_of",
+    "ensemble_of",
+    "lane_rules",
+    "open_loop",
+    "project_features",
+    "recorded_beside",
+    "warm_state",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,6 +144,42 @@ def champion_of(
     return found
 
 
+def ensemble_of(
+    project: Project, symbol: str, warm: Warm | None = None, *, min_confidence: float = 0.5
+) -> EnsembleSignalModel:
+    """The champions of a symbol's horizons as one opinion, weighted and filtered as the settings say.
+
+    Parameters
+    ----------
+    warm : Warm, optional
+        As for `champion_of`.
+    min_confidence : float
+        Least confidence that gives a side.
+
+    Returns
+    -------
+    EnsembleSignalModel
+        Of the horizons that have a champion; `EnsembleSignal.by_horizon` names them.
+
+    Raises
+    ------
+    InsufficientDataError
+        No horizon has one; says why of each.
+    """
+    settings, fs = project.settings, project_features(project, symbol)
+    found = {horizon: champion_of(project, symbol, horizon, fs, warm) for horizon in settings.horizons}
+    members = [one for one in found.values() if isinstance(one, SignalModel)]
+    if not members:
+        why = "; ".join(f"{horizon}: {one.reason}" for horizon, one in found.items() if isinstance(one, NoChampion))
+        raise InsufficientDataError(f"{symbol}: no horizon has a champion ({why}); expected one at least")
+    weights = [settings.ensembles.horizon_weights.get(one.horizon, 1.0) for one in members]
+    return EnsembleSignalModel(members, weights=weights, filters=_filters(settings), min_confidence=min_confidence)
+
+
+def _filters(settings: Settings) -> BlockFilters:
+    return BlockFilters(settings.live.dead_volatility, settings.live.price_shock, settings.live.inactivity)
+
+
 def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
     """Costs, fills and filters of the settings.
 
@@ -147,7 +194,7 @@ def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
             f"labels.kind {settings.labels.kind!r} on {settings.labels.price!r}: paper orders hold for a fixed horizon "
             "between opens or trades; set labels.kind to fixed and labels.price to open or trade"
         )
-    live, execution = settings.live, project_execution(project)
+    execution = project_execution(project)
     if not execution.as_labels:
         raise SettingsError(
             "backtest: entry, stop, target or opposite ask for more than the paper broker does, which is a taker that "
@@ -160,7 +207,7 @@ def lane_rules(project: Project, gate: Gate, source: str) -> LaneRules:
         interval_us=settings.interval_us,
         costs=project_costs(project),
         gate=gate,
-        filters=BlockFilters(live.dead_volatility, live.price_shock, live.inactivity),
+        filters=_filters(settings),
         execution=execution,
         latency_us=latency_us,
         max_late_us=settings.labels.max_gap_bars * settings.interval_us,

@@ -1,34 +1,23 @@
 """One spelling of every JSON document the platform publishes."""
 
-import hashlib
-import json
 from typing import Any
 
-from scalper_ml.errors import ContractError
+from scalper_ml.durable import canonical_json, sha256_of
 
-__all__ = ["canonical_json", "content_id"]
+__all__ = ["content_id", "published_json"]
 
 
-def canonical_json(document: Any) -> bytes:
-    """UTF-8 JSON with sorted keys, two-space indent and a final newline: equal documents, equal bytes.
-
-    Raises
-    ------
-    ContractError
-        The document holds NaN or an infinity, or something JSON has no word for.
+def published_json(document: Any) -> bytes:
+    """`canonical_json` for people as well: UTF-8 with two-space indent and a final newline.
 
     Examples
     --------
-    >>> canonical_json({"b": None, "a": 0.5})
+    >>> published_json({"b": None, "a": 0.5})
     b'{\\n  "a": 0.5,\\n  "b": null\\n}\\n'
     """
-    try:
-        text = json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ContractError(f"JSON document: {error}; expected finite numbers, text, lists, maps and null") from error
-    return text.encode() + b"\n"
+    return canonical_json(document, indent=2, escape=False) + b"\n"
 
 
 def content_id(document: Any) -> str:
-    """First 16 hex digits of the sha256 of the canonical bytes."""
-    return hashlib.sha256(canonical_json(document)).hexdigest()[:16]
+    """First 16 hex digits of the sha256 of the published bytes."""
+    return sha256_of(published_json(document))[:16]

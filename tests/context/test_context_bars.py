@@ -6,8 +6,9 @@ from contextdata import DAY_0, HOUR, Row, context, level
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalper_ml.context import CONTEXT_BARS, context_bars
+from scalper_ml.context import CONTEXT_BARS, context_bars, open_interest_change
 from scalper_ml.errors import ContractError
+from scalper_ml.schema import us
 
 MINUTE = 60_000_000
 KINDS = ("funding_rate", "funding_interval_h", "open_interest", "open_interest_value", "taker_buy_volume",
@@ -18,6 +19,7 @@ ROWS = st.lists(
     ),
     max_size=30,
 )
+UNITS = ("open_interest", "open_interest_value")
 CLOSES = DAY_0 + np.arange(-1, 60) * HOUR
 
 
@@ -49,6 +51,33 @@ def test_a_bar_does_not_depend_on_the_bars_asked_for(rows: list[Row], chosen: se
     places = np.array(sorted(chosen))
     whole = context_bars(context(rows), CLOSES, bar_us=HOUR).take(places)
     assert_same(whole, context_bars(context(rows), CLOSES[places], bar_us=HOUR))
+
+
+@settings(max_examples=25)
+@given(ROWS, ROWS, st.integers(1, 8))
+def test_a_change_of_open_interest_is_of_what_was_known_at_its_ends(
+    rows: list[Row], later: list[Row], ahead: int
+) -> None:
+    """Each is that of a walk over the rows; what becomes known after its end changes no bit of it."""
+    begin, old = CLOSES[:50], 6 * HOUR
+    end, ages = begin + ahead * HOUR, dict.fromkeys(UNITS, old)
+    table = context(rows)
+    columns = [us(table["event_ts_us"]).tolist(), us(table["ts_us"]).tolist()]
+    walk = list(zip(*(table[name].to_pylist() for name in ("kind", "revision", "value")), *columns, strict=True))
+
+    def known(kind: str, at: int) -> float:
+        told = [(event, revision, value) for name, revision, value, event, seen in walk if name == kind and seen <= at]
+        event, _, value = max(told, default=(at - old - 1, 0, np.nan))
+        return value if at - event <= old else np.nan
+
+    found = open_interest_change(table, begin, end, max_age_us=ages)
+    for place, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True)):
+        ratios = [np.log(known(kind, last)) - np.log(known(kind, first)) for kind in UNITS]
+        np.testing.assert_equal(found[place], next((ratio for ratio in ratios if np.isfinite(ratio)), np.nan))
+    past = [row for row in rows if row[2] <= end[20]]
+    future = [(kind, event, seen + int(end[20]) - DAY_0 + 1, value) for kind, event, seen, value in later]
+    other = open_interest_change(context(past + future), begin, end, max_age_us=ages)
+    np.testing.assert_array_equal(found[:21], other[:21])
 
 
 def assert_same(one, other) -> None:

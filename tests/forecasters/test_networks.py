@@ -5,7 +5,8 @@ import pytest
 from forecastdata import market
 
 from scalper_ml.errors import ContractError
-from scalper_ml.forecasters.base import Sample
+from scalper_ml.forecasters import torch_training
+from scalper_ml.forecasters.base import Forecaster, Sample
 from scalper_ml.forecasters.registry import forecaster_kind
 from scalper_ml.models.base import FitContext
 
@@ -29,11 +30,12 @@ def sample(rows: np.ndarray, lookback: int) -> Sample:
 @pytest.mark.parametrize("classes", [0, 2])
 def test_arrays_say_what_the_module_says(kind: str, classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network as arrays agrees with torch's own module in evaluation to single precision."""
-    import importlib
+    kept, fit = [], torch_training.fit_network
 
-    module = importlib.import_module(f"scalper_ml.forecasters.{kind}")
-    kept, export = [], module._export
-    monkeypatch.setattr(module, "_export", lambda fitted: (kept.append(fitted), export(fitted))[1])
+    def kept_fit(name: str, build, export, *more) -> Forecaster:
+        return fit(name, build, lambda module: (kept.append(module), export(module))[1], *more)
+
+    monkeypatch.setattr(torch_training, "fit_network", kept_fit)
     params = forecaster_kind(kind).params.parse(SMALL[kind])
     learn, stop = sample(np.arange(500), params.lookback), sample(np.arange(600, 700), params.lookback)
     if classes:

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, recall_score
 from scalper_ml.errors import ContractError
 from scalper_ml.gate.estimates import Sample, estimate
 from scalper_ml.gate.score import REASONS, publish, quality_score
-from scalper_ml.reports.canonical import canonical_json
+from scalper_ml.reports.canonical import published_json
 from scalper_ml.validation.statistics import block_ids, blocks, draw_weights
 
 
@@ -217,7 +217,7 @@ def test_degenerate_samples_score_finite_numbers_or_null(what):
     """No trades, no losers, a missing class ...: every number is finite or null, and JSON takes it."""
     score = quality_score(DEGENERATE[what](sample()), seed=1, draws=200)
     assert 0 <= score.raw_score <= 100
-    canonical_json(score.to_dict())
+    published_json(score.to_dict())
 
 
 def test_no_losing_trade_scores_full_profit_factor_and_no_trade_scores_none():
@@ -248,7 +248,7 @@ def test_recomputation_is_bit_identical_and_the_seed_is_stored():
     """The same sample and seed give the same score to the last bit; another sample has another hash."""
     one = sample(**GOOD)
     first, second = quality_score(one, seed=7), quality_score(one, seed=7)
-    assert canonical_json(first.to_dict()) == canonical_json(second.to_dict())
+    assert published_json(first.to_dict()) == published_json(second.to_dict())
     other = without(one, r=np.nextafter(one.r, 1.0))
     assert quality_score(other, seed=7).inputs_hash != first.inputs_hash
     assert (first.seed, first.draws, first.version) == (7, 1000, "3")

@@ -4,16 +4,19 @@ import dataclasses
 
 import numpy as np
 import pytest
-from liveproject import SYMBOL
+from liveproject import SYMBOL, settings_file
 
-from scalper_ml.errors import BundleError, ContractError, FeatureSetError, SettingsError
+from scalper_ml.commands.models import compare
+from scalper_ml.errors import BundleError, ContractError, FeatureSetError, InsufficientDataError, SettingsError
 from scalper_ml.features import feature_set
+from scalper_ml.layers.evaluation import compare_across
 from scalper_ml.layers.features import read_features
 from scalper_ml.live.ensemble_signal import EnsembleSignalModel
 from scalper_ml.live.filters import BLOCKS, BlockFilters, Conditions
 from scalper_ml.live.signal_model import SignalModel
-from scalper_ml.live.start import champion_of, project_features
+from scalper_ml.live.start import champion_of, ensemble_of, project_features
 from scalper_ml.project import Project
+from scalper_ml.settings import Settings
 
 
 def rows_of(project: Project, n: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -60,6 +63,67 @@ def test_horizons_are_averaged_by_weight(project: Project) -> None:
         assert said.agree == sum(w for w, lean in zip((0.75, 0.25), leans, strict=True)
                                  if lean == (expected[2] >= expected[0]))  # fmt: skip
         assert set(said.by_horizon) == {1, 3}
+
+
+def test_the_settings_weigh_the_horizons(project: Project) -> None:
+    """Weights of `ensembles.horizon_weights`, 1 where none is given; filters of `live`; no champion at all is told."""
+
+    def with_settings(**changes: object) -> Project:
+        values = project.settings.model_dump(mode="json", exclude_unset=True) | changes
+        return dataclasses.replace(project, settings=Settings.model_validate(values))
+
+    heavy = with_settings(ensembles={"horizon_weights": {3: 4.0}}, live={"price_shock": 5.0})
+    values, warm = rows_of(project)
+    model = ensemble_of(heavy, SYMBOL, min_confidence=0.55)
+    assert (model.horizons, model.weights, model.filters.price_shock) == ((1, 3), (1.0, 4.0), 5.0)
+    P = [one.predict(values, warm) for one in champions(project)]
+    for row, said in enumerate(model.signals(values, warm, conditions(len(warm)))):
+        assert said is not None
+        assert np.allclose(said.decision.probabilities, 0.2 * P[0][row] + 0.8 * P[1][row], rtol=0, atol=1e-15)
+    assert ensemble_of(project, SYMBOL).weights == (1.0, 1.0)
+    with pytest.raises(ValueError, match=r"horizon_weights of \[5\], which are not among horizons \[1, 3\]"):
+        with_settings(ensembles={"horizon_weights": {5: 1.0}})
+    with pytest.raises(InsufficientDataError, match=r"no horizon has a champion \(15: "):
+        ensemble_of(with_settings(horizons=[15]), SYMBOL)
+
+
+def test_what_the_mean_over_horizons_is_worth_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the bars of select in all horizons, each horizon's labels judge its candidate and the weighted mean."""
+    values = project.settings.model_dump(mode="json", exclude_unset=True)
+    heavy = Settings.model_validate(values | {"ensembles": {"horizon_weights": {3: 4.0}}})
+    rows = compare_across(dataclasses.replace(project, settings=heavy), SYMBOL)
+    said, tables = {}, {}
+    for horizon in (1, 3):
+        keys = {"symbol": SYMBOL, "horizon": horizon}
+        table = project.warehouse.read_table(
+            project.warehouse.require("models/logistic_classifier", keys), "predictions.parquet"
+        ).to_pylist()
+        said[horizon] = {
+            row["ts_us"]: np.array([row["p_short"], row["p_neutral"], row["p_long"]])
+            for row in table
+            if row["role"] == "select" and row["fold"] == -1
+        }
+        data = project.warehouse.read_table(project.warehouse.require("datasets", keys)).to_pylist()
+        tables[horizon] = {row["ts_us"]: row["y"] for row in data if row["role"] == "select"}
+    common = sorted(set(said[1]) & set(said[3]))
+    assert 0 < len(common) < len(said[1])
+    assert [(row["horizon"], row["weight"]) for row in rows] == [(1, 1.0), (1, 1.0), (3, 4.0), (3, 4.0)]
+    for row in rows:
+        own = said[row["horizon"]]
+        P = {"across_horizons": [0.2 * said[1][ts] + 0.8 * said[3][ts] for ts in common],
+             "logistic_classifier": [own[ts] for ts in common]}[row["kind"]]  # fmt: skip
+        losses = [-np.log(p[tables[row["horizon"]][ts]]) for p, ts in zip(P, common, strict=True)]
+        assert row["rows"] == len(common)
+        assert row["log_loss"] == pytest.approx(np.mean(losses), abs=1e-12)
+    alone = dataclasses.replace(project, settings=Settings.model_validate(values | {"horizons": [3]}))
+    with pytest.raises(SettingsError, match=r"horizons \[3\]: one has no mean"):
+        compare_across(alone, SYMBOL)
+    settings_file(project)
+    monkeypatch.chdir(project.folder)
+    compare(SYMBOL)
+    assert capsys.readouterr().out.count("across_horizons") == 2
 
 
 def test_blocked_bars_have_no_side(project: Project) -> None:
