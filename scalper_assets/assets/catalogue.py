@@ -202,6 +202,7 @@ CATALOGUE: dict[str, Entry] = {
             "class_balance": "No class takes more than the configured share of train.",
             "no_nan": "No value is missing in a labelled row.",
             "roles_disjoint": "No label's interval reaches into the next role.",
+            "labels_no_future": "No label changes when what comes after its end is removed or altered.",
         },
         ("datasets", "labels", "backtest/costs", "backtest/engine", "schema", "layers/datasets"),
     ),

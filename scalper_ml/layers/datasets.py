@@ -14,6 +14,7 @@ from scalper_ml.backtest.engine import quote_volume
 from scalper_ml.backtest.execution import VENUE_FEES_BPS
 from scalper_ml.datasets.build import SIGMA_COLUMN, Dataset, DatasetParams, build_dataset
 from scalper_ml.datasets.causal import EwmaNormaliser
+from scalper_ml.datasets.label_audit import audit_labels
 from scalper_ml.datasets.labelling import Tape
 from scalper_ml.datasets.profile import Profile, profile_dataset
 from scalper_ml.datasets.scaling import Scaler
@@ -44,7 +45,8 @@ __all__ = [
 
 _REFERENCE = "dataset_reference.parquet"
 _BEFORE = ("dataset_before.parquet", "before.json")
-CHECKS = ("min_rows", "class_balance", "no_nan", "roles_disjoint")
+CHECKS = ("min_rows", "class_balance", "no_nan", "roles_disjoint", "labels_no_future")
+_AUDITED = 2_000  # newest bars whose labels are audited
 
 
 def project_costs(project: Project) -> Costs:
@@ -168,6 +170,7 @@ def _build(project: Project, keys: Keys) -> Manifest:
             "no_nan", summary["nan_after_warmup"] == 0, f"{summary['nan_after_warmup']} values missing in labelled rows"
         ),
         Check("roles_disjoint", bool(disjoint), "no label of a role ends at or after the next role begins"),
+        _label_check(bars, values[:, names.index(SIGMA_COLUMN)], cost, tape, params),
     ]
     files = {
         "data.parquet": parquet_bytes(table),
@@ -182,6 +185,20 @@ def _build(project: Project, keys: Keys) -> Manifest:
     reference = reference_histograms(values[dataset.rows], np.ones(table.num_rows, np.bool_), names)
     beside = {_REFERENCE: parquet_bytes(reference), **_version_before(project, keys, files)}
     return warehouse.write("datasets", keys, files, inputs=inputs, summary=summary, checks=checks, beside=beside)
+
+
+def _label_check(
+    bars: pa.Table, sigma: np.ndarray, cost: np.ndarray, tape: Tape | None, params: DatasetParams
+) -> Check:
+    """Whether a label changes when what comes after its end is removed, scaled, reversed or thinned."""
+    newest = slice(max(bars.num_rows - _AUDITED, 0), None)
+    found = audit_labels(bars[newest], sigma[newest], cost[newest], tape, params.labels, seed=params.seed)
+    said = f"{found.compared:,} labels whose end was known were the same for every future after it"
+    if not found.ok:
+        first = found.violations[0]
+        saw = f"first {first.field} of row {first.row} ({first.kind})"
+        said = f"{len(found.violations):,} labels saw beyond their end, {saw}"
+    return Check("labels_no_future", found.ok, said)
 
 
 def _version_before(project: Project, keys: Keys, files: Mapping[str, bytes]) -> dict[str, bytes]:

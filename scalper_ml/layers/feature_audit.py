@@ -1,28 +1,26 @@
 """The look-ahead audit of what lies in the warehouse: every feature and every label of one symbol."""
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from scalper_ml.backtest.engine import quote_volume
 from scalper_ml.datasets.build import SIGMA_COLUMN
-from scalper_ml.datasets.labelling import Tape, label_bars
+from scalper_ml.datasets.label_audit import audit_labels
 from scalper_ml.features.audit import AuditReport, truncation_audit, warmup_audit
 from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.features.series import INPUT_COLUMNS
-from scalper_ml.labels.audit import LabelAudit, Stream, Streams, label_audit
-from scalper_ml.labels.horizon import LabelParams, Labels
+from scalper_ml.labels.audit import LabelAudit
 from scalper_ml.layers.base import keys_of
 from scalper_ml.layers.datasets import dataset_params, label_tape, project_costs
 from scalper_ml.layers.feature_inputs import engine_inputs
 from scalper_ml.layers.feature_sets import partition_set
 from scalper_ml.layers.features import read_features
 from scalper_ml.project import Project
-from scalper_ml.schema import stamps, us
+from scalper_ml.schema import us
 
 __all__ = ["SymbolAudit", "audit_symbol"]
 
@@ -146,35 +144,14 @@ def _late_starts(fs: FeatureSet, X: np.ndarray, ts: np.ndarray, seed: int) -> Au
     return warmup_audit(fs, stretch_X, ts[stretch], seed=seed)
 
 
-_PRICES: Final = ("open", "high", "low")
-_TAPE: Final = ("price", "side", "bid", "ask")
-
-
 def _labels(project: Project, symbol: str, bars: pa.Table, sigma: np.ndarray, cuts: int, seed: int) -> Audits:
     """Each horizon's labels of the kind and on the prices that the settings name, with the costs of the project."""
-    charged = project_costs(project).round_trip(sigma, quote_volume(bars))
-    columns = {"open_ts_us": us(bars.column("open_ts_us")), "sigma": sigma, "cost": charged}
-    columns |= {name: bars.column(name).to_numpy() for name in _PRICES}
-    streams = {"bars": Stream(us(bars.column("ts_us")), columns)}
-    if (tape := label_tape(project, keys_of(project.settings, symbol=symbol))) is not None:
-        known = slice(int(np.searchsorted(tape.ts_us, columns["open_ts_us"][0])), None)
-        values = {name: column[known] for name in _TAPE if (column := getattr(tape, name)) is not None}
-        streams["tape"] = Stream(tape.ts_us[known], values)
+    cost = project_costs(project).round_trip(sigma, quote_volume(bars))
+    tape = label_tape(project, keys_of(project.settings, symbol=symbol))
     return {
-        horizon: label_audit(streams, partial(_labelled, dataset_params(project, horizon).labels), cuts=cuts, seed=seed)
+        horizon: audit_labels(bars, sigma, cost, tape, dataset_params(project, horizon).labels, cuts=cuts, seed=seed)
         for horizon in project.settings.horizons
     }
-
-
-def _labelled(params: LabelParams, streams: Streams, until_us: int) -> Labels:
-    """Labels of these bars, and of this tape if there is one, recorded until a moment."""
-    stream = streams["bars"]
-    prices = {name: stream.columns[name] for name in _PRICES}
-    times = {"open_ts_us": stamps(stream.columns["open_ts_us"]), "ts_us": stamps(stream.known_us)}
-    tape = None
-    if "tape" in streams:
-        tape = Tape(streams["tape"].known_us, **streams["tape"].columns, until_us=until_us)
-    return label_bars(pa.table({**times, **prices}), stream.columns["sigma"], stream.columns["cost"], params, tape)
 
 
 def _stored(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from featureproject import KEYS, build_features, make_feature_project
 from scipy.stats import linregress
 from tickproject import MS, TickProject
 
+from scalper_ml.datasets import label_audit
 from scalper_ml.datasets.causal import EwmaNormaliser
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.errors import SettingsError
+from scalper_ml.labels.horizon import Labels
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.book import BOOK_LAYER
 from scalper_ml.layers.datasets import DATASETS_LAYER, dataset_matrix, read_normaliser, read_scaler
@@ -79,6 +82,29 @@ def test_causal_scaling_ends_where_live_begins(place: TickProject) -> None:
     new = values[-1] * 1.01
     want = model.predict_proba(at_end.update(new)[None])[0]
     assert LiveModel(model).predict(new).tobytes() == want.tobytes()
+
+
+def test_labels_are_audited(place: TickProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each build labels its newest bars again before other futures; a label that knows its end too soon fails it."""
+    project = place.open("labels.price=trade")
+
+    def audited() -> dict[str, Any]:
+        manifest = DATASETS_LAYER.build(project, ROW)
+        return next(check for check in manifest.checks if check["name"] == "labels_no_future")
+
+    found = audited()
+    assert found["passed"]
+    assert int(found["description"].split()[0].replace(",", "")) > 5_000
+    honest = label_audit.label_bars
+
+    def hasty(*given: Any) -> Labels:
+        labels = honest(*given)
+        return dataclasses.replace(labels, t1=labels.t1 - 60_000_000)
+
+    monkeypatch.setattr(label_audit, "label_bars", hasty)
+    found = audited()
+    assert not found["passed"]
+    assert "labels saw beyond their end, first" in found["description"]
 
 
 def test_the_feature_set_lies_beside_the_labels(place: TickProject) -> None:
