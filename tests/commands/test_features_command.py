@@ -96,15 +96,15 @@ def test_audit_ends_with_one_on_a_leaking_feature(place: TickProject, monkeypatc
 
 def test_audit_ends_with_one_on_a_leaking_label(place: TickProject, monkeypatch: pytest.MonkeyPatch) -> None:
     """A deadband that is measured over the whole series is found in the labels."""
-    from scalper_ml.layers import feature_audit
+    from scalper_ml.datasets import label_audit
 
-    honest = feature_audit.label_bars
+    honest = label_audit.label_bars
 
     def leaking(bars: object, sigma: np.ndarray, *rest: object) -> Labels:
         level = np.where(np.isnan(sigma), np.nan, np.nanmean(sigma))
         return honest(bars, level, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(feature_audit, "label_bars", leaking)
+    monkeypatch.setattr(label_audit, "label_bars", leaking)
     done = place.scalper("features", "audit", "--symbol", "BTCUSDT", "--cuts", "2")
     assert done.code == 1
     assert "label sigma (horizon 1)" in done.out
@@ -122,9 +122,10 @@ def test_the_labels_that_the_settings_name_are_audited(
     place: TickProject, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     """Of every kind and price: honest labels pass, and labels that say they are known a bar too early do not."""
+    from scalper_ml.datasets import label_audit
     from scalper_ml.layers import feature_audit
 
-    project, honest = place.open(*options), feature_audit.label_bars
+    project, honest = place.open(*options), label_audit.label_bars
     made: set[str] = set()
 
     def seen(bars: object, sigma: object, cost: object, params: LabelParams, tape: object) -> Labels:
@@ -139,7 +140,7 @@ def test_the_labels_that_the_settings_name_are_audited(
     sigma = np.where(np.arange(1200) < 100, np.nan, 1e-3)
 
     def audited(label: object) -> LabelAudit:
-        monkeypatch.setattr(feature_audit, "label_bars", label)
+        monkeypatch.setattr(label_audit, "label_bars", label)
         return feature_audit._labels(project, "BTCUSDT", bars, sigma, 4, 0)[1]
 
     found = audited(seen)
