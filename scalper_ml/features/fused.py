@@ -18,10 +18,10 @@ from scalper_ml.kernel import direct, lean_kernel, spliced
 
 __all__ = ["AHEAD", "AT", "BLOCK", "KERNELS", "LINE", "MISSING", "ROWS", "SCRATCH", "step"]
 
-BLOCK = 256
+BLOCK = 512
 """Rows computed at a time: what one core's second-level cache holds."""
 
-AHEAD = 8 * BLOCK
+AHEAD = 4 * BLOCK
 """Rows a stream can go on before its history is moved back to the front of its memory."""
 
 LINE = 8
