@@ -9,26 +9,30 @@ export OMP_WAIT_POLICY := PASSIVE
 export OMP_NUM_THREADS := 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test torch test-commands test-library ui bench bench-peers check verify clean
+.PHONY: run test torch test-assets test-commands test-library ui bench bench-peers check verify clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/scalper run
 
-# Two halves side by side, of about the same length: the commands as users start them with some of the library's tests, and
-# the rest of the library.
-BESIDE := tests/assets tests/commands tests/live tests/forecasters tests/champions tests/scenarios tests/tuning
+# Three parts side by side, of about the same length: many tests wait for processes they started, and two cores have time
+# for a third. The assets as users materialise them; the commands, layers and what takes long; the rest of the library.
+ASSETS := tests/assets
+BESIDE := tests/commands tests/live tests/forecasters tests/champions tests/scenarios tests/tuning tests/layers \
+	tests/bars tests/remote
 
 test: $(VENV)/.dev
-	@$(MAKE) --no-print-directory -j2 test-commands test-library
+	@$(MAKE) --no-print-directory -j3 test-assets test-commands test-library
 
-test-commands test-library: export TZ = UTC
-test-commands: $(VENV)/.dev
-	@echo "tests of commands run beside the others; their result comes in one piece"
-	@$(BIN)/python -m pytest -q -m "not verify" $(BESIDE) > $(VENV)/commands.log 2>&1; \
-		status=$$?; cat $(VENV)/commands.log; exit $$status
+test-assets test-commands test-library: export TZ = UTC
+test-assets: PART = $(ASSETS)
+test-commands: PART = $(BESIDE)
+test-assets test-commands: $(VENV)/.dev
+	@echo "$@ runs beside the others; its result comes in one piece"
+	@$(BIN)/python -m pytest -q -m "not verify" $(PART) > $(VENV)/$@.log 2>&1; \
+		status=$$?; cat $(VENV)/$@.log; exit $$status
 
 test-library: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not verify" $(BESIDE:%=--ignore=%)
+	$(BIN)/python -m pytest -q -m "not verify" $(ASSETS:%=--ignore=%) $(BESIDE:%=--ignore=%)
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify

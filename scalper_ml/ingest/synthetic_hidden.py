@@ -17,6 +17,7 @@ _LN2_HIGH: Final = 0.693147180369123816490  # ln 2 in two parts, the first with 
 _LN2_LOW: Final = 1.90821492927058770002e-10
 _INVERSE: Final = 1.0 / np.arange(13.0, 0.0, -1.0)
 _POWERS: Final = 2.0 ** -np.arange(1012.0)
+_AT_ONCE: Final = 256  # seconds whose likelihoods are computed together
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +117,21 @@ def _move(
 
 
 @kernel
-def _exponentials(x: Any, best: float, power: Any, rest: Any) -> None:
-    """``exp(x - best)`` of nine numbers in place, to the last bit or two: without a branch, all at once.
+def _exponentials(x: Any, best: Any, power: Any, rest: Any) -> None:
+    """``exp(x - best)`` in place, to the last bit or two: without a branch, many at once.
 
     ``exp(y) = 2^k exp(r)``, ``|r| <= ln(2) / 2``, by Taylor's series to the 13th power; below -700 it is exp(-700).
     """
-    for j in range(9):
-        y = max(x[j] - best, -700.0)
-        power[j] = np.floor(y * _LOG2_E + 0.5)
-        rest[j] = (y - power[j] * _LN2_HIGH) - power[j] * _LN2_LOW
-        x[j] = 1.0
-    for i in range(13):
-        for j in range(9):
-            x[j] = 1.0 + x[j] * rest[j] * _INVERSE[i]
-    for j in range(9):
-        x[j] *= _POWERS[int(-power[j])]
+    for i in range(x.shape[0]):
+        y = max(x[i] - best[i], -700.0)
+        power[i] = np.floor(y * _LOG2_E + 0.5)
+        rest[i] = (y - power[i] * _LN2_HIGH) - power[i] * _LN2_LOW
+        x[i] = 1.0
+    for k in range(13):
+        for i in range(x.shape[0]):
+            x[i] = 1.0 + x[i] * rest[i] * _INVERSE[k]
+    for i in range(x.shape[0]):
+        x[i] *= _POWERS[int(-power[i])]
 
 
 @kernel
@@ -139,43 +140,45 @@ def _forward_filter(
     leave: float, decoy_leave: float, seconds: int, p_plus: Any, p_minus: Any,
 ) -> None:  # fmt: skip
     """Exact law of (s, q) given all seconds so far; at each close, of the next second's s."""
-    p, mean, slope, log_buy, log_sell = np.empty((5, 9))  # state 3 s + q
-    for j in range(9):
-        s, q = j // 3 - 1, j % 3 - 1
-        p[j] = 0.5 * (1.0 + tilt * s + decoy_tilt * q)
-        mean[j] = drift * s
-        slope[j] = impact / np.sqrt(rate * p[j] * (1.0 - p[j]))
-        log_buy[j], log_sell[j] = np.log(p[j]), np.log(1.0 - p[j])
-    law, score = np.full(9, 1.0 / 9.0), np.empty(9)
-    rows, columns, power, rest = np.empty(3), np.empty(3), np.empty(9), np.empty(9)
+    law, scores, best = np.full(9, 1.0 / 9.0), np.empty((9, _AT_ONCE)), np.empty(_AT_ONCE)
+    rows, columns, power, rest = np.empty(3), np.empty(3), np.empty(_AT_ONCE), np.empty(_AT_ONCE)
     stay, decoy_stay = 1.0 - 1.5 * leave, 1.0 - 1.5 * decoy_leave
     both_stay, to_row, to_column = stay * decoy_stay, stay * 0.5 * decoy_leave, decoy_stay * 0.5 * leave
     both_leave = 0.25 * leave * decoy_leave
     in_bar, bar = 0, 0
-    for k in range(count.shape[0]):
-        n, b = float(count[k]), float(buys[k])
-        best = -np.inf
+    for begin in range(0, count.shape[0], _AT_ONCE):
+        end = min(begin + _AT_ONCE, count.shape[0])
+        n, b, moved = count[begin:end], buys[begin:end], step[begin:end]
+        best[:] = -np.inf
+        for j in range(9):  # state 3 s + q
+            s, q, score = j // 3 - 1, j % 3 - 1, scores[j]
+            p = 0.5 * (1.0 + tilt * s + decoy_tilt * q)
+            mean, slope = drift * s, impact / np.sqrt(rate * p * (1.0 - p))
+            log_buy, log_sell = np.log(p), np.log(1.0 - p)
+            for k in range(end - begin):
+                bought, all_of = float(b[k]), float(n[k])
+                residual = moved[k] - mean - slope * (bought - all_of * p)
+                score[k] = bought * log_buy + (all_of - bought) * log_sell - 0.5 * residual * residual
+                best[k] = max(best[k], score[k])
         for j in range(9):
-            residual = step[k] - mean[j] - slope[j] * (b - n * p[j])
-            score[j] = b * log_buy[j] + (n - b) * log_sell[j] - 0.5 * residual * residual
-            best = max(best, score[j])
-        _exponentials(score, best, power, rest)
-        total = 0.0
-        for j in range(9):
-            law[j] *= score[j]
-            total += law[j]
-        # one step on: with rate `leave` a state goes to either other, in s and in q independently
-        share = 1.0 / total
-        for s in range(3):
-            rows[s] = to_row * share * (law[3 * s] + law[3 * s + 1] + law[3 * s + 2])
-            columns[s] = to_column * share * (law[s] + law[s + 3] + law[s + 6])
-        for j in range(9):
-            law[j] = both_stay * share * law[j] + rows[j // 3] + columns[j % 3] + both_leave
-        in_bar += 1
-        if in_bar == seconds:
-            p_plus[bar] = law[6] + law[7] + law[8]
-            p_minus[bar] = law[0] + law[1] + law[2]
-            in_bar, bar = 0, bar + 1
+            _exponentials(scores[j, : end - begin], best, power, rest)
+        for k in range(end - begin):
+            total = 0.0
+            for j in range(9):
+                law[j] *= scores[j, k]
+                total += law[j]
+            # one step on: with rate `leave` a state goes to either other, in s and in q independently
+            share = 1.0 / total
+            for s in range(3):
+                rows[s] = to_row * share * (law[3 * s] + law[3 * s + 1] + law[3 * s + 2])
+                columns[s] = to_column * share * (law[s] + law[s + 3] + law[s + 6])
+            for j in range(9):
+                law[j] = both_stay * share * law[j] + rows[j // 3] + columns[j % 3] + both_leave
+            in_bar += 1
+            if in_bar == seconds:
+                p_plus[bar] = law[6] + law[7] + law[8]
+                p_minus[bar] = law[0] + law[1] + law[2]
+                in_bar, bar = 0, bar + 1
 
 
 @kernel
