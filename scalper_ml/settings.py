@@ -391,6 +391,10 @@ class Ensembles(_Kinds):
     members: list[str] | None = None  # None: every kind that is trained
     horizon_weights: dict[int, Positive] = {}  # of the champions of a coin as one opinion; horizons not named count 1
 
+    def weights_of(self, horizons: Iterable[int]) -> list[float]:
+        """The weight of each horizon."""
+        return [self.horizon_weights.get(horizon, 1.0) for horizon in horizons]
+
     @classmethod
     def kind(cls, name: str) -> Any:
         """The ensemble kind of a name."""

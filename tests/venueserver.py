@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +12,12 @@ from urllib.parse import parse_qs, urlparse
 
 from websockets.asyncio.server import ServerConnection, serve
 
-__all__ = ["Part", "Venue", "message", "venue"]
+from scalper_ml.live.binance import BinanceVenue
+from scalper_ml.live.bot import Bot, open_bot, run_bot
+from scalper_ml.live.replay import gate_of
+from scalper_ml.project import Project
+
+__all__ = ["Part", "Venue", "bot_until", "message", "venue"]
 
 
 def message(symbol: str, number: int, ts_ms: int, price: float, qty: float, maker: bool) -> str:
@@ -118,3 +123,25 @@ def venue(messages: Sequence[str], parts: Sequence[Part], **more: Any) -> Iterat
         for thread in threads:
             thread.join()
         loop.close()
+
+
+def bot_until(
+    project: Project, known: BinanceVenue, symbol: str, last_id: int, watch: Callable[[int], object] = int
+) -> Bot:
+    """A bot of one symbol that is stopped once it has a trade; `watch` sees the ids of trades it has."""
+    bot = open_bot(project, gate_of(project), known, symbols=[symbol], warm=False)
+    lane, over = bot.loop.lanes[symbol], threading.Event()
+
+    def wait() -> None:
+        while lane.last_id < last_id and not over.wait(0.01):
+            watch(lane.last_id)
+        bot.feed.stop()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        run_bot(bot)
+    finally:
+        over.set()
+        thread.join()
+    return bot

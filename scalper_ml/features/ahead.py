@@ -20,7 +20,7 @@ _span = (_rows, 0, 0, 0)
 _PARTS: tuple[tuple[Any, tuple[Any, ...]], ...] = (
     (derive, (*_span, _row, _rows, _numbers)),
     (roll, (*_span, _table, _row, _rows)),
-    (load, (_rows, _numbers, _rows, 0)),
+    (load, (_rows, _numbers, _rows, 0, True)),
     (inspect, (_rows, _numbers, 0)),
     (publish, (_rows, 0, 0, 0, _rows, 0, 0, _rows, _row)),
     *((kernel, (*_span, _row, _row, _rows, _numbers, _rows)) for kernel in KERNELS),

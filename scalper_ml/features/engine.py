@@ -47,8 +47,11 @@ class FeatureBlock:
 
 
 def columns_read(fs: FeatureSet) -> tuple[str, ...]:
-    """Input columns a stream of a set reads: all, or those before the feeds where no feature needs a feed."""
-    return INPUT_COLUMNS if any(spec.group in HEIGHTS for spec in fs.specs) else OWN_COLUMNS
+    """Input columns a stream of a set reads: all where a feature needs a feed, else those before the feeds, else bars'."""
+    groups = {spec.group for spec in fs.specs}
+    if not groups.isdisjoint(HEIGHTS):
+        return INPUT_COLUMNS
+    return OWN_COLUMNS if "market" in groups else BAR_COLUMNS
 
 
 def _table(rows: Sequence[Sequence[float]], width: int) -> list[float]:

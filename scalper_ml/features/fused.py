@@ -13,7 +13,7 @@ from scalper_ml.features.registry import KINDS
 from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
 from scalper_ml.features.rolling import roll
 from scalper_ml.features.series import GAP as GAP_COLUMN
-from scalper_ml.features.series import TRADES, TS, derive, inspect, load, publish
+from scalper_ml.features.series import OF_MARKET, TRADES, TS, derive, inspect, load, publish
 from scalper_ml.kernel import direct, lean_kernel, spliced
 
 __all__ = ["AHEAD", "AT", "BLOCK", "KERNELS", "LINE", "MISSING", "ROWS", "SCRATCH", "step"]
@@ -115,7 +115,7 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
         wide = m if m < LINE else m + LINE  # not a power of two, or all blocks would share the same lines of the cache
         R = scratch[: T[BLOCKS] * wide].reshape(T[BLOCKS], wide)
         out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[OUTPUTS]) * wide].reshape(T[OUTPUTS], wide)
-        load(X[done:end], ts_us[done:end], H, at)
+        load(X[done:end], ts_us[done:end], H, at, T[READ + OF_MARKET] > 0)
         derive(H, at, i1, rows, S, R, T[READ:])
         R[MISSING] = 0.0
         _run(H, at, i1, rows, P, S, R, wanted, plan, answers, limits, out, values, done)

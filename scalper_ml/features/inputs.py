@@ -84,8 +84,8 @@ def _join(X: np.ndarray, ts: np.ndarray, table: pa.Table | None, names: Sequence
     at = np.minimum(np.searchsorted(known, ts), len(known) - 1)
     found = known[at] == ts
     for name in names:
-        if name in table.column_names:
-            X[found, INPUT_COLUMNS.index(name)] = _floats(table.column(name))[order][at[found]]
+        if name in table.column_names and (j := INPUT_COLUMNS.index(name)) < X.shape[1]:
+            X[found, j] = _floats(table.column(name))[order][at[found]]
 
 
 def known_shares(table: pa.Table) -> dict[str, float]:

@@ -50,7 +50,7 @@ BAR_COLUMNS: tuple[str, ...] = (
 )
 MARKET_COLUMNS: tuple[str, ...] = ("mkt_n", "mkt_ret", "mkt_up", "mkt_disp", "lead_ret")
 OWN_COLUMNS: tuple[str, ...] = (*BAR_COLUMNS, *MARKET_COLUMNS)
-"""Columns of an input matrix for features that need no feed."""
+"""Columns of an input matrix for features that need no feed; without other coins those of the bars are enough."""
 
 INPUT_COLUMNS: tuple[str, ...] = (*OWN_COLUMNS, *FEED_COLUMNS)
 """Columns of every input matrix, in order. NaN where the source has none."""
@@ -332,13 +332,17 @@ def derive(H, i0, i1, t0, S, W, read):
 
 
 @inlined
-def load(X, ts_us, H, i0):
-    """Copy the raw inputs that `H` has series for into it, from its row i0 on."""
+def load(X, ts_us, H, i0, market):
+    """Copy the raw inputs that `H` has series for into it, from its row i0 on; those of other coins if `market`."""
     for r in range(X.shape[0]):
         bar, i = X[r], i0 + r
-        for c in range(len(OWN_COLUMNS)):
+        for c in range(len(BAR_COLUMNS)):
             H[c, i] = bar[c]
         H[TS, i] = ts_us[r]
+    if market:
+        for r in range(X.shape[0]):
+            for c in range(len(BAR_COLUMNS), len(OWN_COLUMNS)):
+                H[c, i0 + r] = X[r, c]
     for c in range(len(OWN_COLUMNS), X.shape[1]):
         if ROW_OF_INPUT[c] < H.shape[0]:
             row = H[ROW_OF_INPUT[c], i0 : i0 + X.shape[0]]

@@ -105,10 +105,12 @@ def regress(H, i0, i1, t0, P, S, R, w, out):
     """t-statistic and R^2 of the OLS line through the log closes of n bars. ``w``: a pair."""
     n, t_stat, r2 = P[0], out[0], out[1]
     syy, sxx, sxy = R[w[0]], R[w[0] + 1], R[w[0] + 2]
+    root = math.sqrt(n - 2.0)
     for r in range(i1 - i0):
-        left = max(syy[r] - sxy[r] * sxy[r] / sxx[r], 1e-12 * syy[r])
-        t_stat[r] = sxy[r] / math.sqrt(sxx[r] * left / (n - 2.0)) if syy[r] > 0.0 else 0.0
-        r2[r] = sxy[r] * sxy[r] / (sxx[r] * syy[r]) if syy[r] > 0.0 else 0.0
+        both, explained = sxx[r] * syy[r], sxy[r] * sxy[r]
+        left = max(both - explained, 1e-12 * both)
+        t_stat[r] = root * sxy[r] / math.sqrt(left) if both > 0.0 else 0.0
+        r2[r] = explained / both if both > 0.0 else 0.0
 
 
 @inlined
@@ -156,7 +158,7 @@ def bars_since(H, i0, i1, t0, P, S, R, w, out):
 @inlined
 def cci(H, i0, i1, t0, P, S, R, w, out):
     """Commodity channel index by 200; 0 in a flat window. Recomputed on the window, one lag after the other."""
-    n, x, offset, spread, answer = int(P[0]), H[TYPICAL, i0:i1], R[0], R[1], out[0]
+    n, x, offset, spread, centre, answer = int(P[0]), H[TYPICAL, i0:i1], R[0], R[1], R[2], out[0]
     rows = i1 - i0
     offset[:rows] = 0.0
     spread[:rows] = 0.0
@@ -164,10 +166,12 @@ def cci(H, i0, i1, t0, P, S, R, w, out):
         past = H[TYPICAL, i0 - lag : i1 - lag]
         for r in range(rows):
             offset[r] += past[r] - x[r]
+    for r in range(rows):
+        centre[r] = offset[r] / n
     for lag in range(n - 1, -1, -1):
         past = H[TYPICAL, i0 - lag : i1 - lag]
         for r in range(rows):
-            spread[r] += abs(past[r] - x[r] - offset[r] / n)
+            spread[r] += abs(past[r] - x[r] - centre[r])
     for r in range(rows):
         answer[r] = -offset[r] / (3.0 * spread[r]) if spread[r] > n * EQUAL * x[r] else 0.0
 

@@ -192,7 +192,7 @@ def compare_across(project: Project, symbol: str) -> list[dict[str, Any]]:
     if common.size == 0:
         raise InsufficientDataError(f"{symbol}: no bar is of select in all horizons {settings.horizons}")
     said = {horizon: own.filter(pa.array(np.isin(us(own["ts_us"]), common))) for horizon, own in said.items()}
-    weights = [settings.ensembles.horizon_weights.get(horizon, 1.0) for horizon in settings.horizons]
+    weights = settings.ensembles.weights_of(settings.horizons)
     mean = said[settings.horizons[0]]
     for name in ("p_short", "p_neutral", "p_long"):
         values = np.average([own[name].to_numpy() for own in said.values()], axis=0, weights=weights)

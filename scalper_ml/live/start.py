@@ -172,7 +172,7 @@ def ensemble_of(
     if not members:
         why = "; ".join(f"{horizon}: {one.reason}" for horizon, one in found.items() if isinstance(one, NoChampion))
         raise InsufficientDataError(f"{symbol}: no horizon has a champion ({why}); expected one at least")
-    weights = [settings.ensembles.horizon_weights.get(one.horizon, 1.0) for one in members]
+    weights = settings.ensembles.weights_of(one.horizon for one in members)
     return EnsembleSignalModel(members, weights=weights, filters=_filters(settings), min_confidence=min_confidence)
 
 

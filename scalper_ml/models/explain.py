@@ -122,10 +122,10 @@ def permuted_rises(
     effect = np.zeros((repeats, len(names)))
     runs = np.array_split(np.arange(len(X)), max(len(X) // horizon, 1))
     for repeat in range(repeats):
-        order = np.concatenate([runs[i] for i in rng.permutation(len(runs))])
+        shuffled = X[np.concatenate([runs[i] for i in rng.permutation(len(runs))])]
         for j in range(len(names)):
             mixed = X.copy()
-            mixed[..., j] = X[order][..., j]
+            mixed[..., j] = shuffled[..., j]
             effect[repeat, j] = loss(mixed) - base
     return ranked(names, effect.mean(axis=0), effect.std(axis=0))
 

@@ -33,6 +33,11 @@ def test_features_without_feeds_need_no_columns_of_feeds():
     narrow = compute(FS, X[:600, :WIDTH], TS[:600])
     assert len(INPUT_COLUMNS) > WIDTH
     assert np.array_equal(narrow.values.view(np.int64), compute(FS, X[:600], TS[:600]).values.view(np.int64))
+    own = feature_set(["klines"])
+    assert len(columns_read(own)) < WIDTH
+    wide, narrow = (compute(own, X[:600, :k], TS[:600]) for k in (len(INPUT_COLUMNS), len(columns_read(own))))
+    assert np.array_equal(narrow.values.view(np.int64), wide.values.view(np.int64))
+    assert narrow.state == wide.state
     fed = feature_set(["klines", "derivatives"])
     assert columns_read(fed) == INPUT_COLUMNS
     with pytest.raises(ContractError, match=rf"expected \(n, {len(INPUT_COLUMNS)}\)"):

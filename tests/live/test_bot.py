@@ -1,17 +1,15 @@
 """The bot on a venue of this machine: cut off, stopped and started again, it decides what a replay decides."""
 
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
 from liveproject import SYMBOL, tape
-from venueserver import Part, message, venue
+from venueserver import Part, bot_until, message, venue
 
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.decisions import DECISIONS_LAYER
 from scalper_ml.live.binance import BinanceVenue
-from scalper_ml.live.bot import open_bot, run_bot
 from scalper_ml.live.decisions import decisions_table
 from scalper_ml.live.feed import Message
 from scalper_ml.live.replay import gate_of
@@ -36,27 +34,6 @@ def messages_of(trades: Trades) -> list[str]:
             for k, (ts, p, q, m) in enumerate(zip(*columns, strict=True))]  # fmt: skip
 
 
-def run_until(project: Project, known: BinanceVenue, last_id: int) -> object:
-    """A bot that is stopped once it has a trade."""
-    bot = open_bot(project, gate_of(project), known, symbols=[SYMBOL], warm=False)
-    lane = bot.loop.lanes[SYMBOL]
-    done = threading.Event()
-
-    def watch() -> None:
-        while lane.last_id < last_id and not done.wait(0.01):
-            pass
-        bot.feed.stop()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        run_bot(bot)
-    finally:
-        done.set()
-        thread.join()
-    return bot
-
-
 def test_a_bot_decides_what_a_replay_decides(mine: Project) -> None:
     """Cut off twice and started again in between, a bot decides and trades as a replay of the same trades."""
     trades = tape(mine).take(slice(0, N))
@@ -65,16 +42,16 @@ def test_a_bot_decides_what_a_replay_decides(mine: Project) -> None:
              Part(2 * N // 3 - 1, N, cut=False)]  # fmt: skip
     with venue(messages, parts) as place:
         known = BinanceVenue(stream=place.stream, rest=place.rest, pause_s=0.01, grace_us=600_000_000)
-        run_until(mine, known, 10 + N // 2 - 1)
-        last = run_until(mine, known, 10 + N - 1)
-    live = last.journal.tables()  # type: ignore[attr-defined]
+        bot_until(mine, known, SYMBOL, 10 + N // 2 - 1)
+        last = bot_until(mine, known, SYMBOL, 10 + N - 1)
+    live = last.journal.tables()
     rounded = Trades(trades.ts_us // 1000 * 1000, trades.price, trades.qty, trades.side, trades.trade_id)
     loop = open_loop(mine, [SYMBOL], lane_rules(mine, gate_of(mine), "binance-spot"), warm=False)
     ran = drive(loop, [Message(SYMBOL, rounded)], finish=False)
     offline = decisions_table(ran.decided)
     assert live[0].drop(["latency_us"]).equals(offline.drop(["latency_us"]))
     assert live[0].num_rows > 150
-    assert last.loop.counts.trades == {SYMBOL: N}  # type: ignore[attr-defined]
+    assert last.loop.counts.trades == {SYMBOL: N}
     known_latency = live[0]["latency_us"].drop_null().to_pylist()
     assert known_latency
     assert min(known_latency) >= 0

@@ -2,17 +2,14 @@
 
 import itertools
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from liveproject import SYMBOL
-from venueserver import Part, message, venue
+from venueserver import Part, bot_until, message, venue
 
 from scalper_ml.live.binance import BinanceVenue
-from scalper_ml.live.bot import open_bot, run_bot
-from scalper_ml.live.replay import gate_of
 from scalper_ml.project import Project
 from scalper_ml.schema import us
 
@@ -49,21 +46,11 @@ def test_a_day_is_taken_whole(project: Project, hours: int, tmp_path: Path) -> N
     held: dict[int, float] = {}
     with venue(messages, parts) as place:
         known = BinanceVenue(stream=place.stream, rest=place.rest, pause_s=0.01, grace_us=600_000_000)
-        bot = open_bot(mine, gate_of(mine), known, symbols=[SYMBOL], warm=False)
-        lane, done = bot.loop.lanes[SYMBOL], threading.Event()
 
-        def watch() -> None:
-            while lane.last_id < 10 + len(messages) - 1 and not done.wait(0.02):
-                held.setdefault(4 * (lane.last_id - 10) // len(messages), megabytes())
-            bot.feed.stop()
+        def watch(last_id: int) -> None:
+            held.setdefault(4 * (last_id - 10) // len(messages), megabytes())
 
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            run_bot(bot)
-        finally:
-            done.set()
-            thread.join()
+        bot = bot_until(mine, known, SYMBOL, 10 + len(messages) - 1, watch)
     counts = bot.loop.counts
     assert counts.trades == {SYMBOL: len(messages)}
     assert (counts.late, counts.interruptions, counts.missing) == ({}, 0, 0)
