@@ -1,8 +1,6 @@
 """Features: the engine against TA-Lib and pandas, and one bar at a time against an empty compiled call."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from bench.measure import Figure, cpu_seconds, latencies_us
+from bench.measure import IMPORT_NUMBA, NUMBA_S, Figure, cpu_seconds, in_fresh_python, latencies_us
 from scalper_ml.features.engine import FeatureStream, columns_read, compute
 from scalper_ml.features.inputs import inputs_from_bars
 from scalper_ml.features.online import OnlineFeatureBuilder
@@ -26,8 +24,8 @@ BARS_IN_ALL = int(os.environ.get("BENCH_FEATURES_BARS", 1_000_000))
 CHUNK = 4096
 """Rows computed at a time into the same memory: what the cache holds."""
 
-EMPTY_US, NUMBA_S = 0.27, 0.17
-"""What an empty compiled call and numba's import took on the machine on which the goals in seconds were set."""
+EMPTY_US = 0.27
+"""What an empty compiled call took on the machine on which the goals in seconds were set."""
 
 GROUPS: tuple[InputGroup, ...] = ("klines", "trades", "market", "calendar")
 
@@ -191,14 +189,6 @@ def streamed(fs: FeatureSet, X: np.ndarray, ts: np.ndarray) -> Callable[[], None
     return call
 
 
-def _child(code: str) -> tuple[float, float]:
-    """Wall seconds a fresh Python needs for `code`, which prints them, and the peak resident MB of that process."""
-    report = "import resource; print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], check=True, capture_output=True, text=True)
-    took, peak = map(float, done.stdout.split())
-    return took, peak
-
-
 START = """
 import time
 begun = time.perf_counter()
@@ -215,13 +205,6 @@ stream.advance(X, np.array([60_000_000]), np.empty((len(fs.names), 1)), np.empty
 took = time.perf_counter() - begun
 import sys
 assert not {"torch", "sklearn", "shap", "xgboost", "pandas"} & set(sys.modules)
-"""
-
-NUMBA = """
-import time
-begun = time.perf_counter()
-import numba
-took = time.perf_counter() - begun
 """
 
 MILLION = """
@@ -243,7 +226,7 @@ def run() -> list[Figure]:
     both = FeatureSet(tuple(entry for entry in fs.entries if entry[0].name in SHARED), fs.groups)
     own = np.ascontiguousarray(X[:, : len(columns_read(both))])
     shared = cpu_seconds({"ours": streamed(both, own, ts), "peer": lambda: talib_shared(own)}, repeats=5)
-    _, peak = _child(MILLION)
+    _, peak = in_fresh_python(MILLION)
     stream = FeatureStream(fs, compute(fs, X[:2000], ts[:2000]).state)
     columns, warm = np.empty((len(fs.names), 1)), np.empty(1, dtype=np.bool_)
 
@@ -257,7 +240,7 @@ def run() -> list[Figure]:
     ticks = latencies_us(lambda i: builder.push_tick(60_000_000 + i, 100.0, 1.0, 1, i), 20_000)
     p50, p99, bound = online[len(online) // 2], online[int(len(online) * 0.99)], empty[len(empty) // 2]
     tick = ticks[len(ticks) // 2]
-    started, numba = (sorted(_child(code)[0] for _ in range(5))[2] for code in (START, NUMBA))
+    started, numba = (sorted(in_fresh_python(code)[0] for _ in range(5))[2] for code in (START, IMPORT_NUMBA))
     return [
         Figure(
             f"batch, {len(fs.names)} features x {BARS_IN_ALL:,} bars", ours, "CPU ns / value",

@@ -4,6 +4,8 @@ import gc
 import platform
 import resource
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +13,27 @@ from typing import Any
 
 from rich.table import Table
 
-__all__ = ["Figure", "cpu_seconds", "latencies_us", "table_of", "used_seconds"]
+__all__ = [
+    "IMPORT_NUMBA",
+    "NUMBA_S",
+    "Figure",
+    "cpu_seconds",
+    "in_fresh_python",
+    "latencies_us",
+    "table_of",
+    "used_seconds",
+]
+
+IMPORT_NUMBA = """
+import time
+begun = time.perf_counter()
+import numba
+took = time.perf_counter() - begun
+"""
+"""For `in_fresh_python`: what start-up and compiling are measured in; a machine slow at one is slow at the others."""
+
+NUMBA_S = 0.17
+"""What that took on the machine on which the goals in seconds were set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,14 @@ def latencies_us(call: Callable[[int], Any], n: int) -> list[float]:
         call(i)
         taken.append((time.perf_counter_ns() - started) / 1000)
     return sorted(taken)
+
+
+def in_fresh_python(code: str) -> tuple[float, float]:
+    """Wall seconds a fresh Python needs for `code`, which leaves them in `took`, and the peak resident MB of it."""
+    report = "import resource; print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], check=True, capture_output=True, text=True)
+    took, peak = map(float, done.stdout.split())
+    return took, peak
 
 
 def used_seconds(call: Callable[[], object], who: int, repeats: int = 5) -> tuple[float, float]:

@@ -33,15 +33,12 @@ def compile_ahead(processes: int | None = None) -> None:
 
     Kernels lie in the cache afterwards, for every later process.
     """
-    workers = processes or os.cpu_count() or 1
-    shares = [list(range(first, len(_PARTS), workers)) for first in range(workers)]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(len(shares)) as pool:
-        pool.map(_compile, shares, chunksize=1)
+    with context.Pool(processes or os.cpu_count()) as pool:
+        pool.map(_compile, range(len(_PARTS)), chunksize=1)
     step()
 
 
-def _compile(share: list[int]) -> None:
-    for place in share:
-        kernel, examples = _PARTS[place]
-        compile_for(kernel, *examples)
+def _compile(place: int) -> None:
+    kernel, examples = _PARTS[place]
+    compile_for(kernel, *examples)

@@ -47,7 +47,7 @@ class FeatureBlock:
 
 
 def columns_read(fs: FeatureSet) -> tuple[str, ...]:
-    """Input columns a stream of a set reads: all where a feature needs a feed, else those before the feeds, else bars'."""
+    """Input columns a stream of a set reads: all where a feature needs a feed, else those before, else bars alone."""
     groups = {spec.group for spec in fs.specs}
     if not groups.isdisjoint(HEIGHTS):
         return INPUT_COLUMNS

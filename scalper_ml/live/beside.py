@@ -1,5 +1,6 @@
 """What is known beside a coin's own trades at the close of its bars: recorded, or quotes as they come."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -72,7 +73,7 @@ class LiveQuotes:
             if known_us <= self._decided_us:
                 self.late += 1
                 known_us = self._decided_us
-            self._ts_us.append(max(known_us, self._ts_us[-1] if self._ts_us else known_us))
+            self._ts_us.append(max(known_us, self._last_us))
             self._rows.append((quote.bid, quote.bid_qty, quote.ask, quote.ask_qty))
 
     def rows(self, bars: ClosedBars) -> pa.Table:
@@ -82,11 +83,22 @@ class LiveQuotes:
         quotes = pa.table(
             {"ts_us": stamps(np.array(self._ts_us, dtype=np.int64)), **dict(zip(_VALUES, values.T.copy(), strict=True))}
         )
-        table, self._before = book_bars(bars.column("open_ts_us"), close_us, quotes, before=self._before)
+        table, _ = book_bars(bars.column("open_ts_us"), close_us, quotes, before=self._before)
         self._decided_us = int(close_us[-1])
-        seen = int(np.searchsorted(np.array(self._ts_us, dtype=np.int64), self._decided_us, side="right"))
-        del self._ts_us[:seen], self._rows[:seen]
+        self.forget(self._decided_us)
         return table
+
+    def forget(self, until_us: int) -> None:
+        """Keep only the newest of the quotes known by then: the bars still to come all begin then or later."""
+        if seen := bisect_right(self._ts_us, until_us):
+            self._before = QuoteState(self._ts_us[seen - 1], *self._rows[seen - 1])
+            del self._ts_us[:seen], self._rows[:seen]
+
+    @property
+    def _last_us(self) -> int:
+        if self._ts_us:
+            return self._ts_us[-1]
+        return -1 if self._before is None else self._before.ts_us
 
     def state(self) -> dict[str, Any]:
         """Everything carried, as plain values; JSON keeps every bit of them."""

@@ -203,13 +203,16 @@ class Loop:
         return trades.take(~late)
 
     def _end_bars(self) -> list[str]:
-        """Close the bars whose time is over by the clock; the symbols that had one."""
+        """Close the bars whose time is over by the clock; the symbols that had one. Without one, old quotes go."""
         ended = []
         for symbol, lane in self.lanes.items():
-            interval = lane.rules.interval_us
-            over = lane.last_ts_us >= 0 and floor_us(lane.last_ts_us, interval) + interval <= self._until_us
-            if over and lane.end_bar():
+            begin_us = floor_us(self._until_us, lane.rules.interval_us)
+            if lane.last_ts_us >= begin_us:
+                continue
+            if lane.last_ts_us >= 0 and lane.end_bar():
                 ended.append(symbol)
+            elif lane.quotes is not None and lane.next_close_us is None:
+                lane.quotes.forget(begin_us)
         return ended
 
     def _decide_on(self, touched: Iterable[str], waited: Callable[[], int] | None) -> None:

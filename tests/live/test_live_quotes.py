@@ -115,6 +115,20 @@ def test_features_of_quotes_are_those_of_the_batch(expected: np.ndarray, seed: i
     assert np.isfinite(expected[100:]).mean() > 0.8
 
 
+def test_quotes_of_a_coin_without_trades_do_not_pile_up(expected: np.ndarray) -> None:
+    """With the clock in every message, two minutes of quotes wait at most, and no bit differs."""
+    trades, quotes = tape(), tickers()
+    loop, first, waited = fresh(), 0, 0
+    for end_us in range(15_000_000, 241 * MINUTE, 15_000_000):
+        known = [one for one in quotes[first:] if one.known_us <= end_us]
+        mine = trades.take((trades.ts_us >= end_us - 15_000_000) & (trades.ts_us < end_us))
+        loop.push(Message(COIN, mine, quotes={COIN: known}, until_us=end_us))
+        first, waited = first + len(known), max(waited, len(loop.lanes[COIN].quotes.state()["quotes"][0]))
+    loop.finish()
+    assert values_of(loop).tobytes() == expected.tobytes()
+    assert waited < 60  # thirteen a minute
+
+
 def test_recorded_books_are_those_of_the_batch(expected: np.ndarray) -> None:
     """A replay takes the book from what was recorded, whatever quotes come."""
     trades = tape()
