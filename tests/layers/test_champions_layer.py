@@ -135,7 +135,7 @@ def _swap(folder: str, settings: str, way: str, results: "multiprocessing.Queue[
         elif way == "rollback":
             rollback(project, KEYS, "race")
         else:
-            FlipProject(project).build("models", "candidates", "backtests", "thresholds", "champions")
+            FlipProject(project).build(*TRAINING, "champions")
         results.put("done")
     except (WarehouseError, TypeError) as error:
         results.put(f"{type(error).__name__}: {error}")
