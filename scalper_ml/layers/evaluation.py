@@ -1,7 +1,7 @@
 """What the commands ask of saved models: train what is stale, measure, compare, explain."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -48,6 +48,7 @@ __all__ = [
     "evaluate_saved",
     "explain_forecast",
     "explain_saved",
+    "mean_over_horizons",
     "role_rows",
     "train_stale",
 ]
@@ -188,16 +189,11 @@ def compare_across(project: Project, symbol: str) -> list[dict[str, Any]]:
         final = pc.and_(pc.equal(own["role"], "select"), pc.equal(own["fold"], -1))
         kinds[horizon], said[horizon] = candidate["kind"], own.filter(final)
         tables[horizon] = warehouse.read_table(warehouse.require("datasets", keys))
-    common = reduce(np.intersect1d, [us(own["ts_us"]) for own in said.values()])
-    if common.size == 0:
-        raise InsufficientDataError(f"{symbol}: no bar is of select in all horizons {settings.horizons}")
-    said = {horizon: own.filter(pa.array(np.isin(us(own["ts_us"]), common))) for horizon, own in said.items()}
     weights = settings.ensembles.weights_of(settings.horizons)
-    mean = said[settings.horizons[0]]
-    for name in ("p_short", "p_neutral", "p_long"):
-        values = np.average([own[name].to_numpy() for own in said.values()], axis=0, weights=weights)
-        mean = mean.set_column(mean.column_names.index(name), name, pa.array(values))
-    rows = []
+    said, mean = mean_over_horizons(said, weights)
+    if mean.num_rows == 0:
+        raise InsufficientDataError(f"{symbol}: no bar is of select in all horizons {settings.horizons}")
+    common, rows = us(mean["ts_us"]), []
     for horizon, weight in zip(settings.horizons, weights, strict=True):
         judged = pc.or_(
             pc.equal(tables[horizon]["role"], "train"), pa.array(np.isin(us(tables[horizon]["ts_us"]), common))
@@ -206,6 +202,17 @@ def compare_across(project: Project, symbol: str) -> list[dict[str, Any]]:
         for row in choose_candidate(compared, tables[horizon].filter(judged), horizon=horizon)[1]:
             rows.append({"horizon": horizon, "weight": weight, **{k: v for k, v in row.items() if k != "chosen"}})
     return rows
+
+
+def mean_over_horizons(said: Mapping[int, pa.Table], weights: Sequence[float]) -> tuple[dict[int, pa.Table], pa.Table]:
+    """Of predictions by horizon the rows whose bars are in all, and the weighted mean of their probabilities."""
+    common = reduce(np.intersect1d, [us(own["ts_us"]) for own in said.values()])
+    shared = {horizon: own.filter(pa.array(np.isin(us(own["ts_us"]), common))) for horizon, own in said.items()}
+    mean = next(iter(shared.values()))
+    for name in ("p_short", "p_neutral", "p_long"):
+        values = np.average([own[name].to_numpy() for own in shared.values()], axis=0, weights=weights)
+        mean = mean.set_column(mean.column_names.index(name), name, pa.array(values))
+    return shared, mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ __all__ = ["RECOMMENDED", "SCENARIOS", "scenario"]
 _A: Final = SyntheticSpec(level="A", sigma=25e-4, trades_per_bar=12, spread_bps=1.0, seed=1)
 _NULL: Final = replace(_A, level="null")
 _B: Final = SyntheticSpec(level="B", sigma=6e-5 * float(np.sqrt(60 * 1.36)), trades_per_bar=60, seed=1)
+_B_20S: Final = replace(_B, interval_us=20_000_000, sigma=6e-5 * float(np.sqrt(20 * 1.36)), trades_per_bar=20)
 _FREE: Final = {"fee_bps": 0.0, "spread_bps": 0.0, "impact": 0.0}
 _FEW: Final = {"families": ["flow", "volatility"]}
+_GENERIC: Final = {"families": ["momentum", "flow", "volatility"]}
 _REJECTED: Final = Must("verdict", "the gate's verdict", equals="REJECTED")
 _QUICK: Final[dict[str, Any]] = {"features": _FEW, "training": {"xgb_classifier": {"max_rounds": 80}}}
 RECOMMENDED: Final[dict[str, dict[str, Any]]] = {
@@ -73,17 +75,22 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ),
         Scenario(
             "average",
-            "level B without its filter: what window features and the averaged ensemble find",
-            {"HIDEUSDT": _B},
+            "level B without its filter: what windows of 20 s to 80 min and the averaged ensemble find",
+            {"HIDEUSDT": _B_20S},
             (
-                Must("average_1", "share of the filter's edge, horizon 1", low=0.85, fast=(0.40, None)),
-                Must("average_5", "the same, horizon 5", low=0.85, fast=(0.40, None)),
-                Must("average_15", "the same, horizon 15", low=0.75, fast=(0.20, None)),
+                Must("average_3", "share of the filter's edge, 1 minute", low=0.85, fast=(0.40, None)),
+                Must("average_15", "the same, 5 minutes", low=0.85, fast=(0.40, None)),
+                Must("average_45", "the same, 15 minutes", low=0.75, fast=(0.20, None)),
             ),
             ensembled.measure_average,
-            settings={**RECOMMENDED, "horizons": [1, 5, 15]},
-            days=45,
-            fast_days=8,
+            settings={
+                "training": RECOMMENDED["training"],
+                "ensembles": {"kinds": ["weighted_average"]},
+                "features": _GENERIC,
+                "horizons": [3, 15, 45],
+            },
+            days=60,  # of which 30 are train
+            fast_days=30,
             fast=_FEW_KINDS,
             seeds=(0, 1, 2, 3),
         ),

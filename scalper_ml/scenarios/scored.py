@@ -102,16 +102,19 @@ class Edge:
     """Share of right sides of a candidate and of the oracle on the same rows; `ratio` of what they are above a half.
 
     `ratio` is NaN where the oracle's own edge is less than two standard errors: there is nothing to take a share of.
+    `foretold` is the ratio that the oracle's signal makes to be expected, the luck of the outcomes left out: of the
+    sum of the sizes of the signal, how much lies on the candidate's side, less what lies on the other.
     """
 
     ratio: float
     accuracy: float
     oracle: float
+    foretold: float
     kind: str
 
     def __str__(self) -> str:
         """As the details of a line have it."""
-        return f"{self.ratio:.3f} ({self.kind}: {self.accuracy:.4f} of {self.oracle:.4f})"
+        return f"{self.ratio:.3f} ({self.kind}: {self.accuracy:.4f} of {self.oracle:.4f}, {self.foretold:.3f} foretold)"
 
 
 def edge_of(found: Scored, signal: np.ndarray) -> Edge:
@@ -125,4 +128,5 @@ def edge_of(found: Scored, signal: np.ndarray) -> Edge:
     oracle = float(np.mean(way == np.sign(signal[moved])))
     error = 0.5 / np.sqrt(np.count_nonzero(moved) / found.horizon)
     ratio = (accuracy - 0.5) / (oracle - 0.5) if oracle - 0.5 > 2 * error else float("nan")
-    return Edge(ratio, accuracy, oracle, found.kind)
+    foretold = float(np.sum(found.side * signal) / np.sum(np.abs(signal)))
+    return Edge(ratio, accuracy, oracle, foretold, found.kind)
