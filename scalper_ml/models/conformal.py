@@ -24,6 +24,7 @@ ALPHA: Final = 0.2
 
 GAMMA: Final = 0.005
 _GRID: Final = 200
+_SLACK: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ConformalSets:
 
     def of(self, P: Floats, alpha: float = ALPHA) -> npt.NDArray[np.bool_]:
         """Which classes are in the set of each row, (n, 3); a row that surprises in every class has an empty one."""
-        return np.asarray(self.threshold(alpha) + 1e-12 >= 1.0 - P)
+        return np.asarray(self.threshold(alpha) + _SLACK >= 1.0 - P)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -179,11 +180,13 @@ def followed_coverage(
     >>> abs(found["coverage"] - 0.8) < 0.1
     True
     """
-    live, codes = LiveSets(sets, AdaptiveLevel(alpha)), np.asarray(y, dtype=np.int64)
-    hits = size = 0
-    for row in range(codes.size):
+    level, codes = AdaptiveLevel(alpha), np.asarray(y, dtype=np.int64).tolist()
+    hits: list[bool] = []
+    size = 0
+    for row, losses in enumerate((1.0 - P).tolist()):  # as `LiveSets` does, on plain numbers: it is done a bar
         if row >= horizon:
-            live.known(int(codes[row - horizon]))
-        members = live.of(P[row])
-        hits, size = hits + int(members[codes[row]]), size + int(members.sum())
-    return {"coverage": hits / codes.size, "mean_size": size / codes.size, "level": live.level.level}
+            level.told(hit=hits[row - horizon])
+        members = [loss <= sets.threshold(level.level) + _SLACK for loss in losses]
+        hits.append(members[codes[row]])
+        size += sum(members)
+    return {"coverage": sum(hits) / len(codes), "mean_size": size / len(codes), "level": level.level}

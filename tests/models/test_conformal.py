@@ -95,6 +95,21 @@ def test_sets_that_follow_hold_what_they_promise_when_the_market_changes() -> No
     assert followed["mean_size"] > 2.0
 
 
+def test_coverage_that_follows_is_that_of_live_sets() -> None:
+    """Told of each outcome when it is known, sets made bar by bar cover as often as the report says."""
+    rng = np.random.default_rng(6)
+    P, y = rng.dirichlet([2.0, 2.0, 2.0], 400), rng.integers(0, 3, 400)
+    sets, hits, size = fit_conformal(P, y), 0, 0
+    live = LiveSets(sets)
+    for row in range(400):
+        if row >= 3:
+            live.known(int(y[row - 3]))
+        members = live.of(P[row])
+        hits, size = hits + members[y[row]], size + members.sum()
+    expected = {"coverage": hits / 400, "mean_size": size / 400, "level": live.level.level}
+    assert followed_coverage(sets, P, y, horizon=3) == expected
+
+
 def test_an_outcome_without_a_set_is_refused() -> None:
     """Telling an outcome that no set waits for is an error, not a miss."""
     live = LiveSets(fit_conformal(np.full((50, 3), 1 / 3), np.zeros(50)))
