@@ -186,7 +186,8 @@ def followed_coverage(
     for row, losses in enumerate((1.0 - P).tolist()):  # as `LiveSets` does, on plain numbers: it is done a bar
         if row >= horizon:
             level.told(hit=hits[row - horizon])
-        members = [loss <= sets.threshold(level.level) + _SLACK for loss in losses]
+        limit = sets.threshold(level.level) + _SLACK
+        members = [loss <= limit for loss in losses]
         hits.append(members[codes[row]])
         size += sum(members)
     return {"coverage": sum(hits) / len(codes), "mean_size": size / len(codes), "level": level.level}
