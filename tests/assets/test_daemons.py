@@ -1,10 +1,12 @@
 """The real daemons: files land, features grow, drift is seen, and exactly what has drifted is retrained."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,9 @@ def test_a_running_dagster_retrains_what_has_drifted(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", prepare], check=True, **shared)  # type: ignore[call-overload]
     address = ["--host", "127.0.0.1", "--port", str(free_port())]
     log = (folder / "dev.log").open("w")
-    dev = subprocess.Popen([str(SCRIPTS / "dagster"), "dev", *module, *address], stdout=log, stderr=log, **shared)  # type: ignore[call-overload]
+    dev = subprocess.Popen(
+        [str(SCRIPTS / "dagster"), "dev", *module, *address], stdout=log, stderr=log, start_new_session=True, **shared
+    )  # type: ignore[call-overload]
     try:
         start = [str(SCRIPTS / "dagster"), "sensor", "start", "--start-all", *module]
         subprocess.run(start, check=True, **shared)  # type: ignore[call-overload]
@@ -55,8 +59,12 @@ def test_a_running_dagster_retrains_what_has_drifted(tmp_path: Path) -> None:
             time.sleep(2)
     finally:
         dev.terminate()
-        dev.wait(180)  # its code server alone takes up to 60 s
-        log.close()
+        try:
+            dev.wait(180)  # its code server alone takes up to 60 s
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(dev.pid, signal.SIGKILL)  # and what it started
+            log.close()
     (row,) = retrain_log(place.project, KEYS)
     assert row["run_key"].startswith(f"retrain {SYMBOL} x 1 ")
     assert row["outcome"] in ("refused", "shadow")
