@@ -45,9 +45,8 @@ def test_a_running_dagster_retrains_what_has_drifted(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", prepare], check=True, **shared)  # type: ignore[call-overload]
     address = ["--host", "127.0.0.1", "--port", str(free_port())]
     log = (folder / "dev.log").open("w")
-    dev = subprocess.Popen(
-        [str(SCRIPTS / "dagster"), "dev", *module, *address], stdout=log, stderr=log, start_new_session=True, **shared
-    )  # type: ignore[call-overload]
+    own = {**shared, "stdout": log, "stderr": log, "start_new_session": True}
+    dev = subprocess.Popen([str(SCRIPTS / "dagster"), "dev", *module, *address], **own)  # type: ignore[call-overload]
     try:
         start = [str(SCRIPTS / "dagster"), "sensor", "start", "--start-all", *module]
         subprocess.run(start, check=True, **shared)  # type: ignore[call-overload]
