@@ -46,7 +46,7 @@ def test_a_running_dagster_retrains_what_has_drifted(tmp_path: Path) -> None:
     address = ["--host", "127.0.0.1", "--port", str(free_port())]
     log = (folder / "dev.log").open("w")
     own = {**shared, "stdout": log, "stderr": log, "start_new_session": True}
-    dev = subprocess.Popen([str(SCRIPTS / "dagster"), "dev", *module, *address], **own)  # type: ignore[call-overload]
+    dev = subprocess.Popen([str(SCRIPTS / "dagster"), "dev", *module, *address], **own)
     try:
         start = [str(SCRIPTS / "dagster"), "sensor", "start", "--start-all", *module]
         subprocess.run(start, check=True, **shared)  # type: ignore[call-overload]
