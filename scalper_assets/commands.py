@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import Annotated
@@ -85,7 +86,7 @@ def run(
         if only is not None and only not in Only.__args__:  # type: ignore[attr-defined]
             raise SettingsError(f"--only {only!r}: expected one of {list(Only.__args__)}")  # type: ignore[attr-defined]
         initialise_home(project.folder)
-        _introduce(console, project)
+        _introduce(console, project, chosen_symbols, chosen_horizons)
         phases = plan(project, symbols=chosen_symbols, horizons=chosen_horizons, only=only)  # type: ignore[arg-type]
         outcomes = _run_with_progress(console, phases, settings.workers if workers is None else workers, force)
         project.warehouse.refresh_views()
@@ -168,10 +169,10 @@ def _horizons(text: str) -> list[int]:
         raise SettingsError(f"--horizons {text!r}: expected whole numbers of bars, e.g. 1,3") from None
 
 
-def _introduce(console: Console, project: Project) -> None:
+def _introduce(console: Console, project: Project, symbols: Sequence[str], horizons: Sequence[int]) -> None:
     settings = project.settings
     console.print(
-        f"profile [bold]{settings.profile}[/bold]: {len(settings.symbols)} symbols x horizons {settings.horizons} "
+        f"profile [bold]{settings.profile}[/bold]: {len(symbols)} symbols x horizons {list(horizons)} "
         f"of {settings.bars.interval} bars"
     )
     if settings.source.kind == "synthetic":

@@ -4,19 +4,21 @@ A record is a value: each transition gives a new one. Stamps are of stream time,
 transition was made, so that a record built anew of the same data is the same.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from scalper_ml.errors import WarehouseError
 
-__all__ = ["KEPT", "Record", "Transition", "live_at", "standing"]
+__all__ = ["KEPT", "Record", "Transition", "begun", "live_at", "standing"]
 
 KEPT: Final = 5
 """Champions of the past whose bundles stay, for a rollback."""
 
 Transition = dict[str, Any]
 """``event``, ``at_us``, ``bundle_id``, what it ``replaced``, ``reason``, ``inputs`` hash, ``pointer`` from then on."""
+
+_LEAST: Final = 4  # digits of the beginning of an id
 
 _RUNS: Final = ("promoted", "rolled_back", "verdict", "suspended", "resumed", "retired", "none")
 
@@ -92,27 +94,51 @@ class Record:
         }
         return replace(self, challenger=dict(challenger), history=(*self.history, entry))
 
+    @property
+    def past(self) -> dict[str, Mapping[str, Any]]:
+        """The pointers of the champions before whose bundles are kept, the newest last."""
+        past: dict[str, Mapping[str, Any]] = {}
+        for one in self.history:
+            if one["pointer"] is not None and one["bundle_id"] not in (None, self.bundle_id):
+                past.pop(one["bundle_id"], None)
+                past[one["bundle_id"]] = one["pointer"]
+        return {bundle_id: pointer for bundle_id, pointer in past.items() if bundle_id in self.pinned}
+
     def before(self, bundle_id: str | None = None) -> Mapping[str, Any]:
-        """The pointer a rollback returns to: the newest of another bundle that ran, or that of `bundle_id`.
+        """The pointer a rollback returns to: the newest of another bundle that ran, or of the one that begins so.
 
         Raises
         ------
         WarehouseError
             There is none, or its bundle is no longer kept; names those that are.
         """
-        past: dict[str, Mapping[str, Any]] = {}
-        for one in self.history:
-            if one["pointer"] is not None and one["bundle_id"] not in (None, self.bundle_id):
-                past.pop(one["bundle_id"], None)  # the newest last
-                past[one["bundle_id"]] = one["pointer"]
-        kept = [one for one in past if one in self.pinned]
-        chosen = [one for one in kept if bundle_id is None or one.startswith(bundle_id)]
-        if not chosen:
-            raise WarehouseError(
-                f"rollback to {bundle_id or 'the champion before'}: no such champion is kept; expected one of "
-                f"{[one[:12] for one in kept] or 'none: nothing else has run'}"
-            )
-        return dict(past[chosen[-1]])
+        past = self.past
+        if bundle_id is None and not past:
+            raise WarehouseError("rollback: no champion before is kept; nothing else has run here")
+        return dict(past[next(reversed(past)) if bundle_id is None else begun(bundle_id, past)])
+
+
+def begun(beginning: str, ids: Iterable[str]) -> str:
+    """The one of these ids that begins so.
+
+    Raises
+    ------
+    WarehouseError
+        None does, more than one does, or it is shorter than four digits; names the ids.
+
+    Examples
+    --------
+    >>> begun("93af", ["93af12", "0bcc77"])
+    '93af12'
+    """
+    known = sorted(set(ids))
+    found = [one for one in known if one.startswith(beginning)] if len(beginning) >= _LEAST else []
+    if len(found) != 1:
+        raise WarehouseError(
+            f"bundle {beginning!r}: {len(found) or 'none'} kept here begin so; expected {_LEAST} digits or more of one "
+            f"of {[one[:12] for one in known] or 'none: there is no other'}"
+        )
+    return found[0]
 
 
 def live_at(history: Sequence[Transition], ts_us: int) -> Transition | None:

@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from scalper_ml.commands.console import console, print_json, table_of
-from scalper_ml.errors import SettingsError
+from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.project import Project, open_project
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ Profile = Annotated[str | None, typer.Option(help="A profile of config/settings.
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Reason = Annotated[str, typer.Option(help="Kept in the history.")]
+
+
+_COLUMNS: Final = (
+    "standing", "bundle_id", "kind", "action", "tier", "since", "drift", "challenger", "challenger_says"
+)  # fmt: skip
 
 
 def _opened(profile: str | None, overrides: list[str] | None) -> Project:
@@ -58,7 +63,11 @@ def list_models(profile: Profile = None, overrides: Overrides = None, as_json: A
     project = _opened(profile, overrides)
     rows: list[dict[str, Any]] = []
     for keys in _partitions(project):
-        record = read_record(project, keys)
+        try:
+            record = read_record(project, keys)
+        except ScalperError as error:  # that of one coin hides no other
+            rows.append({**keys, **dict.fromkeys(_COLUMNS), "standing": "unreadable", "challenger_says": str(error)})
+            continue
         pointer, other = record.pointer or {}, record.challenger or {}
         drift = project.warehouse.manifest("drift/performance", keys)
         rows.append(
@@ -184,16 +193,54 @@ def rollback(
     console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(record.bundle_id)}")
 
 
+@models.command()
+def suspend(
+    symbol: Symbol,
+    horizon: Horizon,
+    reason: Reason = "suspended by hand",
+    profile: Profile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Stop the champion from trading; it goes on in the shadow until it is resumed or replaced."""
+    from scalper_ml.layers import champions
+
+    project, keys, record = _recorded(symbol, horizon, profile, overrides)
+    if record.bundle_id is None:
+        raise SettingsError(f"{symbol} x {horizon}: nothing runs here; there is nothing to suspend")
+    champions.suspend(project, keys, reason, expected=record.bundle_id)
+    console().print(f"{symbol} x {horizon}: {_short(record.bundle_id)} is suspended")
+
+
+@models.command()
+def resume(
+    symbol: Symbol,
+    horizon: Horizon,
+    reason: Reason = "resumed by hand",
+    profile: Profile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Let a suspended champion trade again, as the gate let it before."""
+    from scalper_ml.layers import champions
+
+    project, keys, record = _recorded(symbol, horizon, profile, overrides)
+    if not (record.pointer or {}).get("suspended"):
+        raise SettingsError(f"{symbol} x {horizon}: its champion is not suspended; there is nothing to resume")
+    after = champions.resume(project, keys, reason, expected=record.bundle_id)
+    console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} trades again, {(after.pointer or {})['action']}")
+
+
 def _pointer(record: "Record", name: str) -> dict[str, Any]:
     """The pointer of the champion, of the challenger, or of a champion before."""
+    from scalper_ml.champions.record import begun
+
     own, other = record.pointer or {}, record.challenger
-    if own.get("bundle_id") and (name == "champion" or own["bundle_id"].startswith(name)):
-        return dict(own)
-    if other is not None and (name == "challenger" or other["bundle_id"].startswith(name)):
-        return dict(other["pointer"])
-    if name in ("champion", "challenger"):
+    known = dict(record.past)
+    known |= {own["bundle_id"]: own} if own.get("bundle_id") else {}
+    known |= {other["bundle_id"]: other["pointer"]} if other is not None else {}
+    named = {"champion": own.get("bundle_id"), "challenger": other and other["bundle_id"]}
+    if name in named and named[name] is None:
         raise SettingsError(f"compare: there is no {name}; name two bundles of `scalper models show`")
-    return dict(record.before(name))
+    return dict(known[named.get(name) or begun(name, known)])
 
 
 def _moment(text: str) -> int:

@@ -44,8 +44,11 @@ class ChampionBundles:
         verdict = published if own == published["bundle_id"] else _promoted_with(running, published)
         if running.get("suspended"):
             raise Refused("suspended", f"{symbol} x {horizon}: suspended, {running['suspended']}")
-        if verdict["action"] != "NO_TRADE":
-            self._verify(keys, verdict["layer"], own)
+        if verdict["action"] == "NO_TRADE":
+            return verdict
+        if running["action"] == "NO_TRADE":
+            raise Refused("no_champion", f"{symbol} x {horizon}: its champion may not trade; materialise champions")
+        self._verify(keys, verdict["layer"], own)
         return verdict
 
     def _pointer(self, keys: Mapping[str, str | int]) -> Verdict | None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from scalper_ml.errors import ScalperError
 from scalper_ml.gate.thresholds import FORMAT, document_id
 from scalper_ml.gate.tiers import TIERS
 
@@ -119,19 +120,36 @@ class PublishedFile:
 def _parsed(data: bytes, written_us: int) -> Thresholds | Refused:
     """The document in `data`, or why it is none."""
     try:
-        document = json.loads(data)
-    except ValueError as error:
+        document = json.loads(data, parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
         return Refused("file_corrupt", f"the thresholds are no JSON ({error}); publish them again")
+    try:
+        return _checked(document, written_us)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, ScalperError) as error:
+        told = f"{type(error).__name__}: {error}"
+        return Refused("file_corrupt", f"the thresholds are not as they were published ({told}); publish them again")
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number")
+
+
+def _checked(document: Any, written_us: int) -> Thresholds | Refused:
+    """The document, if it is one and whole; any error says that it is not."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         found = document.get("format") if isinstance(document, dict) else type(document).__name__
         return Refused("file_corrupt", f"the thresholds have format {found!r}; expected {FORMAT} - publish them again")
     if document.get("document_id") != document_id(document):
         return Refused("file_corrupt", "the thresholds were altered after they were published; publish them again")
+    if not (isinstance(document["timeframe"], str) and 0 < float(document["max_age_days"]) < math.inf):
+        return Refused("file_corrupt", "timeframe and max_age_days are none; publish the thresholds again")
+    if document["min_score"] is not None:
+        float(document["min_score"])
     wrong = [
         f"{symbol} x {horizon}"
         for symbol, coin in document["coins"].items()
         for horizon, verdict in coin["horizons"].items()
-        if not _plausible(verdict)
+        if not _plausible(verdict) or (coin["horizon"] is not None and str(coin["horizon"]) not in coin["horizons"])
     ]
     if wrong:
         return Refused("file_corrupt", f"verdicts that contradict themselves: {wrong[:5]}; publish them again")
@@ -141,11 +159,15 @@ def _parsed(data: bytes, written_us: int) -> Thresholds | Refused:
 def _plausible(verdict: Mapping[str, Any]) -> bool:
     """Whether an action belongs to its tier, and its confidence is no looser than floor and threshold."""
     tier = _TIERS.get(verdict["quality_tier"])
-    if tier is None or not math.isfinite(verdict["min_confidence"]):
+    words = [verdict["reason"], verdict["layer"] or "", *verdict["reasons"]]
+    if tier is None or not math.isfinite(verdict["min_confidence"]) or not all(isinstance(one, str) for one in words):
         return False
+    if verdict["scored_until"] is not None:
+        datetime.fromisoformat(verdict["scored_until"])
     if verdict["action"] == "NO_TRADE":
         return bool(verdict["size_factor"] == 0)
     least = max(tier.min_confidence, verdict["threshold"])
     allowed = _ACTIONS[tier.name] | ({"WARMUP"} if _ACTIONS[tier.name] else set())
-    scored = verdict["bundle_id"] is not None and verdict["score_0_100"] >= tier.min_score
-    return bool(verdict["action"] in allowed and verdict["min_confidence"] >= least and scored)
+    scored = isinstance(verdict["bundle_id"], str) and tier.min_score <= verdict["score_0_100"] <= 100
+    sized = verdict["size_factor"] == tier.size_factor
+    return bool(verdict["action"] in allowed and verdict["min_confidence"] >= least and scored and sized)

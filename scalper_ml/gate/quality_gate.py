@@ -1,8 +1,8 @@
 """The quality gate: may this signal be traded, and if not, why not."""
 
 import logging
-import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
@@ -121,12 +121,11 @@ class QualityGate:
         Returns
         -------
         GateDecision
-            Never raises for what is wrong with the file: that is an answer, with its reason code.
+            Never raises for what is wrong with the file or the signal: that is an answer, with its reason code.
         """
-        if not self.environment.enabled:
-            return self._ungated()
         try:
-            return self._answer(symbol, confidence, horizon)
+            asked = _signal(symbol, confidence, horizon)
+            return self._answer(symbol, asked, horizon) if self.environment.enabled else self._ungated()
         except Refused as refused:
             return _refusal(refused, None, None)
 
@@ -145,16 +144,15 @@ class QualityGate:
         return found
 
     def _of_signal(self, signal: Mapping[str, Any]) -> GateDecision:
-        symbol, confidence = signal.get("symbol"), signal.get("confidence")
-        if not isinstance(symbol, str) or not isinstance(confidence, int | float):
-            told = f"a signal needs a symbol and a confidence; found {sorted(map(str, signal))}"
-            return _refusal(Refused("invalid_signal", told), None, None)
-        return self.should_trade(symbol, confidence, signal.get("horizon"))
+        if not isinstance(signal, Mapping) or not {"symbol", "confidence"} <= set(signal):
+            told = sorted(map(str, signal)) if isinstance(signal, Mapping) else type(signal).__name__
+            return _refusal(
+                Refused("invalid_signal", f"a signal needs a symbol and a confidence; found {told}"), None, None
+            )
+        return self.should_trade(signal["symbol"], signal["confidence"], signal.get("horizon"))
 
     def _answer(self, symbol: str, confidence: float, horizon: int | None) -> GateDecision:
         environment = self.environment
-        if not (math.isfinite(confidence) and 0.0 <= confidence <= 1.0):
-            raise Refused("invalid_signal", f"confidence is {confidence}; expected a number in [0, 1]")
         if not environment.per_coin:
             raise Refused("per_coin_disabled", "USE_ML_PER_COIN is off, and there are only models of single coins")
         thresholds = self.file.current()
@@ -223,6 +221,18 @@ class QualityGate:
             min_confidence=None,
             horizon=None,
         )
+
+
+def _signal(symbol: Any, confidence: Any, horizon: Any) -> float:
+    """The confidence of a signal, if it is one; strings, truth values and what is beyond [0, 1] are none."""
+    if not isinstance(symbol, str):
+        raise Refused("invalid_signal", f"symbol is {symbol!r}; expected a string")
+    number = isinstance(confidence, int | float | Real) and not isinstance(confidence, bool)
+    if not (number and 0 <= confidence <= 1):
+        raise Refused("invalid_signal", f"confidence is {confidence!r}; expected a number in [0, 1]")
+    if not (horizon is None or isinstance(horizon, Integral | str)):
+        raise Refused("invalid_signal", f"horizon is {horizon!r}; expected a number of bars, or none")
+    return float(confidence)
 
 
 def _refusal(refused: Refused, verdict: Mapping[str, Any] | None, horizon: int | None) -> GateDecision:

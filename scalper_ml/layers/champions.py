@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from scalper_ml.champions.challenge import Comparison, Shadow, Verdict, compare_trades, e_value, replaces
-from scalper_ml.champions.record import Record
+from scalper_ml.champions.record import Record, begun
 from scalper_ml.drift.reference import reference_of
 from scalper_ml.durable import canonical_json, sha256_of
 from scalper_ml.errors import SupersededError, WarehouseError
@@ -322,14 +322,23 @@ def promote(project: Project, keys: Keys, bundle_id: str, reason: str, *, expect
         The beginning of it is enough.
     expected : str, optional
         The champion this was decided against.
+
+    Raises
+    ------
+    WarehouseError
+        No or several bundles begin so, the gate does not let it trade, or it was suspended.
     """
 
     def change(record: Record, at: Mapping[str, Any]) -> Record:
-        challenger = record.challenger
-        if challenger is not None and challenger["bundle_id"].startswith(bundle_id):
-            pointer, left = dict(challenger["pointer"]) | {"since_us": at["at_us"]}, None
-        else:
-            pointer, left = dict(record.before(bundle_id)) | {"since_us": at["at_us"], "suspended": None}, challenger
+        asks = {} if record.challenger is None else {record.challenger["bundle_id"]: record.challenger["pointer"]}
+        known = record.past | asks
+        chosen = begun(bundle_id, known)
+        pointer = dict(known[chosen]) | {"since_us": at["at_us"]}
+        left = None if chosen in asks else record.challenger
+        if pointer["suspended"]:
+            raise WarehouseError(
+                f"promote {bundle_id[:12]}: it was suspended ({pointer['suspended']}); roll back to it, then resume it"
+            )
         if pointer["action"] == "NO_TRADE":
             raise WarehouseError(
                 f"promote {bundle_id[:12]}: the gate does not let it trade ({pointer['reason']}); nobody overrules it"
@@ -344,10 +353,13 @@ def promote(project: Project, keys: Keys, bundle_id: str, reason: str, *, expect
 def rollback(
     project: Project, keys: Keys, reason: str, *, to: str | None = None, expected: str | None = None
 ) -> Record:
-    """Return to the champion before, or to the one called `to`; its bundle is verified first."""
+    """Return to the champion before, or to the one called `to`; its bundle is verified first.
+
+    One that was suspended comes back suspended, until it is resumed.
+    """
 
     def change(record: Record, at: Mapping[str, Any]) -> Record:
-        pointer = dict(record.before(to)) | {"since_us": at["at_us"], "suspended": None}
+        pointer = dict(record.before(to)) | {"since_us": at["at_us"]}
         bundle_of(project, pointer["layer"], keys, pointer["bundle_id"])
         return record.with_pointer("rolled_back", pointer, reason=reason, **at)
 

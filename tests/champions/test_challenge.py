@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scalper_ml.champions.challenge import SHADOW_US, Comparison, Shadow, compare_trades, e_value, replaces
-from scalper_ml.champions.record import KEPT, Record, live_at, standing
+from scalper_ml.champions.record import KEPT, Record, begun, live_at, standing
 from scalper_ml.drift.policy import AT_ONCE, COOL_DOWN_US, DAY_US, Watched, decide_retrain, state_of
 from scalper_ml.errors import WarehouseError
 
@@ -90,16 +90,16 @@ def test_history_answers_every_moment(moves: list[tuple[int, str]]) -> None:
 def test_a_rollback_returns_to_the_newest_other_champion() -> None:
     """Of three champions the second is returned to, the first by name; a withdrawn one is known as such."""
     record = Record()
-    for at_us, bundle in enumerate(["aa", "bb", "cc"]):
+    for at_us, bundle in enumerate(["aaaa", "bbbb", "cccc"]):
         record = record.with_pointer("promoted", pointer(bundle), at_us=at_us, reason="r", inputs="i")
-    assert record.before()["bundle_id"] == "bb"
-    assert record.before("a")["bundle_id"] == "aa"
-    with pytest.raises(WarehouseError, match=r"\['aa', 'bb'\]"):
-        record.before("cc")
+    assert record.before()["bundle_id"] == "bbbb"
+    assert record.before("aaaa")["bundle_id"] == "aaaa"
+    with pytest.raises(WarehouseError, match=r"none kept here begin so; .*\['aaaa', 'bbbb'\]"):
+        record.before("cccc")
     back = record.with_pointer("rolled_back", record.before(), at_us=9, reason="r", inputs="i")
-    assert (back.bundle_id, back.withdrawn("cc"), back.withdrawn("bb")) == ("bb", True, False)
-    again = back.with_pointer("promoted", pointer("cc"), at_us=10, reason="by hand", inputs="i")
-    assert not again.withdrawn("cc")
+    assert (back.bundle_id, back.withdrawn("cccc"), back.withdrawn("bbbb")) == ("bbbb", True, False)
+    again = back.with_pointer("promoted", pointer("cccc"), at_us=10, reason="by hand", inputs="i")
+    assert not again.withdrawn("cccc")
     assert (standing(Record()), standing(again)) == ("none", "live")
 
 
@@ -129,3 +129,11 @@ def test_moved_inputs_are_watched_and_retrain_nothing() -> None:
     for seen, state in states:
         assert state_of(seen, suspends=["edge_negative"]) == state
         assert decide_retrain(seen).retrain == (state in ("DRIFT", "SUSPEND"))
+
+
+@pytest.mark.parametrize("beginning", ["", "ab", "abc", "abcd", "feed"])
+def test_the_beginning_of_an_id_names_one_bundle_or_none(beginning: str) -> None:
+    """Too short, of two bundles or of none: refused, and the bundles there are named."""
+    assert begun("abcd1", ["abcd1", "abcd2"]) == "abcd1"
+    with pytest.raises(WarehouseError, match=r"expected 4 digits or more of one of \['abcd1', 'abcd2'\]"):
+        begun(beginning, ["abcd1", "abcd2"])

@@ -50,6 +50,14 @@ def test_the_registry_from_the_command_line(place: TickProject) -> None:
     (live,) = json.loads(place.scalper("models", "show", *WHERE, "--at", "2030-01-01T00:00:00Z", "--json").out)
     assert live["bundle_id"] == champion
     assert "nothing had been decided by then" in place.scalper("models", "show", *WHERE, "--at", "2020-01-01").out
+    assert place.scalper("models", "suspend", *WHERE, "--reason", "holiday").code == 0
+    assert json.loads(place.scalper("models", "list", "--json").out)[0]["standing"] == "suspended"
+    assert "trades again" in place.scalper("models", "resume", *WHERE).out
+    assert "is not suspended" in place.scalper("models", "resume", *WHERE).err
+    assert place.scalper("models", "compare", *WHERE, "", "").code == 2
     wrong = place.scalper("models", "show", *WHERE, "--at", "noon")
     assert wrong.code == 2
     assert "expected a moment such as" in wrong.err
+    (place.open().warehouse.folder("champions", KEYS) / "manifest.json").write_text("{")
+    (row,) = json.loads(place.scalper("models", "list", "--json").out)
+    assert (row["standing"], row["bundle_id"]) == ("unreadable", None)

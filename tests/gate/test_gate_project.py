@@ -97,6 +97,12 @@ def test_a_suspended_champion_is_refused(warehouse):
     assert refusal(warehouse, "f" * 64) == "suspended"
 
 
+def test_a_champion_that_may_not_trade_is_refused_although_its_bundle_is_published(warehouse):
+    """What the pointer forbids no published verdict allows."""
+    put(warehouse, *sealed(), action="NO_TRADE")
+    assert refusal(warehouse, sealed()[0]) == "no_champion"
+
+
 def test_a_bundle_of_another_coin_is_refused(warehouse):
     """A bundle that says it is of another symbol is not this coin's."""
     assert refusal(warehouse, put(warehouse, *sealed(symbol="ETHUSDT"))) == "bundle_not_verified"

@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from papergate import FAMILY, NOW_US, Bundles, report
 
@@ -123,7 +125,26 @@ def _looser(document: dict) -> dict:
     return document | {"document_id": document_id(document)}
 
 
+def _signed(data: bytes, change: Callable[[dict, dict], object]) -> bytes:
+    """The document and its verdict of SOLUSDT changed, and signed anew."""
+    document = json.loads(data)
+    change(document, document["coins"]["SOLUSDT"]["horizons"]["1"])
+    return thresholds_bytes(document | {"document_id": document_id(document)})
+
+
 BROKEN = {
+    "no number": lambda data: data.replace(b'"size_factor": 1.0', b'"size_factor": NaN', 1),
+    "beyond numbers": lambda data: data.replace(b'"size_factor": 1.0', b'"size_factor": 1e999', 1),
+    "too deep": lambda data: b"[" * 200_000,
+    "no coins": lambda data: _signed(data, lambda document, verdict: document.pop("coins")),
+    "coins of nothing": lambda data: _signed(data, lambda document, verdict: document.update(coins=None)),
+    "no timeframe": lambda data: _signed(data, lambda document, verdict: document.pop("timeframe")),
+    "no age": lambda data: _signed(data, lambda document, verdict: document.update(max_age_days=None)),
+    "no action": lambda data: _signed(data, lambda document, verdict: verdict.pop("action")),
+    "no threshold": lambda data: _signed(data, lambda document, verdict: verdict.update(threshold=None)),
+    "scored some day": lambda data: _signed(data, lambda document, verdict: verdict.update(scored_until="some day")),
+    "fifty times": lambda data: _signed(data, lambda document, verdict: verdict.update(size_factor=50)),
+    "a big one": lambda data: _signed(data, lambda document, verdict: verdict.update(size_factor="big")),
     "cut": lambda data: data[: len(data) // 2],
     "empty": lambda data: b"",
     "one digit": lambda data: data.replace(b'"score_0_100": 20.0', b'"score_0_100": 90.0'),
@@ -142,6 +163,24 @@ def test_a_corrupt_file_closes_the_gate(path, how):
     path.write_bytes(BROKEN[how](data))
     answer = gate.should_trade("BTCUSDT", 0.9)
     assert (answer["should_trade"], answer["reason_code"]) == (False, "file_corrupt")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "confidence", "horizon"),
+    [
+        ("BTCUSDT", "0.9", None), ("BTCUSDT", None, None), ("BTCUSDT", True, None), ("BTCUSDT", float("nan"), None),
+        ("BTCUSDT", 10**400, None), ("BTCUSDT", -0.1, None), ([], 0.9, None), (None, 0.9, None), ("BTCUSDT", 0.9, []),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("enabled", [True, False])
+def test_what_is_no_signal_is_an_answer(path, symbol, confidence, horizon, enabled):
+    """A symbol, confidence or horizon that is none is refused with its code, the gate on or off; others go on."""
+    gate = gate_of(path, loop="paper", enabled=enabled)
+    answer = gate.should_trade(symbol, confidence, horizon)
+    assert (answer["should_trade"], answer["reason_code"]) == (False, "invalid_signal")
+    bad = {"symbol": symbol, "confidence": confidence, "horizon": horizon}
+    passed, filtered = gate.filter_signals([bad, "BTCUSDT", {"symbol": "BTCUSDT", "confidence": np.float32(0.9)}])
+    assert (len(passed), [one["filtered_reason"] for one in filtered]) == (1, ["invalid_signal"] * 2)
 
 
 def test_old_files_and_old_scores_close_the_gate(tmp_path):

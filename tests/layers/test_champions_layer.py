@@ -14,6 +14,7 @@ from scalper_ml.errors import SupersededError, WarehouseError
 from scalper_ml.layers.champions import compare_bundles, promote, read_record, resume, rollback, suspend
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.layers.retraining import consider, request_retrain, retrain_log, settle
+from scalper_ml.live.replay import gate_of
 
 
 @pytest.fixture
@@ -85,10 +86,11 @@ def test_a_change_names_the_champion_it_was_decided_against(place: FlipProject) 
     """What was decided against a champion that no longer runs is refused; so is a bundle nobody knows."""
     with pytest.raises(SupersededError, match="another change came first"):
         rollback(place.project, KEYS, "late", expected="0" * 64)
-    with pytest.raises(WarehouseError, match="no such champion is kept"):
+    with pytest.raises(WarehouseError, match="no champion before is kept"):
         rollback(place.project, KEYS, "nothing before")
-    with pytest.raises(WarehouseError, match="no such champion is kept"):
-        promote(place.project, KEYS, "feedbeef", "typo")
+    for typo in ("feedbeef", ""):
+        with pytest.raises(WarehouseError, match="none kept here begin so"):
+            promote(place.project, KEYS, typo, "typo")
     assert len(read_record(place.project, KEYS).history) == 1
 
 
@@ -111,6 +113,26 @@ def test_a_suspended_champion_stands_still_until_it_is_resumed(place: FlipProjec
     assert (summary["action"], summary["suspended"]) == ("NO_TRADE", "too deep")
     assert resume(project, KEYS, "checked").pointer["action"] == action  # type: ignore[index]
     assert len(suspend(project, KEYS, "again").history) == 4
+
+
+def test_a_suspension_outlives_a_rollback(contested: FlipProject) -> None:
+    """A suspended champion that is rolled back to is suspended still, is not promoted, and trades once resumed."""
+    project, first = contested.project, read_record(contested.project, KEYS).pointer
+    assert first is not None
+    gate = gate_of(project, now_us=lambda: first["scored_through_us"] + DAY_US)
+    assert gate.standing("FLIPUSDT", 1).trades
+    suspend(project, KEYS, "too deep")
+    promote(project, KEYS, challenger_of(contested), "by hand")
+    with pytest.raises(WarehouseError, match=r"it was suspended \(too deep\); roll back to it, then resume it"):
+        promote(project, KEYS, first["bundle_id"], "by hand")
+    record = rollback(project, KEYS, "back", to=first["bundle_id"][:8])
+    assert record.pointer is not None
+    assert (record.bundle_id, record.pointer["suspended"]) == (first["bundle_id"], "too deep")
+    assert not gate.standing("FLIPUSDT", 1).trades
+    resumed = resume(project, KEYS, "checked").pointer
+    assert resumed is not None
+    assert (resumed["action"], resumed["suspended"]) == (first["action"], None)
+    assert gate.standing("FLIPUSDT", 1).trades
 
 
 def test_which_model_was_live_is_known_for_every_moment(place: FlipProject) -> None:
