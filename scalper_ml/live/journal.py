@@ -42,15 +42,15 @@ class Journal:
 
     def __init__(self, folder: Path, about: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
-        self._about = dict(about or {})
+        self._about: dict[str, Any] = json.loads(canonical_json(dict(about or {})))
         self._parts: list[dict[str, str]] = []
         self._state: dict[str, Any] | None = None
         found = _read(folder)
         if found is None:
             return
-        if found["about"] != self._about:
+        if what := _differences(found["about"], self._about):
             raise WarehouseError(
-                f"{folder}: holds a run of {found['about']}; expected {self._about} - name another folder, or remove it"
+                f"{folder}: holds another run ({'; '.join(what)}) - name another folder, a new one, or remove it"
             )
         self._parts, self._state = found["parts"], found["loop"]
 
@@ -91,6 +91,18 @@ def parts_of(folder: Path) -> tuple[pa.Table, pa.Table]:
     ]
     decisions, trades = read
     return _sorted(decisions, DECISIONS, "ts_us"), _sorted(trades, PAPER_TRADES, "exit_ts_us")
+
+
+def _differences(held: Mapping[str, Any], asked: Mapping[str, Any], at: str = "") -> list[str]:
+    """What two runs do not share, by name."""
+    found = []
+    for name in sorted({*held, *asked}):
+        one, other = held.get(name), asked.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += _differences(one, other, f"{at}{name}.")
+        elif one != other or (name in held) != (name in asked):
+            found.append(f"{at}{name}: {one!r} there, {other!r} here")
+    return found
 
 
 def _sorted(tables: Sequence[pa.Table], schema: pa.Schema, by: str) -> pa.Table:

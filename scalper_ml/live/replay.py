@@ -1,11 +1,12 @@
 """A file of trades through the loop, with what is asked about it."""
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,7 @@ from scalper_ml.live.decisions import decisions_table
 from scalper_ml.live.feed import TapeFeed, paced, trades_of
 from scalper_ml.live.gate import Gate, GateOfProject, OpenGate
 from scalper_ml.live.journal import Journal
+from scalper_ml.live.lane import Lane, NoChampion
 from scalper_ml.live.loop import Loop
 from scalper_ml.live.run import drive, rest_of
 from scalper_ml.live.start import lane_rules, open_loop
@@ -28,6 +30,8 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 
 __all__ = ["Replayed", "Request", "gate_of", "replay_file", "tape_of"]
+
+_SETTINGS: Final = ("bars", "features", "labels", "backtest", "gate", "live")  # what the loop follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +126,7 @@ def replay_file(project: Project, request: Request) -> Replayed:
     loop = _loop(project, request, gate)
     journal = None
     if request.out is not None:
-        about = asdict(request) | {"ticks": request.ticks.name, "out": "", "rows": len(trades), "every": 0}
-        about["horizons"] = list(request.horizons)
-        journal = Journal(request.out, {name: about[name] for name in about if name not in ("speed", "environment")})
+        journal = Journal(request.out, _identity(project, request, trades, loop.lanes[request.symbol], gate))
         journal.resume(loop)
     rest = rest_of(loop, {request.symbol: trades})
     feed = TapeFeed(rest, chunk=min(65_536, request.every))
@@ -167,6 +169,27 @@ def _loop(project: Project, request: Request, gate: Gate) -> Loop:
         keys: Keys = {"symbol": request.symbol, "horizon": horizon}
         lane.since[horizon] = score_window(project, keys)[0] if request.check else request.since_us
     return loop
+
+
+def _identity(project: Project, request: Request, trades: Trades, lane: Lane, gate: Gate) -> dict[str, Any]:
+    """What the decisions and trades of a replay follow from: a journal goes on only where all of it is the same."""
+    digest = hashlib.sha256()
+    for column in (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id):
+        digest.update(column.tobytes())
+    champions = lane.champions.items()
+    return {
+        "ticks": request.ticks.name,
+        "rows": len(trades),
+        "trades_sha256": digest.hexdigest(),
+        "symbol": request.symbol,
+        "check": request.check,
+        "warm": request.warm,
+        "open_gate": request.open_gate,
+        "since_us": {str(h): since for h, since in lane.since.items()},
+        "champions": {str(h): one.reason if isinstance(one, NoChampion) else one.bundle_id for h, one in champions},
+        "gate": {str(h): asdict(gate.standing(request.symbol, h)) for h in lane.champions},
+        "settings": {name: project.settings.fingerprint(name) for name in _SETTINGS},
+    }
 
 
 def _plain(table: pa.Table) -> list[dict[str, Any]]:

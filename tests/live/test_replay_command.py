@@ -10,6 +10,7 @@ import pytest
 from liveproject import SYMBOL, settings_file
 
 from scalper_ml.cli import main
+from scalper_ml.live.journal import parts_of
 from scalper_ml.project import Project
 
 Ran = tuple[int, str, str]
@@ -79,3 +80,41 @@ def test_replay_goes_on_in_its_folder(project: Project, monkeypatch: pytest.Monk
     code, _, err = scalper(project, monkeypatch, *arguments, "--open-gate", "0.6")
     assert code == 2
     assert "another folder" in err
+
+
+def head_of(project: Project, rows: int = 3001) -> str:
+    """The first lines of the coin's file, the header among them."""
+    return "".join(Path(ticks_of(project)).read_text().splitlines(keepends=True)[:rows])
+
+
+def test_a_folder_of_another_replay_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A price, a setting, the gate's environment or a horizon that changed is named; --every may change."""
+    file, out = tmp_path / "some.csv", tmp_path / "out"
+    file.write_text(head_of(project))
+    arguments = ["replay", "--ticks", str(file), "--symbol", SYMBOL, "--out", str(out)]
+    assert scalper(project, monkeypatch, *arguments)[0] == 0
+    before = parts_of(out)
+    assert scalper(project, monkeypatch, *arguments, "--every", "700")[0] == 0
+    cases = [
+        (["--set", "backtest.fee_bps=2"], {}, "settings.backtest"),
+        (["--horizon", "3"], {}, "champions.1"),
+        ([], {"MIN_CONFIDENCE": "0.99"}, "gate.3.min_confidence"),
+        ([], {"QUALITY_GATE_ENABLED": "0"}, "gate.3.reason"),
+    ]
+    for more, environment, said in cases:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code, _, err = scalper(project, patch, *arguments, *more)
+        assert code == 2, said
+        assert said in err
+        assert "another folder" in err
+    lines = file.read_text().splitlines(keepends=True)
+    lines[-1] = lines[-2].replace(lines[-2].split(",")[2], lines[-1].split(",")[2])
+    file.write_text("".join(lines))
+    code, _, err = scalper(project, monkeypatch, *arguments)
+    assert code == 2
+    assert "trades_sha256" in err
+    assert all(mine.equals(theirs) for mine, theirs in zip(parts_of(out), before, strict=True))
