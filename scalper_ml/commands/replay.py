@@ -88,5 +88,9 @@ def _print(project: Project, symbol: str, found: Any, last: int) -> None:
     for one in found.agreements:
         verdict = "agree trade by trade" if one.complete else f"DIFFER, first at {one.first}"
         out.print(f"horizon {one.horizon}: {one.replayed} replayed, {one.backtested} backtested: {verdict}")
+    if found.skipped:
+        out.print(f"{found.skipped:,} trades skipped: the saved bars have them")
+    if found.late:
+        out.print(f"{found.late:,} trades late: their bar was closed, and they were not taken")
     pace = found.ticks / max(found.seconds, 1e-9)
     out.print(f"{found.ticks:,} trades in {found.seconds:.2f} s ({pace:,.0f} a second); paper only, no order was sent")

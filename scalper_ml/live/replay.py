@@ -11,7 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scalper_ml.errors import SettingsError
+from scalper_ml.clock import iso
+from scalper_ml.errors import InsufficientDataError, SettingsError
 from scalper_ml.gate.entry import project_gate
 from scalper_ml.gate.environment import GateEnvironment
 from scalper_ml.ingest.batches import read_ticks
@@ -19,7 +20,7 @@ from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.live.agreement import Agreement, agreement, score_trades, score_window
 from scalper_ml.live.decisions import decisions_table
-from scalper_ml.live.feed import TapeFeed, paced, trades_of
+from scalper_ml.live.feed import TapeFeed, come_after, paced, trades_of
 from scalper_ml.live.gate import Gate, GateOfProject, OpenGate
 from scalper_ml.live.journal import Journal
 from scalper_ml.live.lane import Lane, NoChampion
@@ -53,13 +54,25 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of it: paper trades in order, a line a horizon, and how they compare with the backtest."""
+    """What came of it: paper trades in order, a line a horizon, and how they compare with the backtest.
+
+    Parameters
+    ----------
+    ticks : int
+        Trades given to the loop now.
+    skipped : int
+        Those the saved bars have already, of a warm start.
+    late : int
+        Those of bars that were closed, which were not taken.
+    """
 
     ticks: int
     seconds: float
     trades: list[dict[str, Any]]
     summary: list[dict[str, Any]]
     agreements: list[Agreement]
+    skipped: int = 0
+    late: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -112,6 +125,8 @@ def replay_file(project: Project, request: Request) -> Replayed:
         What is asked for contradicts itself, or is not configured.
     InputError
         The file cannot be read as trades.
+    InsufficientDataError
+        A warm start is asked for, and every trade is one of the saved ones.
     WarehouseError
         The project has not been built, or the output folder is of another replay.
     """
@@ -124,6 +139,16 @@ def replay_file(project: Project, request: Request) -> Replayed:
     if request.open_gate is None:
         gate = gate_of(project, request.environment, lambda: end_us)
     loop = _loop(project, request, gate)
+    skipped = 0
+    if request.warm:
+        lane = loop.lanes[request.symbol]
+        later = come_after(trades, lane.last_ts_us, lane.last_id)
+        if not later.any():
+            raise InsufficientDataError(
+                f"{request.ticks}: no trade after the saved ones, which go to {iso(lane.last_ts_us)}; expected "
+                "a file of what came after - or leave out --warm"
+            )
+        skipped, trades = int((~later).sum()), trades.take(later)
     journal = None
     if request.out is not None:
         journal = Journal(request.out, _identity(project, request, trades, loop.lanes[request.symbol], gate))
@@ -155,6 +180,8 @@ def replay_file(project: Project, request: Request) -> Replayed:
         done,
         [_line(h, decisions, done) for h in horizons],
         [_agreement(project, request.symbol, h, gate, done) for h in horizons] if request.check else [],
+        skipped,
+        loop.counts.late.get(request.symbol, 0),
     )
 
 

@@ -4,12 +4,17 @@ import contextlib
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from liveproject import SYMBOL, settings_file
+from liveproject import SYMBOL, settings_file, tape
 
 from scalper_ml.cli import main
+from scalper_ml.clock import iso
+from scalper_ml.ingest.order import Trades
+from scalper_ml.live.feed import come_after
 from scalper_ml.live.journal import parts_of
 from scalper_ml.project import Project
 
@@ -118,3 +123,46 @@ def test_a_folder_of_another_replay_is_refused(
     assert code == 2
     assert "trades_sha256" in err
     assert all(mine.equals(theirs) for mine, theirs in zip(parts_of(out), before, strict=True))
+
+
+def later(project: Project, name: Path) -> tuple[str, int]:
+    """A file of the last saved trades and of what came after them; its path, and how many are saved."""
+    trades = tape(project)
+    rows = [(int(trades.ts_us[k]), trades.price[k]) for k in range(-50, 0)]
+    last_us, price = rows[-1]
+    rows += [(last_us + 7_000_000 * (k + 1), price * (1 + 1e-4 * (k % 5))) for k in range(300)]
+    name.write_text("\n".join(["ts,price,qty,side", *(f"{ts},{price:.6f},1.5,buy" for ts, price in rows)]) + "\n")
+    return str(name), 50
+
+
+def test_a_warm_replay_skips_what_is_saved(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With --warm trades the saved bars have are skipped and counted: it decides as on what came after alone."""
+    file, saved = later(project, tmp_path / "both.csv")
+    lines = Path(file).read_text().splitlines(keepends=True)
+    alone, old = tmp_path / "alone.csv", tmp_path / "old.csv"
+    alone.write_text("".join([lines[0], *lines[1 + saved :]]))
+    old.write_text("".join(lines[: 1 + saved]))
+    tables = []
+    for place, ticks in enumerate((file, str(alone))):
+        arguments = ["replay", "--ticks", ticks, "--symbol", SYMBOL, "--warm", "--out", str(tmp_path / str(place))]
+        code, out, err = scalper(project, monkeypatch, *arguments)
+        assert (code, err) == (0, "")
+        assert (f"{saved} trades skipped" in out) == (ticks == file)
+        assert "300 trades in" in out
+        tables.append(parts_of(tmp_path / str(place)))
+        code, again, _ = scalper(project, monkeypatch, *arguments)
+        assert (code, "0 trades in" in again) == (0, True)
+    for mine, theirs in zip(*tables, strict=True):
+        assert mine.equals(theirs)
+    assert tables[0][0].num_rows > 50
+    code, _, err = scalper(project, monkeypatch, "replay", "--ticks", str(old), "--symbol", SYMBOL, "--warm")
+    assert code == 2
+    assert iso(int(tape(project).ts_us[-1])) in err
+
+
+def test_a_later_trade_of_the_last_stamp_is_told_by_its_id() -> None:
+    """Of the stamp of the last saved trade those with a higher id are taken; without ids none."""
+    trades = Trades(np.array([4, 5, 5, 6]), np.ones(4), np.ones(4), np.ones(4), np.array([7, 8, 9, 10]))
+    assert come_after(trades, 5, 8).tolist() == [False, False, True, True]
+    assert come_after(trades, 5, -1).tolist() == [False, False, False, True]
+    assert come_after(replace(trades, trade_id=np.full(4, -1)), 5, 8).tolist() == [False, False, False, True]
