@@ -40,7 +40,8 @@ def replay(
 ) -> None:
     """Replay a file of trades through bars, features, champions, gate and paper broker, and print the trades.
 
-    It is the loop of `scalper bot`; nothing is sent anywhere. With --check the exit code is 1 where a trade differs.
+    It is the loop of `scalper bot`; nothing is sent anywhere. With --check the exit code is 1 where a trade differs,
+    or where there was none to compare.
     """
     from scalper_ml.gate.environment import gate_environment
     from scalper_ml.live.replay import Request, replay_file
@@ -55,7 +56,7 @@ def replay(
         print_json([found.to_dict()])
     else:
         _print(project, symbol, found, last)
-    if not all(one.complete for one in found.agreements):
+    if check and not found.agrees:
         raise SystemExit(1)
 
 
@@ -87,7 +88,10 @@ def _print(project: Project, symbol: str, found: Any, last: int) -> None:
     )
     for one in found.agreements:
         verdict = "agree trade by trade" if one.complete else f"DIFFER, first at {one.first}"
+        verdict = f"nothing to compare ({one.nothing})" if one.nothing else verdict
         out.print(f"horizon {one.horizon}: {one.replayed} replayed, {one.backtested} backtested: {verdict}")
+    if found.agreements and all(one.nothing for one in found.agreements):
+        out.print("NOTHING WAS COMPARED: no horizon has a trade, here or in the backtest")
     if found.skipped:
         out.print(f"{found.skipped:,} trades skipped: the saved bars have them")
     if found.late:

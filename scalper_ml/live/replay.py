@@ -74,6 +74,11 @@ class Replayed:
     skipped: int = 0
     late: int = 0
 
+    @property
+    def agrees(self) -> bool:
+        """Every trade is one of the backtest's and the other way round, and there is one."""
+        return all(one.complete for one in self.agreements) and any(one.replayed for one in self.agreements)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
@@ -246,6 +251,8 @@ def _agreement(project: Project, symbol: str, horizon: int, gate: Gate, done: li
     own = [one for one in done if one["horizon"] == horizon]
     standing = gate.standing(symbol, horizon)
     if not standing.trades:
-        return Agreement(horizon, len(own), 0, 0, f"trades although {standing.reason}" if own else "")
+        if own:
+            return Agreement(horizon, len(own), 0, 0, f"trades although {standing.reason}")
+        return Agreement(horizon, 0, 0, 0, nothing=f"gate: {standing.reason}")
     backtest = score_trades(project, {"symbol": symbol, "horizon": horizon}, standing.min_confidence)
     return agreement(horizon, own, backtest)

@@ -166,3 +166,18 @@ def test_a_later_trade_of_the_last_stamp_is_told_by_its_id() -> None:
     assert come_after(trades, 5, 8).tolist() == [False, False, True, True]
     assert come_after(trades, 5, -1).tolist() == [False, False, False, True]
     assert come_after(replace(trades, trade_id=np.full(4, -1)), 5, 8).tolist() == [False, False, False, True]
+
+
+def test_comparing_nothing_is_no_agreement(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--check without a gate file, or with a gate that lets nothing through, ends with 1 and says why."""
+    arguments = ["replay", "--ticks", ticks_of(project), "--symbol", SYMBOL, "--check"]
+    for more, said in (
+        (["--set", "gate.file=nowhere.json"], "nothing to compare (gate: file_missing)"),
+        (["--open-gate", "1"], "nothing to compare (neither has a trade)"),
+    ):
+        code, out, _ = scalper(project, monkeypatch, *arguments, *more)
+        assert code == 1
+        assert out.count(said) == 2
+        assert "NOTHING WAS COMPARED" in out
+        assert "agree trade by trade" not in out
+    assert scalper(project, monkeypatch, *arguments, "--open-gate", "1", "--json")[0] == 1
