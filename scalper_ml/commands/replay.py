@@ -92,6 +92,13 @@ def _print(project: Project, symbol: str, found: Any, last: int) -> None:
         out.print(f"horizon {one.horizon}: {one.replayed} replayed, {one.backtested} backtested: {verdict}")
     if found.agreements and all(one.nothing for one in found.agreements):
         out.print("NOTHING WAS COMPARED: no horizon has a trade, here or in the backtest")
+    for one in found.first_rejected:
+        out.print(
+            f"{sum(found.rejected.values()):,} rows rejected, the first on line {one['line']}: {one['raw']}",
+            soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
+    for reason, count in found.rejected.items():
+        out.print(f"{count:,} x {reason}", soft_wrap=True, highlight=False, markup=False)
     if found.skipped:
         out.print(f"{found.skipped:,} trades skipped: the saved bars have them")
     if found.late:

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from scalper_ml.clock import iso
 from scalper_ml.errors import InsufficientDataError, SettingsError
 from scalper_ml.gate.entry import project_gate
 from scalper_ml.gate.environment import GateEnvironment
+from scalper_ml.ingest.base import ColumnMapping, Contract, TickFile
 from scalper_ml.ingest.batches import read_ticks
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.base import Keys, keys_of
@@ -64,6 +65,10 @@ class Replayed:
         Those the saved bars have already, of a warm start.
     late : int
         Those of bars that were closed, which were not taken.
+    rejected : dict of str to int
+        Rows of the file that are no trades, by reason, the commonest first.
+    first_rejected : list of dict
+        The first of them, with file, line, reason and text; empty where there is none.
     """
 
     ticks: int
@@ -73,6 +78,8 @@ class Replayed:
     agreements: list[Agreement]
     skipped: int = 0
     late: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    first_rejected: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def agrees(self) -> bool:
@@ -99,18 +106,16 @@ def gate_of(
     return GateOfProject(project_gate(project, environment or GateEnvironment(), "paper", now_us))
 
 
-def tape_of(project: Project, path: Path, symbol: str) -> Trades:
-    """Trades of a file, read as `scalper ingest` reads it.
+def tape_of(project: Project, path: Path, symbol: str) -> TickFile:
+    """Trades of a file and the rows that are none, read as `scalper ingest` reads it.
 
     Raises
     ------
     InputError
         It is no file of trades.
     """
-    from scalper_ml.ingest.base import ColumnMapping, Contract
-
     source = project.settings.source
-    found = read_ticks(
+    return read_ticks(
         path,
         symbol=symbol,
         format=source.format,
@@ -118,7 +123,6 @@ def tape_of(project: Project, path: Path, symbol: str) -> Trades:
         columns=ColumnMapping(source.columns, source.words, source.name) if source.columns else None,
         contract=Contract(source.contract.size, source.contract.inverse) if source.contract else None,
     )
-    return trades_of(found.ticks)
 
 
 def replay_file(project: Project, request: Request) -> Replayed:
@@ -138,7 +142,8 @@ def replay_file(project: Project, request: Request) -> Replayed:
     keys_of(project.settings, symbol=request.symbol)
     if request.check and (request.warm or request.since_us):
         raise SettingsError("--check trades the score period from its start; leave out --warm and --since")
-    trades = tape_of(project, request.ticks, request.symbol)
+    file = tape_of(project, request.ticks, request.symbol)
+    trades = trades_of(file.ticks)
     end_us = int(trades.ts_us[-1]) if len(trades) else 0
     gate: Gate = OpenGate(request.open_gate or 0.0)
     if request.open_gate is None:
@@ -187,6 +192,8 @@ def replay_file(project: Project, request: Request) -> Replayed:
         [_agreement(project, request.symbol, h, gate, done) for h in horizons] if request.check else [],
         skipped,
         loop.counts.late.get(request.symbol, 0),
+        dict(Counter(file.quarantine["reason"].to_pylist()).most_common()),
+        file.quarantine.slice(0, 1).to_pylist(),
     )
 
 

@@ -181,3 +181,22 @@ def test_comparing_nothing_is_no_agreement(project: Project, monkeypatch: pytest
         assert "NOTHING WAS COMPARED" in out
         assert "agree trade by trade" not in out
     assert scalper(project, monkeypatch, *arguments, "--open-gate", "1", "--json")[0] == 1
+
+
+def test_rejected_rows_are_told_of(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Rows of the file that are no trades are counted by reason, and the first is shown with its line."""
+    lines = head_of(project).splitlines(keepends=True)
+    for row in (10, 20, 2000):
+        lines[row] = lines[row].replace(lines[row].split(",")[1], "-5")
+    lines[30] = lines[30].replace("buy", "[b]").replace("sell", "[b]")
+    file = tmp_path / "some.csv"
+    file.write_text("".join(lines))
+    arguments = ["replay", "--ticks", str(file), "--symbol", SYMBOL]
+    code, out, _ = scalper(project, monkeypatch, *arguments)
+    assert code == 0
+    assert f"4 rows rejected, the first on line 11: {lines[10].strip()}" in out
+    assert "3 x price: not positive and finite" in out
+    assert "1 x side: neither buy nor sell" in out
+    (found,) = json.loads(scalper(project, monkeypatch, *arguments, "--json")[1])
+    assert list(found["rejected"].values()) == [3, 1]
+    assert found["first_rejected"][0]["line"] == 11
