@@ -1,14 +1,12 @@
 """``scalper replay``: run recorded trades through the loop that runs live, on paper."""
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scalper_ml.commands.console import console, print_json, table_of
-from scalper_ml.errors import SettingsError
 from scalper_ml.project import Project, open_project
 
 __all__ = ["replay"]
@@ -43,12 +41,14 @@ def replay(
     It is the loop of `scalper bot`; nothing is sent anywhere. With --check the exit code is 1 where a trade differs,
     or where there was none to compare.
     """
+    from scalper_ml.clock import stamp_us
     from scalper_ml.gate.environment import gate_environment
     from scalper_ml.live.replay import Request, replay_file
 
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
+    since_us = 0 if since is None else stamp_us(since, "--since")
     request = Request(
-        ticks=ticks, symbol=symbol, horizons=tuple(horizon or ()), since_us=_stamp(since), check=check, warm=warm,
+        ticks=ticks, symbol=symbol, horizons=tuple(horizon or ()), since_us=since_us, check=check, warm=warm,
         speed=speed, open_gate=open_gate, out=out, every=every, environment=gate_environment(os.environ),
     )  # fmt: skip
     found = replay_file(project, request)
@@ -58,15 +58,6 @@ def replay(
         _print(project, symbol, found, last)
     if check and not found.agrees:
         raise SystemExit(1)
-
-
-def _stamp(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
-    except ValueError:
-        raise SettingsError(f"--since {text!r}: expected a stamp such as 2026-01-15T12:00:00Z") from None
 
 
 def _print(project: Project, symbol: str, found: Any, last: int) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,3 +201,24 @@ def test_rejected_rows_are_told_of(project: Project, monkeypatch: pytest.MonkeyP
     (found,) = json.loads(scalper(project, monkeypatch, *arguments, "--json")[1])
     assert list(found["rejected"].values()) == [3, 1]
     assert found["first_rejected"][0]["line"] == 11
+
+
+def test_stamps_without_an_offset_are_utc(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """--since of replay and --at of explain mean UTC where they say no offset, wherever the machine stands."""
+    file = tmp_path / "some.csv"
+    file.write_text(head_of(project, 12_001))
+    replayed = ["replay", "--ticks", str(file), "--symbol", SYMBOL, "--json", "--open-gate", "0.4", "--since"]
+    explained = ["explain", "--symbol", SYMBOL, "--horizon", "1", "--rows", "5", "--json", "--at"]
+    stamps = "2026-01-01T08:00:00", "2026-01-01T08:00:00Z", "2026-01-01T17:00:00+09:00"
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        found = [json.loads(scalper(project, monkeypatch, *replayed, at)[1])[0]["trades"] for at in stamps]
+        parts = [scalper(project, monkeypatch, *explained, at.replace("-01T", "-03T")) for at in stamps]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found[0] == found[1] == found[2] != []
+    assert min(one["signal_ts_us"] for one in found[0]) >= 1_767_254_400_000_000
+    assert parts[0] == parts[1] == parts[2]
+    assert json.loads(parts[0][1])[0]["row"]["contributions"], parts[0]
