@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scalper_ml.errors import ScalperError, SettingsError, StoreError, WarehouseError
+from scalper_ml.errors import InputError, ScalperError, SettingsError, StoreError, WarehouseError
 from scalper_ml.live.service import PredictionService, trades_from
 
 __all__ = ["MAX_BODY", "create_app"]
@@ -186,7 +186,8 @@ def create_app(service: PredictionService, *, token: str | None = None, max_body
     @app.exception_handler(ScalperError)
     async def refused(request: Request, error: ScalperError) -> JSONResponse:
         unknown = isinstance(error, SettingsError | WarehouseError | StoreError)
-        return _problem(f"{type(error).__name__}: {error}", 404 if unknown else 409)
+        status = 422 if isinstance(error, InputError) else 404 if unknown else 409
+        return _problem(f"{type(error).__name__}: {error}", status)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

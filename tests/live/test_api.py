@@ -98,13 +98,16 @@ def test_features_give_what_the_model_says(project: Project, service: Prediction
 
 def test_what_is_wrong_is_said(project: Project, client: httpx.Client) -> None:
     """Unknown coins, missing features, trades that close no bar or come from the past, and junk are refused by name."""
-    last = int(tape(project).ts_us[-1])
+    last, rows = int(tape(project).ts_us[-1]), later(project)
+    back = [*rows[:3], rows[1], *rows[4:]]
     cases = [
         ("/gate", {"symbol": "BUSDT", "horizon": 3, "confidence": 0.6}, 404, "BUSDT"),
         ("/predict/features", KEYS | {"price": 1.0, "features": {"nonsense": 1.0}}, 409, "nonsense"),
         ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"ts_us": last + 1}]}, 409, "close no bar"),
         ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"side": 0}]}, 422, "side"),
-        ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"ts_us": 5}]}, 409, "close no bar"),
+        ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"ts_us": 5}]}, 422, "row 0 is stamped 5;"),
+        ("/predict/ticks", KEYS | {"ticks": [*rows[:2], rows[2] | {"ts_us": last}]}, 422, f"row 2 is stamped {last};"),
+        ("/predict/ticks", KEYS | {"ticks": back}, 422, f"row 3 is stamped {rows[1]['ts_us']}, before row 2"),
         ("/gate", KEYS | {"confidence": 7}, 422, "confidence"),
     ]
     for path, body, status, said in cases:
