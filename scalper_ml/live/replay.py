@@ -1,6 +1,7 @@
 """A file of trades through the loop, with what is asked about it."""
 
 import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -142,6 +143,10 @@ def replay_file(project: Project, request: Request) -> Replayed:
     keys_of(project.settings, symbol=request.symbol)
     if request.check and (request.warm or request.since_us):
         raise SettingsError("--check trades the score period from its start; leave out --warm and --since")
+    if request.open_gate is not None and not 0 <= request.open_gate <= 1:
+        raise SettingsError(f"--open-gate {request.open_gate:g}: expected a confidence in [0, 1]")
+    if request.speed is not None and not 0 < request.speed < math.inf:
+        raise SettingsError(f"--speed {request.speed:g}: expected seconds of trades a second, above 0 and finite")
     file = tape_of(project, request.ticks, request.symbol)
     trades = trades_of(file.ticks)
     end_us = int(trades.ts_us[-1]) if len(trades) else 0

@@ -69,6 +69,9 @@ def test_replay_refuses_what_contradicts_itself(
         (["--ticks", file, "--symbol", SYMBOL, "--check", "--since", "2026-01-02"], "--check"),
         (["--ticks", file, "--symbol", SYMBOL, "--since", "tomorrow"], "tomorrow"),
         (["--ticks", str(tmp_path / "junk.csv"), "--symbol", SYMBOL], "junk.csv"),
+        *((["--ticks", file, "--symbol", SYMBOL, "--open-gate", at], f"--open-gate {at}") for at in ("nan", "7", "-1")),
+        *((["--ticks", file, "--symbol", SYMBOL, "--speed", at], "--speed") for at in ("nan", "inf", "0", "-1")),
+        (["--ticks", file, "--symbol", SYMBOL, "--set", "backtest.latency_ms=.inf"], "backtest.latency_ms"),
     ]
     for arguments, said in cases:
         code, _, err = scalper(project, monkeypatch, "replay", *arguments)
