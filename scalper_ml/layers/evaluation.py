@@ -78,7 +78,8 @@ def layer_named(project: Project, name: str) -> Layer:
     found = {layer.name.split("/")[1]: layer for layer in contenders(project.settings)}
     if name not in found:
         raise SettingsError(
-            f"{name!r} is not trained in this project; training.kinds and ensembles.kinds name {list(found)}"
+            f"{name!r} is not trained in this project; training.kinds and ensembles.kinds name {list(found)}, "
+            f"forecasts.kinds {project.settings.forecasts.kinds}"
         )
     return found[name]
 
