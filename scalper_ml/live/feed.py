@@ -80,7 +80,8 @@ def come_after(trades: Trades, ts_us: int, trade_id: int) -> np.ndarray:
     [False, False, True, True]
     """
     named = (trades.ts_us == ts_us) & (trades.trade_id > trade_id) & (trade_id >= 0)
-    return (trades.ts_us > ts_us) | named
+    later: np.ndarray = (trades.ts_us > ts_us) | named
+    return later
 
 
 class TapeFeed:
