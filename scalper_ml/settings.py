@@ -52,7 +52,7 @@ Horizon = Annotated[int, Field(ge=1, le=1440)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _as_value_error(check: Callable[[], Any]) -> None:
@@ -271,7 +271,7 @@ class Labels(_Section):
 
     kind: Literal["fixed", "binary", "triple_barrier"] = "fixed"
     price: Literal["open", "trade", "mid", "side_mid"] = "open"  # of entry and exit; mid needs quotes, the rest trades
-    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 250.0  # close of the bar to venue; not of open
+    latency_ms: Annotated[float, Field(ge=0)] = 250.0  # close of the bar to venue; not of open
     k_vol: NotNegative
     kappa: NotNegative
     max_gap_bars: Annotated[int, Field(ge=0)]
@@ -344,7 +344,7 @@ class Selection(_Section):
 class _Kinds(BaseModel, ABC):
     """Kinds by name; every key that is no setting is a kind, its value parameters that the kind validates."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 
     kinds: list[str] = []
 

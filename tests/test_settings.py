@@ -119,6 +119,18 @@ def test_override_error_names_the_override(override: str, parts: list[str]) -> N
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize(
+    "name",
+    ["backtest.latency_ms", "backtest.fee_bps", "backtest.maker_fee_bps", "labels.k_vol", "live.price_shock",
+     "source.days", "book.clock_offset_ms", "drift.max_age_days"],
+)  # fmt: skip
+def test_numbers_are_finite(name: str, value: str) -> None:
+    """No setting is infinite or no number; the refusal names it."""
+    with pytest.raises(SettingsError, match=rf"{name}: Input should be .*found -?(inf|nan)"):
+        load_settings(SHIPPED, overrides=[f"{name}={value}"])
+
+
 def test_missing_file_says_what_was_expected(tmp_path: Path) -> None:
     """A missing settings file is named, with what was expected."""
     with pytest.raises(SettingsError, match=r"not found.*config/settings\.yaml"):

@@ -1,15 +1,14 @@
 """``scalper backtest``, ``thresholds`` and ``gate``: what was earned, what that allows, and one signal's answer."""
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from scalper_ml.clock import stamp_us
 from scalper_ml.commands.console import console, print_json, table_of
-from scalper_ml.errors import SettingsError
 from scalper_ml.project import Project, open_project
 
 __all__ = ["backtest", "gate", "thresholds", "thresholds_table"]
@@ -127,12 +126,7 @@ def gate(
 
 
 def _moment(text: str) -> Any:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"--at {text!r}: expected a moment such as 2026-01-22T00:00:00Z") from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    at_us = round(moment.timestamp() * 1e6)
+    at_us = stamp_us(text, "--at")
     return lambda: at_us
 
 

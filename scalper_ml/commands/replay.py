@@ -1,14 +1,12 @@
 """``scalper replay``: run recorded trades through the loop that runs live, on paper."""
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scalper_ml.commands.console import console, print_json, table_of
-from scalper_ml.errors import SettingsError
 from scalper_ml.project import Project, open_project
 
 __all__ = ["replay"]
@@ -40,14 +38,17 @@ def replay(
 ) -> None:
     """Replay a file of trades through bars, features, champions, gate and paper broker, and print the trades.
 
-    It is the loop of `scalper bot`; nothing is sent anywhere. With --check the exit code is 1 where a trade differs.
+    It is the loop of `scalper bot`; nothing is sent anywhere. With --check the exit code is 1 where a trade differs,
+    or where there was none to compare.
     """
+    from scalper_ml.clock import stamp_us
     from scalper_ml.gate.environment import gate_environment
     from scalper_ml.live.replay import Request, replay_file
 
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
+    since_us = 0 if since is None else stamp_us(since, "--since")
     request = Request(
-        ticks=ticks, symbol=symbol, horizons=tuple(horizon or ()), since_us=_stamp(since), check=check, warm=warm,
+        ticks=ticks, symbol=symbol, horizons=tuple(horizon or ()), since_us=since_us, check=check, warm=warm,
         speed=speed, open_gate=open_gate, out=out, every=every, environment=gate_environment(os.environ),
     )  # fmt: skip
     found = replay_file(project, request)
@@ -55,17 +56,8 @@ def replay(
         print_json([found.to_dict()])
     else:
         _print(project, symbol, found, last)
-    if not all(one.complete for one in found.agreements):
+    if check and not found.agrees:
         raise SystemExit(1)
-
-
-def _stamp(text: str | None) -> int:
-    if text is None:
-        return 0
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * 1_000_000)
-    except ValueError:
-        raise SettingsError(f"--since {text!r}: expected a stamp such as 2026-01-15T12:00:00Z") from None
 
 
 def _print(project: Project, symbol: str, found: Any, last: int) -> None:
@@ -87,6 +79,20 @@ def _print(project: Project, symbol: str, found: Any, last: int) -> None:
     )
     for one in found.agreements:
         verdict = "agree trade by trade" if one.complete else f"DIFFER, first at {one.first}"
+        verdict = f"nothing to compare ({one.nothing})" if one.nothing else verdict
         out.print(f"horizon {one.horizon}: {one.replayed} replayed, {one.backtested} backtested: {verdict}")
+    if found.agreements and all(one.nothing for one in found.agreements):
+        out.print("NOTHING WAS COMPARED: no horizon has a trade, here or in the backtest")
+    for one in found.first_rejected:
+        out.print(
+            f"{sum(found.rejected.values()):,} rows rejected, the first on line {one['line']}: {one['raw']}",
+            soft_wrap=True, highlight=False, markup=False,
+        )  # fmt: skip
+    for reason, count in found.rejected.items():
+        out.print(f"{count:,} x {reason}", soft_wrap=True, highlight=False, markup=False)
+    if found.skipped:
+        out.print(f"{found.skipped:,} trades skipped: the saved bars have them")
+    if found.late:
+        out.print(f"{found.late:,} trades late: their bar was closed, and they were not taken")
     pace = found.ticks / max(found.seconds, 1e-9)
     out.print(f"{found.ticks:,} trades in {found.seconds:.2f} s ({pace:,.0f} a second); paper only, no order was sent")

@@ -63,6 +63,10 @@ def forecast(
     found = [answer_of(project, keys, one) for one in kinds]
     if as_json:
         print_json(found)
+    if not found:
+        typer.echo("no forecaster is configured: forecasts.kinds of the settings is empty", err=True)
+        raise SystemExit(1)
+    if as_json:
         return
     shared = ("kind", "ts_us", "price_now")
     rows = [

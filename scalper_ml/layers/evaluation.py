@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import reduce
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from scalper_ml.clock import stamp_us
 from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
 from scalper_ml.forecasters.sealing import said_of
 from scalper_ml.forecasters.windows import windows_of
@@ -78,7 +78,8 @@ def layer_named(project: Project, name: str) -> Layer:
     found = {layer.name.split("/")[1]: layer for layer in contenders(project.settings)}
     if name not in found:
         raise SettingsError(
-            f"{name!r} is not trained in this project; training.kinds and ensembles.kinds name {list(found)}"
+            f"{name!r} is not trained in this project; training.kinds and ensembles.kinds name {list(found)}, "
+            f"forecasts.kinds {project.settings.forecasts.kinds}"
         )
     return found[name]
 
@@ -309,10 +310,7 @@ def _one(project: Project, keys: Keys, model: Model, at: str) -> RowExplanation:
 
 def _row_at(ts: np.ndarray, at: str) -> int:
     """The labelled row whose bar closed then."""
-    try:
-        stamp = int(datetime.fromisoformat(at).timestamp() * 1_000_000)
-    except ValueError:
-        raise SettingsError(f"--at {at!r}: expected a stamp such as 2026-01-15T12:00:00Z") from None
+    stamp = stamp_us(at, "--at")
     if stamp not in ts:
         raise SettingsError(
             f"--at {at}: no labelled bar closed then; the dataset runs from {_iso(ts[0])} to {_iso(ts[-1])}"

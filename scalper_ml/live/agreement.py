@@ -27,13 +27,22 @@ _SAME: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Trades of a replay beside those of the backtest; `first` says where they part, empty where they do not."""
+    """Trades of a replay beside those of the backtest.
+
+    Parameters
+    ----------
+    first : str
+        Where they part; empty where they do not.
+    nothing : str
+        Why there is no trade on either side, so that nothing was compared; empty where there is one.
+    """
 
     horizon: int
     replayed: int
     backtested: int
     equal: int
     first: str = ""
+    nothing: str = ""
 
     @property
     def complete(self) -> bool:
@@ -98,4 +107,5 @@ def agreement(horizon: int, replayed: Sequence[Mapping[str, Any]], backtest: pa.
         first = first or (f"{ts} us: {', '.join(wrong)}" if wrong else "")
     if own and not first:
         first = f"{min(own)} us: not in the backtest"
-    return Agreement(horizon, len(replayed), len(signals), equal, first)
+    nothing = "" if replayed or signals else "neither has a trade"
+    return Agreement(horizon, len(replayed), len(signals), equal, first, nothing)

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from scalper_ml.errors import ScalperError, SettingsError, StoreError, WarehouseError
+from scalper_ml.errors import InputError, ScalperError, SettingsError, StoreError, WarehouseError
 from scalper_ml.live.service import PredictionService, trades_from
 
 __all__ = ["MAX_BODY", "create_app"]
@@ -26,6 +27,7 @@ MAX_BODY = 4_000_000
 
 MAX_TICKS = 50_000
 _LARGEST = 2**62
+_TOLD = 10  # things wrong with a body that are named
 
 
 def _whole(value: Any) -> Any:
@@ -33,6 +35,16 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _written(name: str) -> str:
+    """Half of a surrogate pair can be sent, but is no character."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name!r} has characters that cannot be written") from None
+    return name
+
+
+Name = Annotated[str, AfterValidator(_written)]
 Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]
 Horizon = Annotated[int, Field(ge=1, le=1440), BeforeValidator(_whole)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -59,7 +71,7 @@ class FromFeatures(_Body):
     symbol: Symbol
     horizon: Horizon
     price: Positive
-    features: Annotated[dict[str, Finite], Field(max_length=2000)]
+    features: Annotated[dict[Name, Finite], Field(max_length=2000)]
 
 
 class FromTicks(_Body):
@@ -85,13 +97,18 @@ class Problem(BaseModel):
 
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, "description": "The body is no JSON."},
+    400: {"model": Problem, "description": "The body cannot be read: no UTF-8, or beyond what JSON is read of."},
     401: {"model": Problem, "description": "The token is missing or wrong."},
     404: {"model": Problem, "description": "The symbol or horizon is not configured, or nothing has been built."},
     409: {"model": Problem, "description": "There is no champion, or its data do not allow an answer now."},
     413: {"model": Problem, "description": "The body is too large."},
-    422: {"model": Problem, "description": "The body is not what is described here."},
+    422: {"model": Problem, "description": "The body is no JSON, or not what is described here."},
 }
+
+
+def _problem(said: str, status: int) -> JSONResponse:
+    """An answer that can be written whatever was sent: half of a surrogate pair is no UTF-8."""
+    return JSONResponse({"detail": said.encode(errors="backslashreplace").decode()}, status_code=status)
 
 
 class _Limited:
@@ -169,7 +186,14 @@ def create_app(service: PredictionService, *, token: str | None = None, max_body
     @app.exception_handler(ScalperError)
     async def refused(request: Request, error: ScalperError) -> JSONResponse:
         unknown = isinstance(error, SettingsError | WarehouseError | StoreError)
-        return JSONResponse({"detail": f"{type(error).__name__}: {error}"}, status_code=404 if unknown else 409)
+        status = 422 if isinstance(error, InputError) else 404 if unknown else 409
+        return _problem(f"{type(error).__name__}: {error}", status)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        more = [f"and {len(found) - _TOLD} more"] if len(found) > _TOLD else []
+        return _problem("; ".join([*found[:_TOLD], *more]), 422)
 
     guarded: dict[str, Any] = {"dependencies": [] if token is None else [Depends(allowed)], "responses": _PROBLEMS}
 

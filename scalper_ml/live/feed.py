@@ -13,7 +13,7 @@ from scalper_ml.errors import ContractError
 from scalper_ml.ingest.order import Trades
 from scalper_ml.schema import us
 
-__all__ = ["Feed", "Interruption", "Message", "TapeFeed", "paced", "trades_of"]
+__all__ = ["Feed", "Interruption", "Message", "TapeFeed", "come_after", "paced", "trades_of"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +68,20 @@ def trades_of(table: pa.Table) -> Trades:
     """The trades of a table of `TICKS`, in its order."""
     price, qty, side = (np.ascontiguousarray(table[name].to_numpy()) for name in ("price", "qty", "side"))
     return Trades(us(table["ts_us"]), price, qty, side, table["trade_id"].fill_null(-1).to_numpy())
+
+
+def come_after(trades: Trades, ts_us: int, trade_id: int) -> np.ndarray:
+    """Which trades came after one that is known: by stamp, and of those of its stamp by id where both have one.
+
+    Examples
+    --------
+    >>> ones = np.ones(4)
+    >>> come_after(Trades(np.array([4, 5, 5, 6]), ones, ones, ones, np.array([7, 8, 9, -1])), 5, 8).tolist()
+    [False, False, True, True]
+    """
+    named = (trades.ts_us == ts_us) & (trades.trade_id > trade_id) & (trade_id >= 0)
+    later: np.ndarray = (trades.ts_us > ts_us) | named
+    return later
 
 
 class TapeFeed:

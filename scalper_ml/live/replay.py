@@ -1,26 +1,31 @@
 """A file of trades through the loop, with what is asked about it."""
 
+import hashlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scalper_ml.errors import SettingsError
+from scalper_ml.clock import iso
+from scalper_ml.errors import InsufficientDataError, SettingsError
 from scalper_ml.gate.entry import project_gate
 from scalper_ml.gate.environment import GateEnvironment
+from scalper_ml.ingest.base import ColumnMapping, Contract, TickFile
 from scalper_ml.ingest.batches import read_ticks
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.base import Keys, keys_of
 from scalper_ml.live.agreement import Agreement, agreement, score_trades, score_window
 from scalper_ml.live.decisions import decisions_table
-from scalper_ml.live.feed import TapeFeed, paced, trades_of
+from scalper_ml.live.feed import TapeFeed, come_after, paced, trades_of
 from scalper_ml.live.gate import Gate, GateOfProject, OpenGate
 from scalper_ml.live.journal import Journal
+from scalper_ml.live.lane import Lane, NoChampion
 from scalper_ml.live.loop import Loop
 from scalper_ml.live.run import drive, rest_of
 from scalper_ml.live.start import lane_rules, open_loop
@@ -28,6 +33,8 @@ from scalper_ml.project import Project
 from scalper_ml.schema import us
 
 __all__ = ["Replayed", "Request", "gate_of", "replay_file", "tape_of"]
+
+_SETTINGS: Final = ("bars", "features", "labels", "backtest", "gate", "live")  # what the loop follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +56,36 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of it: paper trades in order, a line a horizon, and how they compare with the backtest."""
+    """What came of it: paper trades in order, a line a horizon, and how they compare with the backtest.
+
+    Parameters
+    ----------
+    ticks : int
+        Trades given to the loop now.
+    skipped : int
+        Those the saved bars have already, of a warm start.
+    late : int
+        Those of bars that were closed, which were not taken.
+    rejected : dict of str to int
+        Rows of the file that are no trades, by reason, the commonest first.
+    first_rejected : list of dict
+        The first of them, with file, line, reason and text; empty where there is none.
+    """
 
     ticks: int
     seconds: float
     trades: list[dict[str, Any]]
     summary: list[dict[str, Any]]
     agreements: list[Agreement]
+    skipped: int = 0
+    late: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    first_rejected: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Every trade is one of the backtest's and the other way round, and there is one."""
+        return all(one.complete for one in self.agreements) and any(one.replayed for one in self.agreements)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -77,18 +107,16 @@ def gate_of(
     return GateOfProject(project_gate(project, environment or GateEnvironment(), "paper", now_us))
 
 
-def tape_of(project: Project, path: Path, symbol: str) -> Trades:
-    """Trades of a file, read as `scalper ingest` reads it.
+def tape_of(project: Project, path: Path, symbol: str) -> TickFile:
+    """Trades of a file and the rows that are none, read as `scalper ingest` reads it.
 
     Raises
     ------
     InputError
         It is no file of trades.
     """
-    from scalper_ml.ingest.base import ColumnMapping, Contract
-
     source = project.settings.source
-    found = read_ticks(
+    return read_ticks(
         path,
         symbol=symbol,
         format=source.format,
@@ -96,7 +124,6 @@ def tape_of(project: Project, path: Path, symbol: str) -> Trades:
         columns=ColumnMapping(source.columns, source.words, source.name) if source.columns else None,
         contract=Contract(source.contract.size, source.contract.inverse) if source.contract else None,
     )
-    return trades_of(found.ticks)
 
 
 def replay_file(project: Project, request: Request) -> Replayed:
@@ -108,23 +135,38 @@ def replay_file(project: Project, request: Request) -> Replayed:
         What is asked for contradicts itself, or is not configured.
     InputError
         The file cannot be read as trades.
+    InsufficientDataError
+        A warm start is asked for, and every trade is one of the saved ones.
     WarehouseError
         The project has not been built, or the output folder is of another replay.
     """
     keys_of(project.settings, symbol=request.symbol)
     if request.check and (request.warm or request.since_us):
         raise SettingsError("--check trades the score period from its start; leave out --warm and --since")
-    trades = tape_of(project, request.ticks, request.symbol)
+    if request.open_gate is not None and not 0 <= request.open_gate <= 1:
+        raise SettingsError(f"--open-gate {request.open_gate:g}: expected a confidence in [0, 1]")
+    if request.speed is not None and not 0 < request.speed < math.inf:
+        raise SettingsError(f"--speed {request.speed:g}: expected seconds of trades a second, above 0 and finite")
+    file = tape_of(project, request.ticks, request.symbol)
+    trades = trades_of(file.ticks)
     end_us = int(trades.ts_us[-1]) if len(trades) else 0
     gate: Gate = OpenGate(request.open_gate or 0.0)
     if request.open_gate is None:
         gate = gate_of(project, request.environment, lambda: end_us)
     loop = _loop(project, request, gate)
+    skipped = 0
+    if request.warm:
+        lane = loop.lanes[request.symbol]
+        later = come_after(trades, lane.last_ts_us, lane.last_id)
+        if not later.any():
+            raise InsufficientDataError(
+                f"{request.ticks}: no trade after the saved ones, which go to {iso(lane.last_ts_us)}; expected "
+                "a file of what came after - or leave out --warm"
+            )
+        skipped, trades = int((~later).sum()), trades.take(later)
     journal = None
     if request.out is not None:
-        about = asdict(request) | {"ticks": request.ticks.name, "out": "", "rows": len(trades), "every": 0}
-        about["horizons"] = list(request.horizons)
-        journal = Journal(request.out, {name: about[name] for name in about if name not in ("speed", "environment")})
+        journal = Journal(request.out, _identity(project, request, trades, loop.lanes[request.symbol], gate))
         journal.resume(loop)
     rest = rest_of(loop, {request.symbol: trades})
     feed = TapeFeed(rest, chunk=min(65_536, request.every))
@@ -153,6 +195,10 @@ def replay_file(project: Project, request: Request) -> Replayed:
         done,
         [_line(h, decisions, done) for h in horizons],
         [_agreement(project, request.symbol, h, gate, done) for h in horizons] if request.check else [],
+        skipped,
+        loop.counts.late.get(request.symbol, 0),
+        dict(Counter(file.quarantine["reason"].to_pylist()).most_common()),
+        file.quarantine.slice(0, 1).to_pylist(),
     )
 
 
@@ -167,6 +213,27 @@ def _loop(project: Project, request: Request, gate: Gate) -> Loop:
         keys: Keys = {"symbol": request.symbol, "horizon": horizon}
         lane.since[horizon] = score_window(project, keys)[0] if request.check else request.since_us
     return loop
+
+
+def _identity(project: Project, request: Request, trades: Trades, lane: Lane, gate: Gate) -> dict[str, Any]:
+    """What the decisions and trades of a replay follow from: a journal goes on only where all of it is the same."""
+    digest = hashlib.sha256()
+    for column in (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id):
+        digest.update(column.tobytes())
+    champions = lane.champions.items()
+    return {
+        "ticks": request.ticks.name,
+        "rows": len(trades),
+        "trades_sha256": digest.hexdigest(),
+        "symbol": request.symbol,
+        "check": request.check,
+        "warm": request.warm,
+        "open_gate": request.open_gate,
+        "since_us": {str(h): since for h, since in lane.since.items()},
+        "champions": {str(h): one.reason if isinstance(one, NoChampion) else one.bundle_id for h, one in champions},
+        "gate": {str(h): asdict(gate.standing(request.symbol, h)) for h in lane.champions},
+        "settings": {name: project.settings.fingerprint(name) for name in _SETTINGS},
+    }
 
 
 def _plain(table: pa.Table) -> list[dict[str, Any]]:
@@ -196,6 +263,8 @@ def _agreement(project: Project, symbol: str, horizon: int, gate: Gate, done: li
     own = [one for one in done if one["horizon"] == horizon]
     standing = gate.standing(symbol, horizon)
     if not standing.trades:
-        return Agreement(horizon, len(own), 0, 0, f"trades although {standing.reason}" if own else "")
+        if own:
+            return Agreement(horizon, len(own), 0, 0, f"trades although {standing.reason}")
+        return Agreement(horizon, 0, 0, 0, nothing=f"gate: {standing.reason}")
     backtest = score_trades(project, {"symbol": symbol, "horizon": horizon}, standing.min_confidence)
     return agreement(horizon, own, backtest)

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
+from scalper_ml.errors import InputError, InsufficientDataError, SettingsError, WarehouseError
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.ingest.order import Trades
 from scalper_ml.layers.base import keys_of
-from scalper_ml.live.feed import Message
+from scalper_ml.live.feed import Message, come_after
 from scalper_ml.live.gate import Gate
 from scalper_ml.live.lane import Lane, LaneRules, NoChampion
 from scalper_ml.live.loop import Loop
@@ -114,11 +114,14 @@ class PredictionService:
         ------
         SettingsError, WarehouseError, ContractError
             As for the loop.
+        InputError
+            A trade is not after the saved ones, or is stamped before the one before it.
         InsufficientDataError
             There is no champion, or no bar was closed.
         """
         champion = self._ready(symbol, horizon)
         at = self._warm_state(symbol)
+        _check_order(trades, at)
         fs = self._feature_set(symbol)
         if champion.state() is not None:
             champion = SignalModel(champion.model, fs)
@@ -170,6 +173,22 @@ class PredictionService:
     @staticmethod
     def _why(champion: SignalModel | NoChampion) -> str:
         return champion.reason if isinstance(champion, NoChampion) else ""
+
+
+def _check_order(trades: Trades, at: Warm) -> None:
+    old = np.flatnonzero(~come_after(trades, at.last_ts_us, at.last_id))
+    if old.size:
+        raise InputError(
+            f"ticks: row {old[0]} is stamped {trades.ts_us[old[0]]}; expected trades after the last saved one, "
+            f"of {at.last_ts_us} - leave out what is saved"
+        )
+    back = np.flatnonzero(np.diff(trades.ts_us) < 0)
+    if back.size:
+        row = int(back[0]) + 1
+        raise InputError(
+            f"ticks: row {row} is stamped {trades.ts_us[row]}, before row {row - 1}, {trades.ts_us[row - 1]}; expected "
+            "trades in order of time"
+        )
 
 
 def trades_from(rows: Sequence[tuple[int, float, float, int, int]]) -> Trades:

@@ -224,7 +224,7 @@ def open_loop(
     ----------
     warm : bool
         Go on where the saved bars and features end; otherwise the features warm up on what the loop is fed. Where the
-        saved trades are of the loop's source, the lane knows the id of the last.
+        saved trades are of the loop's source, or the loop is fed a recording, the lane knows the id of the last.
     recorded : bool
         Take what the features need beside the coin's own trades from the warehouse, for the closes it holds, and not
         from the feed.
@@ -248,6 +248,6 @@ def open_loop(
         if at is not None:
             closes[symbol] = at.last
             lanes[symbol].last_ts_us = at.last_ts_us
-            if at.source == f"{rules.source}-trades":
+            if recorded or at.source == f"{rules.source}-trades":
                 lanes[symbol].last_id = at.last_id
     return Loop(lanes, lead=project.settings.lead, closes=closes)

@@ -121,3 +121,16 @@ def test_ensembles_are_explained_by_permutation(place: TickProject) -> None:
     for at, message in {"soon": "expected a stamp", "1999-01-01T00:00:00Z": "no labelled bar closed then"}.items():
         done = place.scalper("explain", "--kind", "lgb_classifier", "--at", at, "--rows", "20", *WHERE)
         assert message in done.err
+
+
+def test_forecasters_that_are_not_there_are_named(place: TickProject) -> None:
+    """Without forecasters `forecast` ends with 1 and says where they are named; `explain` lists those there are."""
+    for more in ([], ["--json"]):
+        done = place.scalper("forecast", *WHERE, *more)
+        assert done.code == 1
+        assert "forecasts.kinds" in done.err
+        assert "answer" not in done.out
+    named = ["--set", "labels.targets=true", "--set", "forecasts.kinds=[cnn_lstm]"]
+    done = place.scalper("explain", "--kind", "oracle", *WHERE, *named)
+    assert done.code == 2
+    assert "forecasts.kinds ['cnn_lstm']" in done.err

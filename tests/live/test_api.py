@@ -98,19 +98,53 @@ def test_features_give_what_the_model_says(project: Project, service: Prediction
 
 def test_what_is_wrong_is_said(project: Project, client: httpx.Client) -> None:
     """Unknown coins, missing features, trades that close no bar or come from the past, and junk are refused by name."""
-    last = int(tape(project).ts_us[-1])
+    last, rows = int(tape(project).ts_us[-1]), later(project)
+    back = [*rows[:3], rows[1], *rows[4:]]
     cases = [
         ("/gate", {"symbol": "BUSDT", "horizon": 3, "confidence": 0.6}, 404, "BUSDT"),
         ("/predict/features", KEYS | {"price": 1.0, "features": {"nonsense": 1.0}}, 409, "nonsense"),
         ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"ts_us": last + 1}]}, 409, "close no bar"),
         ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"side": 0}]}, 422, "side"),
-        ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"ts_us": 5}]}, 409, "close no bar"),
+        ("/predict/ticks", KEYS | {"ticks": [later(project, 1)[0] | {"ts_us": 5}]}, 422, "row 0 is stamped 5;"),
+        ("/predict/ticks", KEYS | {"ticks": [*rows[:2], rows[2] | {"ts_us": last}]}, 422, f"row 2 is stamped {last};"),
+        ("/predict/ticks", KEYS | {"ticks": back}, 422, f"row 3 is stamped {rows[1]['ts_us']}, before row 2"),
         ("/gate", KEYS | {"confidence": 7}, 422, "confidence"),
     ]
     for path, body, status, said in cases:
         answer = client.post(path, json=body)
         assert answer.status_code == status, answer.text
         assert said in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("/gate", '{"symbol": "EDGEUSDT", "horizon": 3, "confidence": NaN}', 422, "body.confidence"),
+        ("/gate", '{"symbol": "EDGEUSDT", "horizon": 3, "confidence": -Infinity}', 422, "body.confidence"),
+        ("/gate", '{"symbol": "EDGEUSDT", "horizon": 1e999, "confidence": 1}', 422, "body.horizon"),
+        ("/gate", '{"symbol": "\\ud800", "horizon": 3, "confidence": 1}', 422, "body.symbol"),
+        ("/gate", '{"symbol": "EDGEUSDT", "horizon": 3, "confidence": 1, "\\ud800": 1}', 422, "body"),
+        ("/predict/features", '{"symbol": "EDGEUSDT", "horizon": 3, "price": 1e999, "features": {}}', 422, "price"),
+        ("/predict/features", '{"symbol": "EDGEUSDT", "horizon": 3, "price": 1, "features": {"a": NaN}}', 422, "a"),
+        ("/predict/features", '{"symbol": "A1", "horizon": 3, "price": 1, "features": {"\\ud800": 1}}', 422, "ud800"),
+        ("/predict/ticks", '{"symbol": "EDGEUSDT", "horizon": 3, "ticks": [{"ts_us": NaN}]}', 422, "ticks.0.ts_us"),
+        ("/predict/ticks", '{"symbol": "EDGEUSDT", "horizon": 3, "ticks": [' + "7," * 50 + "7]}", 422, "and 41 more"),
+        ("/gate", "NaN", 422, "body"),
+        ("/gate", "{", 422, "JSON"),
+        ("/gate", b"\xff", 400, "pars"),
+        ("/gate", "[" * 10_000, 400, "pars"),
+        ("/gate", "1" * 5_000, 400, "pars"),
+    ],
+)
+def test_bodies_that_cannot_be_echoed_are_refused(
+    client: httpx.Client, path: str, body: str | bytes, status: int, said: str
+) -> None:
+    """Numbers that are none, halves of characters and what is no JSON: an answer of the description, never a 500."""
+    answer = client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status, answer.text
+    assert said in answer.json()["detail"]
+    described = client.get("/openapi.json").json()["paths"][path]["post"]["responses"]
+    assert str(status) in described
 
 
 def test_large_bodies_are_refused(client: httpx.Client) -> None:

@@ -1,13 +1,17 @@
 """A loop that is put down and taken up again, however often and wherever, ends where an uninterrupted one does."""
 
+import contextlib
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from liveproject import SYMBOL, cut, tape
 
-from scalper_ml.errors import ContractError, FeatureSetError, WarehouseError
+from scalper_ml.errors import ContractError, FeatureSetError, ScalperError, WarehouseError
 from scalper_ml.features import feature_set
 from scalper_ml.ingest.order import Trades
 from scalper_ml.live.feed import Message
@@ -84,6 +88,69 @@ def test_journals_of_other_loops_are_refused(project: Project, tmp_path: Path) -
     (tmp_path / "checkpoint.json").write_text("{")
     with pytest.raises(WarehouseError, match="no checkpoint"):
         Journal(tmp_path, {"symbol": SYMBOL})
+
+
+def test_damage_is_named(project: Project, some: Trades, tmp_path: Path) -> None:
+    """A file for a folder, a lost, cut or changed part and a checkpoint of other content: each is refused by name."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(WarehouseError, match="file: a file; expected a folder"):
+        Journal(tmp_path / "file")
+    folder = tmp_path / "journal"
+    uninterrupted(project, some, folder)
+    (part,) = folder.glob("trades-*")
+    whole = part.read_bytes()
+    bent = bytearray(whole)
+    bent[len(whole) // 2] ^= 1
+    for data in (whole[:-9], b"", bytes(bent)):
+        part.write_bytes(data)
+        for read in (lambda: parts_of(folder), lambda: Journal(folder).resume(fresh(project))):
+            with pytest.raises(WarehouseError, match=f"{part.name}.*not those that were written"):
+                read()
+    part.unlink()
+    with pytest.raises(WarehouseError, match=f"{part.name}.*No such file.*put it back"):
+        Journal(folder).resume(fresh(project))
+    part.write_bytes(whole)
+    assert Journal(folder).resume(fresh(project))
+
+
+def test_a_checkpoint_of_other_content_is_refused(project: Project, tmp_path: Path) -> None:
+    """Whatever of a checkpoint is replaced by something of another kind or left out: an error of ours, by its name."""
+    loop = fresh(project)
+    loop.push(Message(SYMBOL, tape(project).take(slice(0, 2000))))
+    Journal(tmp_path).save(loop)
+    path = tmp_path / "checkpoint.json"
+    saved, other = json.loads(path.read_text()), fresh(project)
+    for keys in leaves(saved):
+        for value in (None, "nonsense", [7], {"a": 1}):
+            damaged = json.loads(json.dumps(saved))
+            inner = damaged
+            for key in keys[:-1]:
+                inner = inner[key]
+            inner[keys[-1]] = value
+            path.write_text(json.dumps(damaged))
+            with contextlib.suppress(ScalperError):
+                Journal(tmp_path).resume(other)
+    for name in ("about", "parts", "loop", "version"):
+        path.write_text(json.dumps({key: value for key, value in saved.items() if key != name}))
+        with pytest.raises(WarehouseError, match=r"checkpoint\.json"):
+            Journal(tmp_path).resume(fresh(project))
+    lanes = saved["loop"]["lanes"]
+    for wrong in ({"lanes": {}}, {"lanes": {SYMBOL: lanes[SYMBOL] | {"bars": "AAAA"}}}, {"counts": {"trade": 1}}):
+        path.write_text(json.dumps(saved | {"loop": saved["loop"] | wrong}))
+        with pytest.raises(ScalperError):
+            Journal(tmp_path).resume(fresh(project))
+    for text in ("[]", "7", "null", '{"version": 2}', "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(WarehouseError, match=r"checkpoint\.json"):
+            Journal(tmp_path)
+
+
+def leaves(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where each value of a document stands; of lists the first."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield (*at, key)
+        yield from leaves(one, (*at, key))
 
 
 def test_a_warm_start_goes_on_bit_for_bit(project: Project) -> None:
