@@ -118,7 +118,7 @@ def test_ensembles_are_explained_by_permutation(place: TickProject) -> None:
     )
     assert refused.code == 2
     assert "explain one of ['lgb_classifier', 'logistic_classifier']" in refused.err
-    for at, message in {"soon": "expected a stamp", "1999-01-01T00:00:00Z": "no labelled bar closed then"}.items():
+    for at, message in {"soon": "expected a moment", "1999-01-01T00:00:00Z": "no labelled bar closed then"}.items():
         done = place.scalper("explain", "--kind", "lgb_classifier", "--at", at, "--rows", "20", *WHERE)
         assert message in done.err
 
