@@ -9,31 +9,30 @@ export OMP_WAIT_POLICY := PASSIVE
 export OMP_NUM_THREADS := 1
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test torch test-assets test-commands test-features test-library ui bench bench-peers check verify clean
+.PHONY: run test torch test-assets test-commands test-library ui bench bench-peers check verify clean
 
 run: $(VENV)/.runtime
 	@$(BIN)/scalper run
 
-# Four parts side by side, of about the same length: many tests wait for processes they started, and two cores have time
-# for two more. The assets as users materialise them; the commands and layers; features and backtests; the rest.
+# Three parts side by side, of about the same length: many tests wait for processes they started, and two cores have time
+# for a third. The assets as users materialise them; the commands, layers and what takes long; the rest of the library.
 ASSETS := tests/assets
-COMMANDS := tests/commands tests/layers tests/live tests/tuning tests/champions
-FEATURES := tests/features tests/backtest tests/scenarios tests/bars tests/remote
+BESIDE := tests/commands tests/live tests/forecasters tests/champions tests/scenarios tests/tuning tests/layers \
+	tests/bars tests/remote
 
 test: $(VENV)/.dev
-	@$(MAKE) --no-print-directory -j4 test-assets test-commands test-features test-library
+	@$(MAKE) --no-print-directory -j3 test-assets test-commands test-library
 
-test-assets test-commands test-features test-library: export TZ = UTC
+test-assets test-commands test-library: export TZ = UTC
 test-assets: PART = $(ASSETS)
-test-commands: PART = $(COMMANDS)
-test-features: PART = $(FEATURES)
-test-assets test-commands test-features: $(VENV)/.dev
+test-commands: PART = $(BESIDE)
+test-assets test-commands: $(VENV)/.dev
 	@echo "$@ runs beside the others; its result comes in one piece"
 	@$(BIN)/python -m pytest -q -m "not verify" $(PART) > $(VENV)/$@.log 2>&1; \
 		status=$$?; cat $(VENV)/$@.log; exit $$status
 
 test-library: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "not verify" $(foreach part,$(ASSETS) $(COMMANDS) $(FEATURES),--ignore=$(part))
+	$(BIN)/python -m pytest -q -m "not verify" $(ASSETS:%=--ignore=%) $(BESIDE:%=--ignore=%)
 
 verify: $(VENV)/.dev
 	TZ=UTC $(BIN)/python -m pytest -q -m verify
