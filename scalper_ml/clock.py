@@ -47,6 +47,8 @@ def stamp_us(text: str, option: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"{option} {text!r}: expected a moment such as 2026-01-15T12:00:00Z") from None
+        raise SettingsError(
+            f"{option} {text!r}: expected a moment such as 2026-01-15T12:00:00Z or a day such as 2026-01-15"
+        ) from None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -104,6 +104,12 @@ class Record:
                 past[one["bundle_id"]] = one["pointer"]
         return {bundle_id: pointer for bundle_id, pointer in past.items() if bundle_id in self.pinned}
 
+    @property
+    def others(self) -> dict[str, Mapping[str, Any]]:
+        """The pointers that could take the champion's place: of the champions before, and of the challenger."""
+        asks = {} if self.challenger is None else {self.challenger["bundle_id"]: self.challenger["pointer"]}
+        return self.past | asks
+
     def before(self, bundle_id: str | None = None) -> Mapping[str, Any]:
         """The pointer a rollback returns to: the newest of another bundle that ran, or of the one that begins so.
 

@@ -113,8 +113,10 @@ def gate(
     """May this signal be traded? Ends with 0 if it may, with 1 if not, and says why."""
     from scalper_ml.gate.entry import get_quality_gate
 
-    clock = None if at is None else _moment(at)
-    found = get_quality_gate(paper=paper, environment=os.environ, profile=profile, now_us=clock)
+    at_us = 0 if at is None else stamp_us(at, "--at")
+    found = get_quality_gate(
+        paper=paper, environment=os.environ, profile=profile, now_us=None if at is None else lambda: at_us
+    )
     answer = found.should_trade(symbol, confidence, horizon)
     if as_json:
         print_json([dict(answer)])
@@ -123,11 +125,6 @@ def gate(
         console().print(table_of(f"{symbol} at {confidence:g}", {"": "left", "answer": "left"}, rows))
     if not answer["should_trade"]:
         raise typer.Exit(1)
-
-
-def _moment(text: str) -> Any:
-    at_us = stamp_us(text, "--at")
-    return lambda: at_us
 
 
 def thresholds_table(document: dict[str, Any]) -> Table:

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scalper_ml.clock import stamp_us
 from scalper_ml.commands.console import Watcher, console, table_of, watcher
 from scalper_ml.errors import InputError, SettingsError, SourceError
 from scalper_ml.ingest.names import KNOWN_NAMES, is_source
@@ -148,7 +148,7 @@ def _from_rest(
     from scalper_ml.remote.rest import fetch_trades
 
     folder, policy = project.path("downloads") / f"ccxt-{exchange}", place_of(project).policy
-    window = _stamp_us(since, "--since"), _stamp_us(until, "--until")
+    window = stamp_us(since, "--since"), stamp_us(until, "--until")
     found = {}
     for symbol in chosen or project.settings.symbols:
         name = market or market_of(symbol)
@@ -159,15 +159,6 @@ def _from_rest(
             raise SourceError(str(error)) from error
         found[symbol] = [Located(file.path, file.origin) for file in files]
     return found
-
-
-def _stamp_us(text: str, option: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"{option} {text!r}: expected a day such as 2024-01-01, or 2024-01-01T12:00:00Z") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return round(moment.timestamp() * 1000) * 1000
 
 
 def _ingest(project: Project, files: dict[str, list[Located]], watch: Watcher) -> "list[Ingested]":

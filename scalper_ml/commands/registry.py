@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scalper_ml.clock import iso, stamp_us
 from scalper_ml.commands.console import console, print_json, table_of
 from scalper_ml.errors import ScalperError, SettingsError
 from scalper_ml.project import Project, open_project
@@ -25,11 +25,6 @@ Profile = Annotated[str | None, typer.Option(help="A profile of config/settings.
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Reason = Annotated[str, typer.Option(help="Kept in the history.")]
-
-
-_COLUMNS: Final = (
-    "standing", "bundle_id", "kind", "action", "tier", "since", "drift", "challenger", "challenger_says"
-)  # fmt: skip
 
 
 def _opened(profile: str | None, overrides: list[str] | None) -> Project:
@@ -57,23 +52,23 @@ def _recorded(
 @models.command("list")
 def list_models(profile: Profile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Champion and challenger of every symbol x horizon."""
-    from scalper_ml.champions.record import standing
+    from scalper_ml.champions.record import Record, standing
     from scalper_ml.layers.champions import read_record
 
     project = _opened(profile, overrides)
     rows: list[dict[str, Any]] = []
     for keys in _partitions(project):
+        record, drift, wrong = Record(), None, ""
         try:
             record = read_record(project, keys)
-        except ScalperError as error:  # that of one coin hides no other
-            rows.append({**keys, **dict.fromkeys(_COLUMNS), "standing": "unreadable", "challenger_says": str(error)})
-            continue
+            drift = project.warehouse.manifest("drift/performance", keys)
+        except ScalperError as error:  # what is wrong with one coin hides no other
+            wrong = str(error)
         pointer, other = record.pointer or {}, record.challenger or {}
-        drift = project.warehouse.manifest("drift/performance", keys)
         rows.append(
             {
                 **keys,
-                "standing": standing(record),
+                "standing": "unreadable" if wrong else standing(record),
                 "bundle_id": record.bundle_id,
                 "kind": pointer.get("kind"),
                 "action": pointer.get("action"),
@@ -81,7 +76,7 @@ def list_models(profile: Profile = None, overrides: Overrides = None, as_json: A
                 "since": _stamp(pointer.get("since_us")),
                 "drift": drift.summary["state"] if drift else None,
                 "challenger": other.get("bundle_id"),
-                "challenger_says": f"{other['status']}: {other['reason']}" if other else None,
+                "challenger_says": wrong or (f"{other['status']}: {other['reason']}" if other else None),
             }
         )
     if as_json:
@@ -111,7 +106,7 @@ def show(
     _, _, record = _recorded(symbol, horizon, profile, overrides)
     found = list(record.history)
     if at is not None:
-        one = live_at(record.history, _moment(at))
+        one = live_at(record.history, stamp_us(at, "--at"))
         found = [] if one is None else [one]
     if as_json:
         print_json(found)
@@ -233,27 +228,15 @@ def _pointer(record: "Record", name: str) -> dict[str, Any]:
     """The pointer of the champion, of the challenger, or of a champion before."""
     from scalper_ml.champions.record import begun
 
-    own, other = record.pointer or {}, record.challenger
-    known = dict(record.past)
-    known |= {own["bundle_id"]: own} if own.get("bundle_id") else {}
-    known |= {other["bundle_id"]: other["pointer"]} if other is not None else {}
-    named = {"champion": own.get("bundle_id"), "challenger": other and other["bundle_id"]}
+    own, other = record.bundle_id, record.challenger
+    known = record.others | ({own: record.pointer or {}} if own else {})
+    named = {"champion": own, "challenger": other and other["bundle_id"]}
     if name in named and named[name] is None:
         raise SettingsError(f"compare: there is no {name}; name two bundles of `scalper models show`")
     return dict(known[named.get(name) or begun(name, known)])
 
 
-def _moment(text: str) -> int:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"--at {text!r}: expected a moment such as 2026-01-15T12:00:00Z") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000_000)
-
-
 def _stamp(ts_us: int | None) -> str | None:
-    from scalper_ml.clock import iso
-
     return None if ts_us is None else iso(ts_us)
 
 

@@ -60,13 +60,12 @@ def forecast(
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
     keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
     kinds = kind or [layer.name.split("/")[1] for layer in forecast_layers(project.settings)]
+    if not kinds:
+        typer.echo("no forecaster is configured: forecasts.kinds of the settings is empty", err=True)
+        raise SystemExit(1)
     found = [answer_of(project, keys, one) for one in kinds]
     if as_json:
         print_json(found)
-    if not found:
-        typer.echo("no forecaster is configured: forecasts.kinds of the settings is empty", err=True)
-        raise SystemExit(1)
-    if as_json:
         return
     shared = ("kind", "ts_us", "price_now")
     rows = [

@@ -120,7 +120,7 @@ class PublishedFile:
 def _parsed(data: bytes, written_us: int) -> Thresholds | Refused:
     """The document in `data`, or why it is none."""
     try:
-        document = json.loads(data, parse_constant=_refused)
+        document = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         return Refused("file_corrupt", f"the thresholds are no JSON ({error}); publish them again")
     try:
@@ -130,7 +130,7 @@ def _parsed(data: bytes, written_us: int) -> Thresholds | Refused:
         return Refused("file_corrupt", f"the thresholds are not as they were published ({told}); publish them again")
 
 
-def _refused(constant: str) -> float:
+def _no_number(constant: str) -> float:
     raise ValueError(f"{constant} is no number")
 
 
@@ -142,7 +142,7 @@ def _checked(document: Any, written_us: int) -> Thresholds | Refused:
     if document.get("document_id") != document_id(document):
         return Refused("file_corrupt", "the thresholds were altered after they were published; publish them again")
     if not (isinstance(document["timeframe"], str) and 0 < float(document["max_age_days"]) < math.inf):
-        return Refused("file_corrupt", "timeframe and max_age_days are none; publish the thresholds again")
+        return Refused("file_corrupt", "the thresholds have no timeframe or no max_age_days; publish them again")
     if document["min_score"] is not None:
         float(document["min_score"])
     wrong = [

@@ -330,11 +330,9 @@ def promote(project: Project, keys: Keys, bundle_id: str, reason: str, *, expect
     """
 
     def change(record: Record, at: Mapping[str, Any]) -> Record:
-        asks = {} if record.challenger is None else {record.challenger["bundle_id"]: record.challenger["pointer"]}
-        known = record.past | asks
-        chosen = begun(bundle_id, known)
-        pointer = dict(known[chosen]) | {"since_us": at["at_us"]}
-        left = None if chosen in asks else record.challenger
+        chosen, asks = begun(bundle_id, record.others), record.challenger
+        pointer = dict(record.others[chosen]) | {"since_us": at["at_us"]}
+        left = None if asks is not None and asks["bundle_id"] == chosen else asks
         if pointer["suspended"]:
             raise WarehouseError(
                 f"promote {bundle_id[:12]}: it was suspended ({pointer['suspended']}); roll back to it, then resume it"

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scalper_ml.clock import stamp_us
+from scalper_ml.clock import iso, stamp_us
 from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
 from scalper_ml.forecasters.sealing import said_of
 from scalper_ml.forecasters.windows import windows_of
@@ -313,10 +313,6 @@ def _row_at(ts: np.ndarray, at: str) -> int:
     stamp = stamp_us(at, "--at")
     if stamp not in ts:
         raise SettingsError(
-            f"--at {at}: no labelled bar closed then; the dataset runs from {_iso(ts[0])} to {_iso(ts[-1])}"
+            f"--at {at}: no labelled bar closed then; the dataset runs from {iso(ts[0].item())} to {iso(ts[-1].item())}"
         )
     return int(np.flatnonzero(ts == stamp)[0])
-
-
-def _iso(stamp: int) -> str:
-    return f"{np.datetime64(int(stamp), 'us').astype('datetime64[s]')}Z"
