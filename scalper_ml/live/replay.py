@@ -221,13 +221,14 @@ def _identity(project: Project, request: Request, trades: Trades, lane: Lane, ga
     for column in (trades.ts_us, trades.price, trades.qty, trades.side, trades.trade_id):
         digest.update(column.tobytes())
     champions = lane.champions.items()
+    saved = project.warehouse.require("features", {"symbol": request.symbol}).content if request.warm else None
     return {
         "ticks": request.ticks.name,
         "rows": len(trades),
         "trades_sha256": digest.hexdigest(),
         "symbol": request.symbol,
         "check": request.check,
-        "warm": request.warm,
+        "warm": saved,
         "open_gate": request.open_gate,
         "since_us": {str(h): since for h, since in lane.since.items()},
         "champions": {str(h): one.reason if isinstance(one, NoChampion) else one.bundle_id for h, one in champions},

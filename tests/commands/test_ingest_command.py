@@ -76,7 +76,7 @@ def test_all_configured_symbols_that_have_a_file_are_ingested(place: TickProject
         (["in", "--duplicates", "perhaps"], "source.duplicates"),
         (["in", "--profile", "demo"], "a planted market is no place for real trades"),
         (["ccxt:kraken"], "expected ccxt:EXCHANGE with --since and --until"),
-        (["ccxt:kraken", "--since", "yesterday", "--until", "2024-01-02"], "--since 'yesterday': expected a day"),
+        (["ccxt:kraken", "--since", "yesterday", "--until", "2024-01-02"], "--since 'yesterday': expected a moment"),
     ],
 )
 def test_wrong_usage_is_named(place: TickProject, arguments: list[str], said: str) -> None:
