@@ -20,6 +20,7 @@ __all__ = [
     "cpu_seconds",
     "in_fresh_python",
     "latencies_us",
+    "seconds_a_call",
     "table_of",
     "used_seconds",
 ]
@@ -99,6 +100,21 @@ def latencies_us(call: Callable[[int], Any], n: int) -> list[float]:
         call(i)
         taken.append((time.perf_counter_ns() - started) / 1000)
     return sorted(taken)
+
+
+def seconds_a_call(call: Callable[[int], Any], n: int = 20_000, repeats: int = 9) -> float:
+    """Wall-clock seconds of `call(i)` as one of n in a row, without those of the loop and of a call that does nothing.
+
+    The median of `repeats`; for calls so short that reading the clock before and after would be most of it.
+    """
+
+    def row(one: Callable[[int], Any]) -> float:
+        started = time.perf_counter()
+        for i in range(n):
+            one(i)
+        return time.perf_counter() - started
+
+    return sorted(row(call) - row(lambda i: None) for _ in range(repeats))[repeats // 2] / n
 
 
 def in_fresh_python(code: str) -> tuple[float, float]:

@@ -71,20 +71,20 @@ class BarBuilder:
     (0, 7, 3.0)
     """
 
-    __slots__ = ("_add", "_carried", "_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "_within", "spec")
+    __slots__ = ("_add", "_carried", "_floats", "_ints", "_kernel", "_one", "_one_out", "_rule", "spec")
 
     def __init__(self, spec: BarSpec | int) -> None:
         self.spec = spec if isinstance(spec, BarSpec) else BarSpec("time", spec)
         kind, size = self.spec.kind, self.spec.size
-        self._within = int(size) if kind == "time" else 0
         self._kernel: Any = fold_time if kind == "time" else fold_events
         self._rule = (
             (int(size), origin_us(int(size)))
             if kind == "time"
             else (size, _UNITS[kind.removesuffix("_imbalance")], kind.endswith("_imbalance"))
         )
-        self._carried = np.zeros(STATE_INTS + STATE_FLOATS, dtype=np.int64)
-        self._ints, self._floats = self._carried[:STATE_INTS], self._carried[STATE_INTS:].view(np.float64)
+        self._carried = np.zeros(STATE_INTS + STATE_FLOATS + 1, dtype=np.int64)
+        self._carried[-1] = int(size) if kind == "time" else 0
+        self._ints, self._floats = self._carried[:STATE_INTS], self._carried[STATE_INTS:-1].view(np.float64)
         self._add: Callable[..., bool] | None = None
         self._one = tuple(np.zeros(1, dtype=dtype) for dtype in _DTYPES)
         self._one_out = np.zeros((BAR_INTS, 1), dtype=np.int64), np.zeros((BAR_FLOATS, 1), dtype=np.float64)
@@ -194,7 +194,7 @@ class BarBuilder:
             ``(ts_us, price, qty, side, trade_id)`` gives True where it has added the trade. Where it gives False it has
             done nothing, and the trade is one for `push_one`: it ends a bar, or is refused, or bars do not go by time.
         """
-        self._add = partial(_add_within(), self._carried, self._within)
+        self._add = partial(_add_within(), self._carried)
         return self._add
 
     def finish(self) -> pa.Table:
@@ -283,7 +283,7 @@ class BarBuilder:
 @cache
 def _add_within() -> Callable[..., bool]:
     """`add_within`, compiled. Event bars, whose interval is 0, leave it to `fold_events`."""
-    return direct(add_within, np.zeros(1, dtype=np.int64), 0, 0, 0.0, 0.0, 0, 0)
+    return direct(add_within, np.zeros(1, dtype=np.int64), 0, 0.0, 0.0, 0, 0)
 
 
 def build_bars(ticks: pa.Table, spec: BarSpec | int, state: bytes | None = None) -> tuple[pa.Table, bytes]:

@@ -149,13 +149,13 @@ def fold_time(
 
 
 @brief_kernel
-def add_within(carried: Any, interval: Any, ts_us: Any, price: Any, qty: Any, side: Any, trade_id: Any) -> Any:
+def add_within(carried: Any, ts_us: Any, price: Any, qty: Any, side: Any, trade_id: Any) -> Any:
     """Add one trade to the open time bar, as `fold_time` would; False, and nothing done, if there is more to do.
 
-    What a live stream does most, and most of its time is the handing over of arguments: the carried integers and the
-    carried floats are one array.
+    What a live stream does most, and most of its time is the handing over of arguments: the carried integers, the
+    carried floats and the interval are one array.
     """
-    ints, floats = carried[:STATE_INTS], carried[STATE_INTS:].view(np.float64)
+    ints, floats, interval = carried[:STATE_INTS], carried[STATE_INTS:-1].view(np.float64), carried[-1]
     sound = 0.0 < price < np.inf and 0.0 < qty < np.inf and side * side == 1
     if not (sound and ints[0] == 1 and 0 <= ts_us - ints[1] < interval):
         return False

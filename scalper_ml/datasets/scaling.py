@@ -1,5 +1,6 @@
 """Column scaling and winsor limits fitted on train rows only, exact to the last bit through JSON."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
@@ -17,6 +18,7 @@ SCALERS: Final[tuple[str, ...]] = get_args(ScalerKind)
 _ROUNDING: Final = 8 * np.finfo(np.float64).eps
 _IDENTITIES: Final = ("none", "ewma")
 _NUMBERS: Final = ("center", "scale", "low", "high")
+_TURNED: Final = 256  # rows: what the cache holds
 _KEYS: Final = {"kind", "names", "winsor", *_NUMBERS}
 
 
@@ -104,10 +106,9 @@ class Scaler:
             raise ContractError(f"scaler: {len(labels)} names for {values.shape[1]} columns; expected one a column")
         center, scale = np.zeros(len(labels)), np.ones(len(labels))
         low, high = np.full(len(labels), -np.inf), np.full(len(labels), np.inf)
-        for j, name in enumerate(labels):
-            # one contiguous column at a time: same bits for every memory layout, no copy of the whole matrix
-            column = np.ascontiguousarray(values[:, j] if rows is None else values[rows, j])
-            _refuse_unknown(column[:, None], (name,))
+        for j, (name, column) in enumerate(zip(labels, _columns(values, rows), strict=True)):
+            if not (column.size and math.isfinite(column.min()) and math.isfinite(column.max())):
+                _refuse_unknown(column[:, None], (name,))
             if self.winsor > 0:
                 low[j], high[j] = np.quantile(column, (self.winsor, 1 - self.winsor))
                 column = np.clip(column, low[j], high[j])
@@ -183,18 +184,35 @@ class Scaler:
         return self.center, self.scale
 
 
+def _columns(values: F64, rows: NDArray[np.int64] | None) -> F64:
+    """The columns of those rows, each in one piece (f, n): same bits for every memory layout of `values`.
+
+    Turned some rows at a time: a column of a matrix by rows is a miss of the cache for every value.
+    """
+    n = values.shape[0] if rows is None else rows.size
+    columns = np.empty((values.shape[1], n))
+    for begin in range(0, n, _TURNED):
+        some = slice(begin, begin + _TURNED)
+        columns[:, some] = (values[some] if rows is None else values[rows[some]]).T
+    return columns
+
+
 def _center_and_scale(kind: str, column: F64, name: str) -> tuple[float, float]:
     low, high = float(column.min()), float(column.max())
     if high - low <= _ROUNDING * max(abs(low), abs(high)):
         return low, 0.0
-    deviation = float(column.std())
+    mean = column.mean()
+    deviations = column - mean
+    deviation = math.sqrt(
+        float(np.multiply(deviations, deviations, out=deviations).mean())
+    )  # std, without a second mean
     if kind == "minmax":
         center, scale = low, high - low
     elif kind == "robust":
         first, center, third = (float(value) for value in np.quantile(column, (0.25, 0.5, 0.75)))
         scale = third - first if third > first else deviation
     else:
-        center, scale = float(column.mean()), deviation
+        center, scale = float(mean), deviation
     if not (np.isfinite(center) and np.isfinite(scale)):
         raise ContractError(f"scaler: column {name!r} runs from {low} to {high}; expected a spread a float can hold")
     return center, scale

@@ -95,6 +95,7 @@ class FeatureStream:
         height = max([SERIES, *(HEIGHTS.get(group, 0) for group in groups)])
         kept = [*DERIVED_FROM, *([0] * (height - SERIES))]
         floats, blocks, column = SERIES_STATE, MISSING + 1, 0
+        carried: dict[Rolling, int] = {}
         early = [one for one in last_use if one.exponential]  # all before the first kernel, to be computed by fours
         for e, (kind, params) in enumerate(fs.entries):
             first = len(place)
@@ -103,6 +104,7 @@ class FeatureStream:
                     place[one] = free[one.rows].pop() if free.get(one.rows) else blocks
                     blocks = max(blocks, place[one] + one.rows)
                     wanted += one.row(floats, place[one])
+                    carried[one] = floats
                     floats += one.state
                     for series in (one.x, one.y):
                         kept[series] = max(kept[series], one.memory)
@@ -117,20 +119,28 @@ class FeatureStream:
             column += columns
             for series in (one for one in LOOKED_BACK if one < height):
                 kept[series] = max(kept[series], kind.memory(*params))
+        alone: dict[Rolling, int] = {}  # a row by itself: each statistic has its own place, and its like beside it
+        places = MISSING + 1
+        for one in sorted(place, key=lambda one: (one.code, one.n)):
+            alone[one] = places
+            places += one.rows
+        wanted_alone = [number for one, at in alone.items() for number in one.row(carried[one], at)]
+        answers_alone = [[alone[one] for one in ones] for ones in asked]
         memory = max(kept)
         outputs = max((len(kind.columns(params)) for kind, params in fs.entries), default=0)
         longest = [max((len(one) for one in rows), default=0) for rows in (answers, constants)]
-        counts = [outputs, len(place), len(fs.entries), *longest, floats, blocks, column]
-        limits = [[getattr(spec, name) for spec in fs.specs] for name in ("warmup", "low", "high")]
+        counts = [outputs, len(place), len(fs.entries), *longest, floats, blocks, places, column]
+        limits = [(spec.warmup, spec.low, spec.high) for spec in fs.specs]
         history, width = 2 + height * (memory + AHEAD), memory + AHEAD
         read = series_read({series for one in place for series in (one.x, one.y)}, groups)
         head = [memory, 0, memory, height, *counts, *read]
-        self._T = np.array([*head, *wanted, *plan, *_table(answers, longest[0])], dtype=np.int64)
+        tables = [*wanted, *plan, *_table(answers, longest[0]), *wanted_alone, *_table(answers_alone, longest[0])]
+        self._T = np.array([*head, *tables], dtype=np.int64)
         self._F = np.concatenate(
             [
                 [fs.min_ticks, fs.reset_after_gap], np.full(history - 2, np.nan), np.zeros(floats),
                 _table(constants, longest[1]),
-                np.ravel(limits), np.full((blocks + outputs) * (BLOCK + LINE), np.nan),
+                np.ravel(limits), np.full(max((blocks + outputs) * (BLOCK + LINE), places + outputs), np.nan),
             ]
         ).astype(np.float64)  # fmt: skip
         self._H = self._F[2:history].reshape(height, width)

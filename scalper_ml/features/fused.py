@@ -11,7 +11,7 @@ import numpy as np
 
 from scalper_ml.features.registry import KINDS
 from scalper_ml.features.rolling import COLUMNS as WANTED_COLUMNS
-from scalper_ml.features.rolling import roll
+from scalper_ml.features.rolling import roll, roll_row
 from scalper_ml.features.series import GAP as GAP_COLUMN
 from scalper_ml.features.series import OF_MARKET, TRADES, TS, derive, inspect, load, publish
 from scalper_ml.kernel import direct, lean_kernel, spliced
@@ -43,7 +43,7 @@ def _fuse(kernels: Sequence[Any]) -> Any:
         "def run(H, i0, i1, t0, P, S, R, wanted, plan, answers, limits, out, values, done):",
         "    for e in range(plan.shape[0]):",
         "        code, first, last = plan[e, 0], plan[e, 3], plan[e, 4]",
-        "        if plan[e, 6] > plan[e, 5]:",
+        "        if i1 - i0 > 1 and plan[e, 6] > plan[e, 5]:",
         "            roll(H, i0, i1, t0, wanted[plan[e, 5]:plan[e, 6]], S, R)",
         "        params, w, state = P[e], answers[e], S[plan[e, 1]:plan[e, 2]]",
     ]
@@ -62,7 +62,7 @@ def _fuse(kernels: Sequence[Any]) -> Any:
 KERNELS = tuple(dict.fromkeys(kind.kernel for kind in KINDS))
 _run = _fuse(KERNELS)
 
-AT, ROWS, MEMORY, HEIGHT, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, COLUMNS, READ = range(13)
+AT, ROWS, MEMORY, HEIGHT, OUTPUTS, WANTED, PLAN, ANSWERS, PARAMETERS, STATE, BLOCKS, PLACES, COLUMNS, READ = range(14)
 """Head of the table a stream is driven by: place and number of the next row, sizes, then five flags of what is read."""
 
 MIN_TICKS, RESET_GAP = range(2)
@@ -82,14 +82,18 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
     S = F[a:b]
     a, b = b, b + T[PLAN] * T[PARAMETERS]
     P = F[a:b].reshape(T[PLAN], T[PARAMETERS])
-    a, b = b, b + 3 * T[COLUMNS]
-    limits = F[a:b].reshape(3, T[COLUMNS])
+    a, b = b, b + T[COLUMNS] * 3
+    limits = F[a:b].reshape(T[COLUMNS], 3)
     scratch = F[b:]
     a, b = READ + 5, READ + 5 + T[WANTED] * WANTED_COLUMNS
     wanted = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
     a, b = b, b + T[PLAN] * 7
     plan = T[a:b].reshape(T[PLAN], 7)
-    answers = T[b : b + T[PLAN] * T[ANSWERS]].reshape(T[PLAN], T[ANSWERS])
+    a, b = b, b + T[PLAN] * T[ANSWERS]
+    answers = T[a:b].reshape(T[PLAN], T[ANSWERS])
+    a, b = b, b + T[WANTED] * WANTED_COLUMNS
+    wanted_alone = T[a:b].reshape(T[WANTED], WANTED_COLUMNS)
+    answers_alone = T[b : b + T[PLAN] * T[ANSWERS]].reshape(T[PLAN], T[ANSWERS])
     at, rows = T[AT], T[ROWS]
     bad, late = inspect(X, ts_us, int(H[TS, at - 1]) if rows > 0 else -1)
     if bad >= 0 or late >= 0:
@@ -113,12 +117,15 @@ def _push(X, ts_us, F, T, values, warm):  # type: ignore[no-untyped-def]
                 break
         i1, m = at + end - done, end - done
         wide = m if m < LINE else m + LINE  # not a power of two, or all blocks would share the same lines of the cache
-        R = scratch[: T[BLOCKS] * wide].reshape(T[BLOCKS], wide)
-        out = scratch[T[BLOCKS] * wide : (T[BLOCKS] + T[OUTPUTS]) * wide].reshape(T[OUTPUTS], wide)
+        blocks = T[BLOCKS] if m > 1 else T[PLACES]
+        R = scratch[: blocks * wide].reshape(blocks, wide)
+        out = scratch[blocks * wide : (blocks + T[OUTPUTS]) * wide].reshape(T[OUTPUTS], wide)
         load(X[done:end], ts_us[done:end], H, at, T[READ + OF_MARKET] > 0)
         derive(H, at, i1, rows, S, R, T[READ:])
         R[MISSING] = 0.0
-        _run(H, at, i1, rows, P, S, R, wanted, plan, answers, limits, out, values, done)
+        if m == 1:
+            roll_row(H, at, rows, wanted_alone, S, R)
+        _run(H, at, i1, rows, P, S, R, wanted, plan, answers if m > 1 else answers_alone, limits, out, values, done)
         for r in range(m):
             warm[done + r] = R[MISSING, r] == R[MISSING, r] and not H[TRADES, at + r] < F[MIN_TICKS]
         at, rows, done = i1, rows + end - done, end

@@ -39,6 +39,7 @@ __all__ = [
     "powers",
     "product",
     "roll",
+    "roll_row",
     "total",
     "wilder",
 ]
@@ -205,3 +206,65 @@ def roll(H, i0, i1, t0, wanted, S, R):
         else:
             exponential(x, lag, i0, i1, t0, n, _alpha(wanted[e]), state, answer)
         e += 1
+
+
+@view_kernel
+def roll_row(H, i, t0, wanted, S, R):
+    """`roll` of the one row i, to the same bits: what a live stream does, without the views that a block of rows needs.
+
+    Whatever happens once in a window, or is rare, is left to `roll`.
+    """
+    for e in range(wanted.shape[0]):
+        code, lag, n, s, r = wanted[e, 0], wanted[e, 3], wanted[e, 4], wanted[e, 6], wanted[e, 8]
+        x, y = H[wanted[e, 1]], H[wanted[e, 2]]
+        if code == SUM and n <= SHORT:
+            total = x[i - n + 1]
+            for j in range(i - n + 2, i + 1):
+                total += x[j]
+            R[r, 0] = total
+            continue
+        if code >= EMA and t0 >= lag + n:
+            mean = S[s]
+            mean = mean + _alpha(wanted[e]) * (x[i] - mean)
+            S[s] = mean
+            R[r, 0] = mean
+            continue
+        k, m, share = (t0 + wanted[e, 5]) % n, n + 1, 1.0 / n
+        tail = s + k + 1
+        if code >= EMA or k == 0:
+            roll(H, i, i + 1, t0, wanted[e : e + 1], S, R)
+        elif code == SUM:
+            S[s] += x[i]
+            R[r, 0] = S[s] + S[tail]
+        elif code == PRODUCT:
+            S[s] += x[i] * y[i - lag]
+            R[r, 0] = S[s] + S[tail]
+        elif code == MAX:
+            S[s] = max(S[s], x[i])
+            R[r, 0] = max(S[s], S[tail])
+        elif code == MIN:
+            S[s] = max(S[s], -x[i])
+            R[r, 0] = -max(S[s], S[tail])
+        elif code == MOMENTS:
+            anchor = S[s + 2 * m]
+            d = x[i] - anchor
+            S[s] += d
+            S[s + m] += d * d
+            a = S[s] + S[tail]
+            R[r, 0] = anchor + a * share
+            R[r + 1, 0] = max(S[s + m] + S[tail + m] - a * (a * share), 0.0)
+        elif code == PAIR and wanted[e, 2] != ROW:
+            dx, dy = x[i] - S[s + 5 * m], y[i - lag] - S[s + 5 * m + 1]
+            S[s] += dx
+            S[s + m] += dy
+            S[s + 2 * m] += dx * dx
+            S[s + 3 * m] += dy * dy
+            S[s + 4 * m] += dx * dy
+            for c in range(5):  # what is left of the block before is needed once: the whole window takes its place
+                S[tail + c * m] += S[s + c * m]
+            x_all, y_all = S[tail], S[tail + m]
+            R[r, 0] = max(S[tail + 2 * m] - x_all * (x_all * share), 0.0)
+            R[r + 1, 0] = max(S[tail + 3 * m] - y_all * (y_all * share), 0.0)
+            R[r + 2, 0] = S[tail + 4 * m] - x_all * (y_all * share)
+        else:
+            roll(H, i, i + 1, t0, wanted[e : e + 1], S, R)

@@ -356,13 +356,14 @@ def publish(out, first, last, t0, limits, done, rows, values, missing):
 
     Blocks of `out` go to the columns from `first` to before `last` of ``values (f, n)``, to its rows from `done` on.
     """
-    for c in range(first, last):
-        known, low, high = min(max(int(limits[0, c]) - t0, 0), rows), limits[1, c], limits[2, c]
-        if rows == 1:  # what a live stream does
-            value = min(max(out[c - first, 0], low), high) if known == 0 else np.nan
+    if rows == 1:  # what a live stream does
+        for c in range(first, last):
+            value = min(max(out[c - first, 0], limits[c, 1]), limits[c, 2]) if limits[c, 0] <= t0 else np.nan
             values[c, done] = value
             missing[0] += value
-            continue
+        return
+    for c in range(first, last):
+        known, low, high = min(max(int(limits[c, 0]) - t0, 0), rows), limits[c, 1], limits[c, 2]
         found, into = out[c - first], values[c, done : done + rows]
         for r in range(known):
             into[r] = np.nan

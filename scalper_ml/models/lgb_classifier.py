@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from scalper_ml.errors import BundleError
 from scalper_ml.models.base import Batch, Classifier, FitContext, Floats, ModelKind, Range, Watch
 from scalper_ml.models.boosting import BoostingParams, softmax
 from scalper_ml.models.exported import lightgbm_trees
-from scalper_ml.models.trees import Trees
+from scalper_ml.models.trees import FEW_ROWS, Trees
 from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "LGBClassifier", "LGBParams", "fit", "load"]
@@ -77,13 +78,15 @@ class LGBClassifier:
     Parameters
     ----------
     booster : lightgbm.Booster
-    trees : Trees, optional
-        The same as arrays: what is read back predicts a row without LightGBM's preparations, to the same bits.
+        A few rows are predicted by its trees as arrays, without LightGBM's preparations, to the same bits.
     """
 
-    def __init__(self, booster: Any, trees: Trees | None = None) -> None:
+    def __init__(self, booster: Any) -> None:
         self._booster = booster
-        self._trees = trees
+
+    @cached_property
+    def _trees(self) -> Trees:
+        return lightgbm_trees(self._booster.model_to_string(num_iteration=-1), len(CLASSES))
 
     @property
     def best_iteration(self) -> int:
@@ -92,7 +95,7 @@ class LGBClassifier:
 
     def predict_proba(self, X: Floats) -> Floats:
         """Raw probabilities (n, 3), float64, rows sum to 1."""
-        if self._trees is not None:
+        if len(X) <= FEW_ROWS:
             return softmax(self._trees.add(X))
         return softmax(self._booster.predict(np.ascontiguousarray(X), raw_score=True, num_threads=1))
 
@@ -163,8 +166,7 @@ def load(files: Mapping[str, bytes]) -> Classifier:
         text = files[_FILE].decode()
         if not text.startswith(_BEGINS):  # LightGBM prints what it cannot read: not asked
             raise BundleError(f"{_FILE}: not a model LightGBM can read (no header of trees); train the model again")
-        read = _read(text)
-        return LGBClassifier(read._booster, lightgbm_trees(text, len(CLASSES)))
+        return _read(text)
     except (UnicodeDecodeError, lightgbm.basic.LightGBMError) as error:
         raise BundleError(f"{_FILE}: not a model LightGBM can read ({error}); train the model again") from error
 

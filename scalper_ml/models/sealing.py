@@ -52,7 +52,7 @@ class TrainOptions:
 
     n_folds: int = 4
     stop_share: float = 0.1
-    shap_rows: int = 500
+    shap_rows: int = 200
     golden_rows: int = 64
     calibration: Calibration = "temperature"
 
@@ -172,7 +172,11 @@ def seal_trained(
     """
     final, scaler = trained.classifier, trained.scaler
     names = list(trained.feature_set["names"])
-    raw = {role: final.predict_proba(scaler.transform(data.X[data.every(role)])) for role in ROLES[1:]}
+    golden = spread(np.arange(data.y.size), options.golden_rows)
+    asked = {role: data.every(role) for role in ROLES[1:]} | {"golden": golden}
+    answers = final.predict_proba(scaler.transform(data.X[np.concatenate(list(asked.values()))]))
+    raw = dict(zip(asked, np.split(answers, np.cumsum([rows.size for rows in asked.values()])[:-1]), strict=True))
+    expected = raw.pop("golden")
     has = {role: np.isin(data.y[data.every(role)], data.classes) for role in raw}
     known, told = data.y[data.rows("calibrate")], raw["calibrate"][has["calibrate"]]
     calibrator = fit_calibrator(options.calibration, told, known, prior, horizon=context.horizon)
@@ -183,8 +187,6 @@ def seal_trained(
     out = np.isin(data.y[trained.oof.rows], data.classes)
     predictions = predictions_table(data, trained.oof, calibrated)
     moves = [float(data.ret[rows].mean()) if rows.size else 0.0 for rows in _classes(data)]
-    golden = spread(np.arange(data.y.size), options.golden_rows)
-    expected = calibrator.apply(final.predict_proba(scaler.transform(data.X[golden])))
     explained = scaler.transform(data.X[spread(data.rows("select"), options.shap_rows)])
     manifest = {
         "kind": trained.kind,
@@ -221,7 +223,7 @@ def seal_trained(
             "calibrator.json": canonical_json(calibrator.to_dict()),
             "conformal.json": canonical_json(sets.to_dict()),
             "predictions.parquet": parquet_bytes(predictions),
-            "golden.npy": golden_bytes(data.X[golden], expected),
+            "golden.npy": golden_bytes(data.X[golden], calibrator.apply(expected)),
         },
         manifest,
     )

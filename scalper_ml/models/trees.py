@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from scalper_ml.models.base import Floats
 
-__all__ = ["ObliviousTrees", "Trees"]
+__all__ = ["FEW_ROWS", "ObliviousTrees", "Trees"]
 
 I32 = npt.NDArray[np.int32]
+
+FEW_ROWS: Final = 64
+"""Up to here, which is a live row and a golden batch, arrays are faster than the library they came from."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

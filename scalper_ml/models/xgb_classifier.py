@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from scalper_ml.errors import BundleError, SettingsError
 from scalper_ml.models.base import Batch, Classifier, Device, FitContext, Floats, ModelKind, Range, Watch
 from scalper_ml.models.boosting import BoostingParams, softmax
 from scalper_ml.models.exported import xgboost_trees
-from scalper_ml.models.trees import Trees
+from scalper_ml.models.trees import FEW_ROWS, Trees
 from scalper_ml.vocabulary import CLASSES
 
 __all__ = ["MODEL", "XGBClassifier", "XGBParams", "fit", "load", "pick_device"]
@@ -106,13 +106,15 @@ class XGBClassifier:
     Parameters
     ----------
     booster : xgboost.Booster
-    trees : Trees, optional
-        The same as arrays: what is read back predicts a row without XGBoost's preparations, to the same bits.
+        A few rows are predicted by its trees as arrays, without XGBoost's preparations, to the same bits.
     """
 
-    def __init__(self, booster: Any, trees: Trees | None = None) -> None:
+    def __init__(self, booster: Any) -> None:
         self._booster = booster
-        self._trees = trees
+
+    @cached_property
+    def _trees(self) -> Trees:
+        return xgboost_trees(self._booster)
 
     @property
     def best_iteration(self) -> int:
@@ -121,7 +123,7 @@ class XGBClassifier:
 
     def predict_proba(self, X: Floats) -> Floats:
         """Raw probabilities (n, 3), float64, rows sum to 1."""
-        if self._trees is not None:
+        if len(X) <= FEW_ROWS:
             return softmax(self._trees.add(X))
         margins = self._booster.inplace_predict(X, predict_type="margin", validate_features=False)
         return softmax(margins.astype(np.float64))
@@ -201,7 +203,7 @@ def load(files: Mapping[str, bytes]) -> Classifier:
     except xgboost.core.XGBoostError as error:
         first = str(error).splitlines()[0]
         raise BundleError(f"{_FILE}: not a model XGBoost can read ({first}); train the model again") from error
-    return XGBClassifier(booster, xgboost_trees(booster))
+    return XGBClassifier(booster)
 
 
 MODEL = ModelKind(

@@ -19,6 +19,7 @@ The mean of 4,000 independent values, its 95 % lower bound and the p-value of "a
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,12 +90,15 @@ def block_sums(values: npt.ArrayLike, ids: npt.ArrayLike, n_blocks: int) -> Floa
     return np.column_stack([np.bincount(where, weights=column, minlength=n_blocks) for column in columns.T])
 
 
+@lru_cache(maxsize=2)
 def draw_weights(n_blocks: int, B: int, seed: int) -> Ints:
-    """`B` multinomial draws of how often each block is taken: (B, n_blocks), every row sums to `n_blocks`."""
+    """`B` multinomial draws of how often each block is taken: (B, n_blocks), rows sum to `n_blocks`; read only."""
     if n_blocks < 2 or B < 2:
         raise ContractError(f"bootstrap: found {n_blocks} blocks and {B} draws; expected at least 2 of each")
     rng = np.random.default_rng(seed)
-    return rng.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=B).astype(np.int64)
+    weights = rng.multinomial(n_blocks, np.full(n_blocks, 1.0 / n_blocks), size=B).astype(np.int64)
+    weights.flags.writeable = False
+    return weights
 
 
 def bootstrap(sums: Floats, statistic: Callable[[Floats], Any], weights: Ints) -> tuple[float, Floats]:

@@ -80,8 +80,9 @@ def noise_floor(
     order, edges, _ = _order(p, bins)
     rng = np.random.default_rng(seed)
     luck = np.arange(p.size) // horizon
+    lucks, ordered, shared = int(luck[-1]) + 1, p[order], luck[order]
     total = 0.0
     for _ in range(simulations):
-        hit = rng.random(int(luck[-1]) + 1)[luck] < p
-        total += float(np.abs(np.add.reduceat((hit - p)[order], edges)).sum()) / p.size
+        hit = rng.random(lucks)[shared] < ordered
+        total += float(np.abs(np.add.reduceat(hit - ordered, edges)).sum()) / p.size
     return total / simulations
