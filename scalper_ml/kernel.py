@@ -7,21 +7,21 @@ the numba version: what an edit can change is compiled anew, once, and nothing e
 """
 
 import hashlib
-import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numba
+import numba.core.runtime
 import numpy as np
 
 _config: Any = numba.config  # its names are set at run time
 _compile: Any = numba.njit
 _type_of: Any = numba.typeof
+_runtime: Any = numba.core.runtime.rtsys
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 _NO_COUNTING: dict[str, Any] = _OPTIONS | {"_nrt": False}
 
@@ -51,8 +51,8 @@ def _imported(path: Path) -> tuple[Path, ...]:
     found = []
     for module, names in _IMPORT.findall(path.read_bytes()):
         place = _PACKAGE.joinpath(*module.decode().split("."))
-        below = (place / name for name in re.findall(r"\w+", names.decode()))
-        found += [one.with_suffix(".py") for one in (place, *below)]
+        modules = [place / name for name in re.findall(r"\w+", names.decode())] if place.is_dir() else [place]
+        found += [one.with_suffix(".py") for one in modules]
     return tuple(one for one in found if one.is_file())
 
 
@@ -91,9 +91,21 @@ def cache_folder(path: Path) -> Path:
 def _compiled(function: Any, **options: Any) -> Any:
     before, _config.CACHE_DIR = _config.CACHE_DIR, str(cache_folder(Path(function.__code__.co_filename)))
     try:
-        return _compile(**options)(function)
+        compiled = _compile(**options)(function)
     finally:
         _config.CACHE_DIR = before
+    compiled._cache.load_overload = partial(_load, compiled._cache)
+    return compiled
+
+
+def _load(kept: Any, signature: Any, context: Any) -> Any:
+    """Machine code from numba's cache, or None, without what numba imports before: all that compiling needs.
+
+    That is half of the start of a live process, which compiles nothing. Whoever compiles imports it all the same.
+    """
+    _runtime.initialize(context)
+    with kept._guard_against_spurious_io_errors():
+        return kept._load_overload(signature, context)
 
 
 def kernel(function: Any) -> Any:
@@ -140,7 +152,6 @@ def spliced(function: Any) -> Any:
 
 def compile_for(compiled: Any, *examples: Any) -> tuple[Any, ...]:
     """Compile a kernel for arguments of the types of `examples`, or load it; those types, as numba calls them."""
-    _load_array_functions()
     types = tuple(_type_of(one) for one in examples)
     compiled.compile(types)
     return types
@@ -154,24 +165,6 @@ def direct(compiled: Any, *examples: Any) -> Callable[..., Any]:
     """
     entry: Callable[..., Any] = compiled.overloads[compile_for(compiled, *examples)].entry_point
     return entry
-
-
-@cache
-def _load_array_functions() -> None:
-    """Import numba's array functions, which look for a BLAS, without all of SciPy: no kernel multiplies matrices.
-
-    It takes half of the start of a live process. Others find numba as if it had looked.
-    """
-    name = "scipy.linalg"
-    if name in sys.modules or "numba.np.arraymath" in sys.modules:
-        return
-    blocked: Any = None
-    sys.modules[name] = blocked
-    try:
-        functions: Any = importlib.import_module("numba.np.arraymath")
-    finally:
-        del sys.modules[name]
-    functions._HAVE_BLAS = importlib.util.find_spec("scipy") is not None
 
 
 class _Lent:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from scalper_ml.bars.table import ClosedBars
 from scalper_ml.errors import ContractError
@@ -23,7 +22,7 @@ _FEEDS: tuple[tuple[InputGroup, tuple[str, ...]], ...] = (
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray:
-    values: np.ndarray = pc.fill_null(column.cast(pa.float64()), np.nan).to_numpy()
+    values: np.ndarray = column.cast(pa.float64()).to_numpy()  # NaN where null
     return values
 
 

@@ -180,7 +180,7 @@ def roll(H, i0, i1, t0, wanted, S, R):
     """Compute every row of the table `wanted` (k, COLUMNS) over rows ``i0 <= i < i1`` of `H` into rows of `R`."""
     e = 0
     while e < wanted.shape[0]:
-        if i1 - i0 > 1 and _four_settled(wanted, e, t0):
+        if _four_settled(wanted, e, t0):
             _roll_four(H, i0, i1, wanted, e, S, R)
             e += 4
             continue

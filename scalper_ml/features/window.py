@@ -43,12 +43,6 @@ SHORT = 15
 def _add_lags(x, i0, i1, n, into):
     """Sum of ``x[i-n+1..i]``, from the oldest on, one lag after the other: a loop without a chain."""
     rows = i1 - i0
-    if rows == 1:
-        total = x[i0 - n + 1]
-        for i in range(i0 - n + 2, i1):
-            total += x[i]
-        into[0] = total
-        return
     oldest = x[i0 - n + 1 : i1 - n + 1]
     for r in range(rows):
         into[r] = oldest[r]
@@ -65,10 +59,6 @@ def slide_sum(x, i0, i1, t0, n, S, into):
         _add_lags(x, i0, i1, n, into)
         return
     i, k = i0, t0 % n
-    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
-        S[0] += x[i]
-        into[0] = S[0] + S[k + 1]
-        return
     while i < i1:
         if k == 0:
             past = x[i - n : i]
@@ -91,10 +81,6 @@ def slide_sum(x, i0, i1, t0, n, S, into):
 def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
     """Sum of ``x[j] * y[j - lag]`` over the window. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
-    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
-        S[0] += x[i] * y[i - lag]
-        into[0] = S[0] + S[k + 1]
-        return
     while i < i1:
         if k == 0:
             past_x, past_y = x[i - n : i], y[i - n - lag : i - lag]
@@ -329,10 +315,6 @@ def slide_line(x, i0, i1, t0, n, S, into):
 def extreme(x, sign, i0, i1, t0, n, S, into):
     """Largest of ``x[i-n+1..i]``, or for ``sign = -1`` the smallest; passes over NaN. ``S``: n + 1 floats."""
     i, k = i0, t0 % n
-    if k > 0 and i1 - i0 == 1:  # one row within a block: what a live stream does
-        S[0] = max(S[0], sign * x[i])
-        into[0] = sign * max(S[0], S[k + 1])
-        return
     while i < i1:
         if k == 0:
             past = x[i - n : i]
