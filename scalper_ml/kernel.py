@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import numba.core.runtime
 import numpy as np
 
 _config: Any = numba.config  # its names are set at run time
 _compile: Any = numba.njit
 _type_of: Any = numba.typeof
-_runtime: Any = numba.core.runtime.rtsys
+_core: Any = numba.core
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 _NO_COUNTING: dict[str, Any] = _OPTIONS | {"_nrt": False}
 
@@ -103,7 +102,7 @@ def _load(kept: Any, signature: Any, context: Any) -> Any:
 
     That is half of the start of a live process, which compiles nothing. Whoever compiles imports it all the same.
     """
-    _runtime.initialize(context)
+    _core.runtime.rtsys.initialize(context)
     with kept._guard_against_spurious_io_errors():
         return kept._load_overload(signature, context)
 
