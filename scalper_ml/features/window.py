@@ -261,7 +261,7 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
 
 @view_kernel
 def slide_line(x, i0, i1, t0, n, S, into):
-    """`slide_pair` of x and its row numbers, to the same bits: what these add up to is known. ``S``: the same."""
+    """`slide_pair` of x and its row numbers, whose mean and squares are known. ``S``: the same."""
     m = n + 1
     X1, XX, XY = S[:m], S[2 * m : 3 * m], S[4 * m : 5 * m]
     i, k = i0, t0 % n
@@ -284,7 +284,7 @@ def slide_line(x, i0, i1, t0, n, S, into):
                 S[c * m + n] = 0.0
             S[5 * m] = ax
         rows = min(i1 - i, n - k)
-        new_x, share = x[i : i + rows], 1.0 / n
+        new_x, share, half, rows_squared = x[i : i + rows], 1.0 / n, (n - 1) / 2.0, n * (n * n - 1.0) / 12.0
         a, b = i - i0, i - i0 + rows
         to_xx, to_yy, to_xy = into[0, a:b], into[1, a:b], into[2, a:b]
         tail_x, tail_xx, tail_xy = X1[k + 1 : k + 1 + rows], XX[k + 1 : k + 1 + rows], XY[k + 1 : k + 1 + rows]
@@ -299,12 +299,10 @@ def slide_line(x, i0, i1, t0, n, S, into):
             tail_xx[r] += sxx
             tail_xy[r] += sxy
         for r in range(rows):
-            after, before = float(k + r), float(n - 1 - k - r)  # rows from the block's first on, and before it
-            x_all, y_all = tail_x[r], 0.5 * (after * (after + 1.0) - before * (before + 1.0))
-            squares = after * (after + 1.0) * (2.0 * after + 1.0) + before * (before + 1.0) * (2.0 * before + 1.0)
+            x_all, middle = tail_x[r], float(k + r) - half  # mean row of the window, from the block's first
             to_xx[r] = max(tail_xx[r] - x_all * (x_all * share), 0.0)
-            to_yy[r] = max(squares / 6.0 - y_all * (y_all * share), 0.0)
-            to_xy[r] = tail_xy[r] - x_all * (y_all * share)
+            to_yy[r] = rows_squared
+            to_xy[r] = tail_xy[r] - x_all * middle
         X1[0] = sx
         XX[0] = sxx
         XY[0] = sxy
