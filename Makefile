@@ -16,9 +16,8 @@ run: $(VENV)/.runtime
 
 # Three parts side by side, of about the same length: many tests wait for processes they started, and two cores have time
 # for a third. The assets as users materialise them; the commands, layers and what takes long; the rest of the library.
-ASSETS := tests/assets
-BESIDE := tests/commands tests/live tests/forecasters tests/champions tests/scenarios tests/tuning tests/layers \
-	tests/bars tests/remote
+ASSETS := tests/assets tests/tuning tests/book tests/remote
+BESIDE := tests/commands tests/live tests/forecasters tests/champions tests/scenarios tests/layers tests/bars
 
 test: $(VENV)/.dev
 	@$(MAKE) --no-print-directory -j3 test-assets test-commands test-library

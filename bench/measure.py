@@ -18,6 +18,7 @@ __all__ = [
     "NUMBA_S",
     "Figure",
     "cpu_seconds",
+    "each_us",
     "in_fresh_python",
     "latencies_us",
     "seconds_a_call",
@@ -94,12 +95,17 @@ def latencies_us(call: Callable[[int], Any], n: int) -> list[float]:
     """Sorted wall-clock microseconds of `call(i)` for i < n, after a tenth as warm-up."""
     for i in range(n // 10):
         call(i)
+    return sorted(each_us(call, n, n // 10))
+
+
+def each_us(call: Callable[[int], Any], n: int, first: int = 0) -> list[float]:
+    """Wall-clock microseconds of `call(i)` for first <= i < n, in their order."""
     taken = []
-    for i in range(n // 10, n):
+    for i in range(first, n):
         started = time.perf_counter_ns()
         call(i)
         taken.append((time.perf_counter_ns() - started) / 1000)
-    return sorted(taken)
+    return taken
 
 
 def seconds_a_call(call: Callable[[int], Any], n: int = 20_000, repeats: int = 9) -> float:
