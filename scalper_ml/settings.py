@@ -77,7 +77,7 @@ class PlantedMarket(_Section):
     phi: Annotated[float, Field(ge=0, lt=1)] = 0.9  # persistence of the signal, per bar
     spread_bps: NotNegative = 1.0
     start_price: Positive = 100.0
-    seed: int = 7  # of a scenario the number of a replicate
+    seed: Annotated[int, Field(ge=0)] = 7  # of a scenario the number of a replicate
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -310,7 +310,7 @@ class Splits(_Section):
     winsor: Annotated[float, Field(ge=0, le=0.25)] = 0.0  # share of train beyond each limit; 0: no limits
     ewma_halflife: Annotated[float, Field(ge=1)] = 1440  # bars; of the scaler ewma
     max_class_share: Share  # a class above this share of train fails the class-balance check
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _train_is_left(self) -> Self:
@@ -472,7 +472,7 @@ class Gate(_Section):
     file: str
     reports: str = "reports"  # folder of the JSON reports of coins and of all of them
     draws: Annotated[int, Field(ge=200)]
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     min_score: Annotated[float, Field(ge=0, le=100)] | None = None  # can only tighten
 
 

@@ -84,6 +84,8 @@ def _read_yaml(path: Path) -> tuple[dict[str, Any], Lines]:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise SettingsError(f"settings file not found: {path}; expected config/settings.yaml of the project") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path.name}: byte {error.start} is not UTF-8; expected a YAML file in UTF-8") from None
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
         node = yaml.compose(text, Loader=loader)

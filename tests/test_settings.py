@@ -109,6 +109,8 @@ def test_error_names_key_line_and_what_is_allowed(tmp_path: Path, old: str, new:
         ("symbols=[eth]", ["override symbols", "symbols.0", "'eth'"]),
         ("symbols=[EDGEUSDT, EDGEUSDT]", ["duplicates"]),
         ("symbols=[XUSDT]", ["source.markets lacks ['XUSDT']"]),
+        ("splits.seed=-1", ["override splits.seed", "greater than or equal to 0"]),
+        ("gate.seed=-1", ["override gate.seed", "greater than or equal to 0"]),
     ],
 )
 def test_override_error_names_the_override(override: str, parts: list[str]) -> None:
@@ -129,6 +131,13 @@ def test_numbers_are_finite(name: str, value: str) -> None:
     """No setting is infinite or no number; the refusal names it."""
     with pytest.raises(SettingsError, match=rf"{name}: Input should be .*found -?(inf|nan)"):
         load_settings(SHIPPED, overrides=[f"{name}={value}"])
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 are told with their place."""
+    (tmp_path / "settings.yaml").write_bytes(b"profile: demo\n\xff\xfe")
+    with pytest.raises(SettingsError, match=r"settings.yaml: byte 14 is not UTF-8; expected a YAML file in UTF-8"):
+        load_settings(tmp_path / "settings.yaml")
 
 
 def test_missing_file_says_what_was_expected(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def backtest(
     project = _opened(profile, overrides)
     settings = project.settings
     reports = []
-    for one in [symbol] if symbol else settings.symbols:
+    for one in [symbol] if symbol is not None else settings.symbols:
         for bars in [horizon] if horizon is not None else settings.horizons:
             keys = keys_of(settings, symbol=one, horizon=bars)
             reports.append(backtest_report(project, keys, force=force))

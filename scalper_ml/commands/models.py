@@ -51,7 +51,7 @@ def train(
         project = _opened(profile, [*sizes, *(overrides or [])])
     settings, shown = project.settings, console(stderr=True)
     found: list[Built] = []
-    for one in [symbol] if symbol else settings.symbols:
+    for one in [symbol] if symbol is not None else settings.symbols:
         for bars in [horizon] if horizon is not None else settings.horizons:
 
             def told(step: Built) -> None:

@@ -33,7 +33,7 @@ def report(
     settings, shown = project.settings, console(stderr=True)
     keys = [
         keys_of(settings, symbol=one, horizon=bars)
-        for one in ([symbol] if symbol else settings.symbols)
+        for one in ([symbol] if symbol is not None else settings.symbols)
         for bars in ([horizon] if horizon is not None else settings.horizons)
     ]
 

@@ -22,9 +22,9 @@ def tune(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes, at most 4 of use; default: the setting.")
     ] = None,
-    folds: Annotated[int, typer.Option(min=0, help="Purged walk-forward folds; 0: one purged hold-out.")] = 0,
+    folds: Annotated[int, typer.Option(min=0, max=20, help="Purged walk-forward folds; 0: one purged hold-out.")] = 0,
     objective: Annotated[str, typer.Option(help="accuracy (.7 accuracy + .3 directional) or log_loss.")] = "accuracy",
-    seed: Annotated[int | None, typer.Option(help="Of the proposals; default: splits.seed.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the proposals; default: splits.seed.")] = None,
     profile: Annotated[str | None, typer.Option(help="A profile of config/settings.yaml.")] = None,
     overrides: Annotated[list[str] | None, typer.Option("--set", help="section.key=value; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

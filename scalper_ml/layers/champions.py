@@ -365,7 +365,15 @@ def rollback(
 
 
 def suspend(project: Project, keys: Keys, reason: str, *, expected: str | None = None) -> Record:
-    """Stop the champion from trading; it goes on in the shadow until it is resumed or replaced."""
+    """Stop the champion from trading; it goes on in the shadow until it is resumed or replaced.
+
+    Raises
+    ------
+    WarehouseError
+        The reason is empty: it is what marks a champion as suspended, and what the gate answers.
+    """
+    if not reason.strip():
+        raise WarehouseError(f"suspend {keys['symbol']} x {keys['horizon']}: found no reason; expected a word or more")
 
     def change(record: Record, at: Mapping[str, Any]) -> Record:
         if record.pointer is None or record.bundle_id is None or record.pointer["suspended"]:

@@ -69,9 +69,10 @@ class LaneRules:
 
 @dataclass(frozen=True, slots=True)
 class NoChampion:
-    """Why nothing stands behind a symbol x horizon; never trades."""
+    """Why nothing stands behind a symbol x horizon; never trades. `broken`: its champion cannot be opened."""
 
     reason: str
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.clock import iso
-from scalper_ml.errors import InsufficientDataError, SettingsError
+from scalper_ml.errors import BundleError, InsufficientDataError, SettingsError
 from scalper_ml.gate.entry import project_gate
 from scalper_ml.gate.environment import GateEnvironment
 from scalper_ml.ingest.base import ColumnMapping, Contract, TickFile
@@ -139,6 +139,8 @@ def replay_file(project: Project, request: Request) -> Replayed:
         A warm start is asked for, and every trade is one of the saved ones.
     WarehouseError
         The project has not been built, or the output folder is of another replay.
+    BundleError
+        A champion is there, and cannot be opened.
     """
     keys_of(project.settings, symbol=request.symbol)
     if request.check and (request.warm or request.since_us):
@@ -154,6 +156,9 @@ def replay_file(project: Project, request: Request) -> Replayed:
     if request.open_gate is None:
         gate = gate_of(project, request.environment, lambda: end_us)
     loop = _loop(project, request, gate)
+    for horizon, champion in loop.lanes[request.symbol].champions.items():
+        if isinstance(champion, NoChampion) and champion.broken:  # a bot goes on without it; a replay is a test
+            raise BundleError(f"champion of {request.symbol} x {horizon}: {champion.reason}")
     skipped = 0
     if request.warm:
         lane = loop.lanes[request.symbol]

@@ -7,7 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from scalper_ml.errors import ContractError, InsufficientDataError, ScalperError, SettingsError, WarehouseError
+from scalper_ml.errors import (
+    BundleError,
+    ContractError,
+    InsufficientDataError,
+    ScalperError,
+    SettingsError,
+    WarehouseError,
+)
 from scalper_ml.features.engine import compute
 from scalper_ml.features.registry import FeatureSet
 from scalper_ml.layers.base import Keys, keys_of
@@ -138,7 +145,7 @@ def champion_of(
         folder = project.warehouse.folder(pointer["layer"], keys) / "bundles" / pointer["bundle_id"]
         found = SignalModel.load(folder, fs, bundle_id=pointer["bundle_id"], symbol=symbol, horizon=horizon)
     except ScalperError as error:
-        return NoChampion(f"{type(error).__name__}: {error}")
+        return NoChampion(f"{type(error).__name__}: {error}", broken=isinstance(error, BundleError))
     if warm is not None:
         found.follow(warm.values, warm.warm)
     return found

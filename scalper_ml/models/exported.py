@@ -12,6 +12,9 @@ from scalper_ml.models.trees import ObliviousTrees, Trees
 __all__ = ["catboost_trees", "forest_trees", "lightgbm_trees", "xgboost_trees"]
 
 
+_LIGHTGBM_ZERO = float(np.float32(1e-35))  # what LightGBM takes for zero, as it does what is unknown
+
+
 def xgboost_trees(booster: Any) -> Trees:
     """Trees of a Booster; `Trees.add` gives its margins bit for bit."""
     said = json.loads(bytes(booster.save_raw("json")))["learner"]
@@ -56,7 +59,7 @@ def lightgbm_trees(text: str, groups: int) -> Trees:
             )
         )
     group = [tree % groups for tree in range(len(parts))]
-    return Trees.joined(parts, group, np.zeros(groups), strict=False, single=False)
+    return Trees.joined(parts, group, np.zeros(groups), strict=False, single=False, zero=_LIGHTGBM_ZERO)
 
 
 def catboost_trees(model: Any) -> ObliviousTrees:

@@ -40,6 +40,8 @@ class Trees:
         Whether values are rounded to float32 before they are compared.
     sums : type
         The type sums are made in.
+    zero : float
+        Values no farther from zero are taken for zero, and NaN is; negative: none are.
     """
 
     feature: I32
@@ -52,6 +54,7 @@ class Trees:
     strict: bool
     single: bool
     sums: type = np.float64
+    zero: float = -1.0
 
     @classmethod
     def joined(cls, parts: Sequence[Any], groups: Sequence[int], base: Floats, **how: Any) -> "Trees":
@@ -85,6 +88,7 @@ class Trees:
         """Base and leaves of every row (n, k), float64."""
         from scalper_ml.models.kernels.trees import walk
 
+        X = X if self.zero < 0 else np.where(np.abs(X) > self.zero, X, 0.0)
         out: Any = np.empty((X.shape[0], self.base.size), dtype=self.sums)
         out[:] = self.base
         walk(_rows(X, self.single), self.feature, self.threshold, self.child, self.value, self.root, self.group,

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from scalper_ml.errors import ContractError, SettingsError
+from scalper_ml.errors import ContractError, SettingsError, StoreError
 from scalper_ml.models.base import Range
 from scalper_ml.tuning.objective import Outcome
 
@@ -114,6 +114,8 @@ def tune(
     ------
     SettingsError
         Fewer than one trial or worker.
+    StoreError
+        The journal is not one of a study.
     """
     if trials < 1 or workers < 1:
         raise SettingsError(f"tuning: found {trials} trials and {workers} workers; expected one or more of each")
@@ -122,8 +124,15 @@ def tune(
 
     optuna.logging.disable_default_handler()
     journal.parent.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
-    study = optuna.create_study(study_name=_NAME, storage=storage, direction="maximize", load_if_exists=True)
+    _cut_torn_line(journal)
+    try:
+        storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
+        study = optuna.create_study(study_name=_NAME, storage=storage, direction="maximize", load_if_exists=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{journal}: not the journal of a study ({type(error).__name__}: {error}); "
+            "restore it, or move it away to begin anew"
+        ) from error
     pool = None
     if workers > 1:
         pool = ProcessPoolExecutor(min(workers, LAG), get_context("spawn"), _begin, (task,))
@@ -133,6 +142,13 @@ def tune(
         if pool:
             pool.shutdown(cancel_futures=True)
     return Study(tuple(map(_trial, study.get_trials(deepcopy=False)[:trials])))
+
+
+def _cut_torn_line(journal: Path) -> None:
+    """Drop a last line that was not written to its end: the next one would be appended to it."""
+    if journal.is_file() and (text := journal.read_bytes()) and not text.endswith(b"\n"):
+        with journal.open("r+b") as file:
+            file.truncate(text.rfind(b"\n") + 1)
 
 
 def _run(study: Any, task: Task, trials: int, pool: ProcessPoolExecutor | None, told: Callable[..., None]) -> None:

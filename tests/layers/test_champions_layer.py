@@ -113,6 +113,8 @@ def test_a_suspended_champion_stands_still_until_it_is_resumed(place: FlipProjec
     assert (summary["action"], summary["suspended"]) == ("NO_TRADE", "too deep")
     assert resume(project, KEYS, "checked").pointer["action"] == action  # type: ignore[index]
     assert len(suspend(project, KEYS, "again").history) == 4
+    with pytest.raises(WarehouseError, match=r"suspend .*: found no reason; expected a word or more"):
+        suspend(project, KEYS, " ")
 
 
 def test_a_suspension_outlives_a_rollback(contested: FlipProject) -> None:

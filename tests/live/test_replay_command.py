@@ -187,6 +187,24 @@ def test_comparing_nothing_is_no_agreement(project: Project, monkeypatch: pytest
     assert scalper(project, monkeypatch, *arguments, "--open-gate", "1", "--json")[0] == 1
 
 
+def test_a_damaged_champion_is_no_replay(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle with one byte changed ends the command with its file named; the other horizon can be replayed."""
+    keys = {"symbol": SYMBOL, "horizon": 3}
+    pointer = project.warehouse.require("champions", keys).summary
+    folder = project.warehouse.folder(pointer["layer"], keys) / "bundles" / pointer["bundle_id"]
+    scaler = folder / "scaler.json"
+    whole = scaler.read_bytes()
+    scaler.write_bytes(whole[:40] + bytes([whole[40] ^ 1]) + whole[41:])
+    try:
+        arguments = ["replay", "--ticks", ticks_of(project), "--symbol", SYMBOL]
+        code, out, err = scalper(project, monkeypatch, *arguments)
+        assert (code, out) == (2, "")
+        assert f"champion of {SYMBOL} x 3: BundleError: scaler.json: altered" in " ".join(err.split())
+        assert scalper(project, monkeypatch, *arguments, "--horizon", "1")[0] == 0
+    finally:
+        scaler.write_bytes(whole)
+
+
 def test_rejected_rows_are_told_of(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Rows of the file that are no trades are counted by reason, and the first is shown with its line."""
     lines = head_of(project).splitlines(keepends=True)

@@ -56,6 +56,23 @@ def test_sums_at_the_thresholds_themselves() -> None:
         assert np.array_equal(trees.add(Z), own), kind
 
 
+def test_lightgbm_takes_next_to_nothing_and_what_is_unknown_for_zero() -> None:
+    """Values on both sides of what LightGBM calls zero, and NaN, go where it sends them."""
+    import lightgbm
+
+    rng = np.random.default_rng(2)
+    X = np.round(2 * rng.normal(size=(900, 3))) / 2
+    y = rng.integers(0, 3, 900) * (X[:, 0] > 0)
+    booster = lightgbm.train(
+        {"objective": "multiclass", "num_class": 3, "verbosity": -1, "num_threads": 1}, lightgbm.Dataset(X, label=y), 5
+    )
+    trees, nothing = lightgbm_trees(booster.model_to_string(), 3), float(np.float32(1e-35))
+    near = [sign * value for sign in (1, -1) for value in (0.0, nothing, np.nextafter(nothing, 1), 1e-40)]
+    Z = np.array([[*np.roll([value, 0.5, -0.5], place)] for value in (*near, np.nan) for place in range(3)])
+    assert (np.abs(trees.threshold) == nothing).any()
+    assert np.array_equal(trees.add(Z), booster.predict(Z, raw_score=True))
+
+
 def test_a_forest_is_the_mean_of_its_trees() -> None:
     """Trees out of a scikit-learn forest, summed and divided by their number, are its predictions bit for bit."""
     from sklearn.ensemble import RandomForestRegressor

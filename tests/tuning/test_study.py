@@ -11,7 +11,7 @@ import pytest
 from planted import planted
 
 from scalper_ml.datasets.scaling import Scaler
-from scalper_ml.errors import SettingsError
+from scalper_ml.errors import SettingsError, StoreError
 from scalper_ml.models.fitting import training_data
 from scalper_ml.models.registry import model_kinds
 from scalper_ml.tuning.objective import Task, build_task, run_trial, score_of
@@ -91,6 +91,18 @@ def test_a_killed_study_ends_where_an_undisturbed_one_ends(whole: Study, tmp_pat
     found = tune(task(), journal, trials=16, told=lambda trial, best: seen.append(trial.number))
     assert seen == list(range(7, 16))
     assert said(found) == said(whole)
+
+
+def test_a_journal_torn_or_altered(whole: Study, tmp_path: Path) -> None:
+    """A last line that was not written whole is dropped, and the study ends the same; what is no journal is named."""
+    journal = tmp_path / "study.journal"
+    tune(task(), journal, trials=3)
+    journal.write_bytes(journal.read_bytes()[:-7])
+    assert tune(task(), journal, trials=len(whole.trials)) == whole
+    for damaged in (b"garbage\n", b"{}\n", journal.read_bytes().replace(b":", b"::", 1)):
+        journal.write_bytes(damaged)
+        with pytest.raises(StoreError, match=r"study.journal: not the journal of a study"):
+            tune(task(), journal, trials=4)
 
 
 def test_hopeless_trials_are_given_up(tmp_path: Path) -> None:
