@@ -10,11 +10,10 @@ import pyarrow as pa
 from bench.measure import Figure, latencies_us
 from bench.tuning import FEATURES, ROWS, market
 from scalper_ml.datasets.scaling import Scaler
-from scalper_ml.datasets.splits import walk_forward
 from scalper_ml.ensembles.train import train_ensemble
-from scalper_ml.models.base import Batch, FitContext, Floats
+from scalper_ml.models.base import FitContext, Floats
 from scalper_ml.models.bundle import load_bundle
-from scalper_ml.models.fitting import TrainingData, fit_rows
+from scalper_ml.models.fitting import TrainingData, fit_rows, out_of_fold
 from scalper_ml.models.registry import model_kind, model_kinds
 from scalper_ml.models.sealing import TrainedModel
 from scalper_ml.models.train import TrainOptions, train_model
@@ -42,27 +41,37 @@ def table_of_market(data: TrainingData) -> pa.Table:
 
 
 def bare_seconds(kind: str, data: TrainingData, scaler: Scaler, options: TrainOptions) -> tuple[float, float]:
-    """CPU seconds of the library alone on arrays that are ready: its fits, and these with what training asks of them.
+    """CPU seconds of the library alone on the arrays that training gave it: its fits, and these with what it is asked.
 
     The fits are the final one and one a fold; asked are predictions of the rows no fit has seen, and the contributions
     to those that are explained.
     """
     spec, context = model_kind(kind), FitContext(1, 7)
-    train = data.rows("train")
-    ready: list[tuple[Batch, Batch, FitContext]] = []
-    keep: Any = type("Keep", (), {})
-    keep.name, keep.fit = spec.name, lambda rows, stop, params, context: ready.append((rows, stop, context))
-    asked = []
-    for number, (seen, unseen) in enumerate(walk_forward(data.t0[train], data.t1[train], n_folds=options.n_folds)):
-        own = dataclasses.replace(context, seed=context.seed + 1 + number)  # how often they boost depends on the seed
-        scaling = scaler.unfitted().fit(data.X, NAMES, rows=train[seen])
-        fit_rows(keep, data, train[seen], scaling, spec.params(), own, options.stop_share)
-        asked.append(scaling.transform(data.X[train[unseen]]))
-    fit_rows(keep, data, train, scaler, spec.params(), context, options.stop_share)
+    given: list[tuple[Any, ...]] = []
+    asked: list[Floats] = []
+
+    class Told:
+        """A fitted model that keeps what it is asked."""
+
+        def __init__(self, model: Any) -> None:
+            self._model = model
+
+        def predict_proba(self, X: Floats) -> Floats:
+            asked.append(X)
+            return np.asarray(self._model.predict_proba(X))
+
+    def told(*arguments: Any) -> Any:
+        given.append(arguments)
+        return Told(spec.fit(*arguments))
+
+    watched = dataclasses.replace(spec, fit=told)
+    rules: dict[str, Any] = {"n_folds": options.n_folds, "stop_share": options.stop_share}
+    out_of_fold(watched, data, scaler, spec.params(), context, **rules)
+    fit_rows(watched, data, data.rows("train"), scaler, spec.params(), context, options.stop_share)
     asked.append(scaler.transform(data.X[data.role != "train"]))
     explained = scaler.transform(data.X[data.rows("select")[: options.shap_rows]])
     started = time.process_time()
-    fitted = [spec.fit(rows, stop, spec.params(), own) for rows, stop, own in ready]
+    fitted = [spec.fit(*arguments) for arguments in given]
     fits = time.process_time() - started
     for model, X in zip(fitted, asked, strict=True):
         model.predict_proba(X)

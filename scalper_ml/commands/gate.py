@@ -34,19 +34,17 @@ def backtest(
 ) -> None:
     """Backtest the candidates of today on the score role, where that is not done; nothing is trained."""
     from scalper_ml.layers.backtests import backtest_report, tear_sheet_of
-    from scalper_ml.layers.base import keys_of
+    from scalper_ml.layers.base import asked_keys
 
     project = _opened(profile, overrides)
-    settings = project.settings
     reports = []
-    for one in [symbol] if symbol is not None else settings.symbols:
-        for bars in [horizon] if horizon is not None else settings.horizons:
-            keys = keys_of(settings, symbol=one, horizon=bars)
-            reports.append(backtest_report(project, keys, force=force))
-            if html is not None:
-                from scalper_ml.durable import atomic_write
+    for keys in asked_keys(project.settings, symbol, horizon):
+        reports.append(backtest_report(project, keys, force=force))
+        if html is not None:
+            from scalper_ml.durable import atomic_write
 
-                atomic_write(html / f"{one}_{settings.bars.interval}_h{bars}.html", tear_sheet_of(project, keys))
+            name = f"{keys['symbol']}_{project.settings.bars.interval}_h{keys['horizon']}.html"
+            atomic_write(html / name, tear_sheet_of(project, keys))
     if as_json:
         print_json(reports)
         return

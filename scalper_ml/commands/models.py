@@ -43,24 +43,22 @@ def train(
 
     `scalper run --only train` does the same as Dagster runs, which the UI shows, and makes the datasets first.
     """
-    from scalper_ml.layers.base import keys_of
+    from scalper_ml.layers.base import asked_keys
     from scalper_ml.layers.evaluation import Built, train_stale
 
     project = _opened(profile, overrides)
     if sizes := network_overrides(project.settings, epochs=epochs, batch_size=batch_size):
         project = _opened(profile, [*sizes, *(overrides or [])])
-    settings, shown = project.settings, console(stderr=True)
+    shown = console(stderr=True)
+
+    def told(step: Built) -> None:
+        if shown.is_terminal:
+            where = " x ".join(map(str, step.keys.values()))
+            shown.print(f"{step.layer} {where}: {'trained' if step.built else 'fresh'}, {step.seconds:.1f} s")
+
     found: list[Built] = []
-    for one in [symbol] if symbol is not None else settings.symbols:
-        for bars in [horizon] if horizon is not None else settings.horizons:
-
-            def told(step: Built) -> None:
-                if shown.is_terminal:
-                    where = " x ".join(map(str, step.keys.values()))
-                    shown.print(f"{step.layer} {where}: {'trained' if step.built else 'fresh'}, {step.seconds:.1f} s")
-
-            keys = keys_of(settings, symbol=one, horizon=bars)
-            found += train_stale(project, keys, kind or (), force=force, told=told)
+    for keys in asked_keys(project.settings, symbol, horizon):
+        found += train_stale(project, keys, kind or (), force=force, told=told)
     if as_json:
         print_json([{"layer": o.layer, **o.keys, "built": o.built, "bundle_id": o.summary["bundle_id"]} for o in found])
         return

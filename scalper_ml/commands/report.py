@@ -26,16 +26,11 @@ def report(
 
     Each metric stands beside its baseline, its interval, what is often asked for elsewhere and an honest verdict.
     """
-    from scalper_ml.layers.base import keys_of
+    from scalper_ml.layers.base import asked_keys
     from scalper_ml.layers.model_report import write_site
 
     project = open_project(os.environ, Path.cwd(), profile=profile, overrides=overrides or [])
-    settings, shown = project.settings, console(stderr=True)
-    keys = [
-        keys_of(settings, symbol=one, horizon=bars)
-        for one in ([symbol] if symbol is not None else settings.symbols)
-        for bars in ([horizon] if horizon is not None else settings.horizons)
-    ]
+    keys, shown = asked_keys(project.settings, symbol, horizon), console(stderr=True)
 
     def told(page: str) -> None:
         if shown.is_terminal:

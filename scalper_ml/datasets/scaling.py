@@ -202,10 +202,8 @@ def _center_and_scale(kind: str, column: F64, name: str) -> tuple[float, float]:
     if high - low <= _ROUNDING * max(abs(low), abs(high)):
         return low, 0.0
     mean = column.mean()
-    deviations = column - mean
-    deviation = math.sqrt(
-        float(np.multiply(deviations, deviations, out=deviations).mean())
-    )  # std, without a second mean
+    distance = column - mean
+    deviation = math.sqrt(float((distance * distance).mean()))  # `std`, with the mean at hand
     if kind == "minmax":
         center, scale = low, high - low
     elif kind == "robust":

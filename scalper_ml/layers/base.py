@@ -16,7 +16,7 @@ from scalper_ml.project import Project
 from scalper_ml.settings import Settings
 from scalper_ml.warehouse import Manifest, settled
 
-__all__ = ["Keys", "Layer", "Shape", "code_digest", "keys_of"]
+__all__ = ["Keys", "Layer", "Shape", "asked_keys", "code_digest", "keys_of"]
 
 Shape = Literal["symbol", "none", "symbol_horizon"]
 Keys = Mapping[str, str | int]
@@ -60,6 +60,15 @@ def code_digest(*parts: str) -> str:
             digest.update(path.relative_to(PACKAGE).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def asked_keys(settings: Settings, symbol: str | None, horizon: int | None) -> list[dict[str, str | int]]:
+    """Keys of one symbol and horizon, or of all where None is given; refused as by `keys_of`."""
+    return [
+        keys_of(settings, symbol=one, horizon=bars)
+        for one in ([symbol] if symbol is not None else settings.symbols)
+        for bars in ([horizon] if horizon is not None else settings.horizons)
+    ]
 
 
 def keys_of(settings: Settings, *, symbol: str | None = None, horizon: int | str | None = None) -> dict[str, str | int]:

@@ -5,6 +5,7 @@ the same seed proposes the same trials with one worker as with several, and one 
 an undisturbed one ends, bit for bit.
 """
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +129,7 @@ def tune(
     try:
         storage = optuna.storages.JournalStorage(JournalFileBackend(str(journal)))
         study = optuna.create_study(study_name=_NAME, storage=storage, direction="maximize", load_if_exists=True)
-    except (ValueError, KeyError, TypeError) as error:
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{journal}: not the journal of a study ({type(error).__name__}: {error}); "
             "restore it, or move it away to begin anew"
@@ -145,10 +146,9 @@ def tune(
 
 
 def _cut_torn_line(journal: Path) -> None:
-    """Drop a last line that was not written to its end: the next one would be appended to it."""
-    if journal.is_file() and (text := journal.read_bytes()) and not text.endswith(b"\n"):
-        with journal.open("r+b") as file:
-            file.truncate(text.rfind(b"\n") + 1)
+    """Drop a last line that was not written to its end: the next one would be appended to it. Others stay."""
+    if journal.is_file() and (whole := journal.read_bytes().rfind(b"\n") + 1):
+        os.truncate(journal, whole)
 
 
 def _run(study: Any, task: Task, trials: int, pool: ProcessPoolExecutor | None, told: Callable[..., None]) -> None:

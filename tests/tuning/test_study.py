@@ -99,7 +99,7 @@ def test_a_journal_torn_or_altered(whole: Study, tmp_path: Path) -> None:
     tune(task(), journal, trials=3)
     journal.write_bytes(journal.read_bytes()[:-7])
     assert tune(task(), journal, trials=len(whole.trials)) == whole
-    for damaged in (b"garbage\n", b"{}\n", journal.read_bytes().replace(b":", b"::", 1)):
+    for damaged in (b"garbage", b"garbage\n", b"{}\n", journal.read_bytes().replace(b":", b"::", 1)):
         journal.write_bytes(damaged)
         with pytest.raises(StoreError, match=r"study.journal: not the journal of a study"):
             tune(task(), journal, trials=4)
