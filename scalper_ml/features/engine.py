@@ -88,7 +88,6 @@ class FeatureStream:
         place: dict[Rolling, int] = {}
         free: dict[int, list[int]] = {}
         constants: list[list[float]] = []
-        wanted: list[int] = []
         plan: list[int] = []
         answers: list[list[int]] = []
         groups = {spec.group for spec in fs.specs}
@@ -103,7 +102,6 @@ class FeatureStream:
                 if one not in place:
                     place[one] = free[one.rows].pop() if free.get(one.rows) else blocks
                     blocks = max(blocks, place[one] + one.rows)
-                    wanted += one.row(floats, place[one])
                     carried[one] = floats
                     floats += one.state
                     for series in (one.x, one.y):
@@ -124,7 +122,9 @@ class FeatureStream:
         for one in sorted(place, key=lambda one: (one.code, one.n)):
             alone[one] = places
             places += one.rows
-        wanted_alone = [number for one, at in alone.items() for number in one.row(carried[one], at)]
+        wanted, wanted_alone = (
+            [number for one, at in where.items() for number in one.row(carried[one], at)] for where in (place, alone)
+        )
         answers_alone = [[alone[one] for one in ones] for ones in asked]
         memory = max(kept)
         outputs = max((len(kind.columns(params)) for kind, params in fs.entries), default=0)

@@ -14,6 +14,7 @@ from scalper_ml.features.series import ROW
 from scalper_ml.features.window import (
     SHORT,
     age_of_extreme,
+    centred,
     exponential,
     extreme,
     four_exponentials,
@@ -252,7 +253,7 @@ def roll_row(H, i, t0, wanted, S, R):
             S[s + m] += d * d
             a = S[s] + S[tail]
             R[r, 0] = anchor + a * share
-            R[r + 1, 0] = max(S[s + m] + S[tail + m] - a * (a * share), 0.0)
+            R[r + 1, 0] = max(centred(S[s + m] + S[tail + m], a, a, share), 0.0)
         elif code == PAIR and wanted[e, 2] != ROW:
             dx, dy = x[i] - S[s + 5 * m], y[i - lag] - S[s + 5 * m + 1]
             S[s] += dx
@@ -263,8 +264,8 @@ def roll_row(H, i, t0, wanted, S, R):
             for c in range(5):  # what is left of the block before is needed once: the whole window takes its place
                 S[tail + c * m] += S[s + c * m]
             x_all, y_all = S[tail], S[tail + m]
-            R[r, 0] = max(S[tail + 2 * m] - x_all * (x_all * share), 0.0)
-            R[r + 1, 0] = max(S[tail + 3 * m] - y_all * (y_all * share), 0.0)
-            R[r + 2, 0] = S[tail + 4 * m] - x_all * (y_all * share)
+            R[r, 0] = max(centred(S[tail + 2 * m], x_all, x_all, share), 0.0)
+            R[r + 1, 0] = max(centred(S[tail + 3 * m], y_all, y_all, share), 0.0)
+            R[r + 2, 0] = centred(S[tail + 4 * m], x_all, y_all, share)
         else:
             roll(H, i, i + 1, t0, wanted[e : e + 1], S, R)

@@ -22,6 +22,7 @@ from scalper_ml.kernel import inlined, view_kernel
 __all__ = [
     "SHORT",
     "age_of_extreme",
+    "centred",
     "exponential",
     "extreme",
     "four_exponentials",
@@ -102,6 +103,12 @@ def slide_dot(x, y, lag, i0, i1, t0, n, S, into):
         i, k = i + rows, 0
 
 
+@inlined
+def centred(both, x_all, y_all, share):
+    """Sum of products about the means, from the sum of products `both` and the sums; ``share = 1 / n``."""
+    return both - x_all * (y_all * share)
+
+
 @view_kernel
 def slide_moments(x, i0, i1, t0, n, S, mean, squares):
     """Mean and sum of squared deviations of the window, about an element of the window. ``S``: 2 (n + 1) + 1 floats."""
@@ -136,7 +143,7 @@ def slide_moments(x, i0, i1, t0, n, S, mean, squares):
         for r in range(rows):
             a = means[r] + tail1[r]
             means[r] = anchor + a * share
-            deviations[r] = max(deviations[r] + tail2[r] - a * (a * share), 0.0)
+            deviations[r] = max(centred(deviations[r] + tail2[r], a, a, share), 0.0)
         S1[0] = s1
         S2[0] = s2
         i, k = i + rows, 0
@@ -248,9 +255,9 @@ def slide_pair(x, y, lag, i0, i1, t0, n, S, into):
             tail_xy[r] += sxy
         for r in range(rows):
             x_all, y_all = tail_x[r], tail_y[r]
-            to_xx[r] = max(tail_xx[r] - x_all * (x_all * share), 0.0)
-            to_yy[r] = max(tail_yy[r] - y_all * (y_all * share), 0.0)
-            to_xy[r] = tail_xy[r] - x_all * (y_all * share)
+            to_xx[r] = max(centred(tail_xx[r], x_all, x_all, share), 0.0)
+            to_yy[r] = max(centred(tail_yy[r], y_all, y_all, share), 0.0)
+            to_xy[r] = centred(tail_xy[r], x_all, y_all, share)
         X1[0] = sx
         Y1[0] = sy
         XX[0] = sxx
@@ -300,7 +307,7 @@ def slide_line(x, i0, i1, t0, n, S, into):
             tail_xy[r] += sxy
         for r in range(rows):
             x_all, middle = tail_x[r], float(k + r) - half  # mean row of the window, from the block's first
-            to_xx[r] = max(tail_xx[r] - x_all * (x_all * share), 0.0)
+            to_xx[r] = max(centred(tail_xx[r], x_all, x_all, share), 0.0)
             to_yy[r] = rows_squared
             to_xy[r] = tail_xy[r] - x_all * middle
         X1[0] = sx
