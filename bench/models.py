@@ -1,13 +1,12 @@
 """Every kind of model on 20,000 rows of 160 features: training, what it costs beside the bare fits, one-row answers."""
 
 import dataclasses
-import time
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from bench.measure import Figure, latencies_us
+from bench.measure import Figure, cpu_seconds, latencies_us
 from bench.tuning import FEATURES, ROWS, market
 from scalper_ml.datasets.scaling import Scaler
 from scalper_ml.ensembles.train import train_ensemble
@@ -25,6 +24,8 @@ NAMES = tuple(f"feature_{j}" for j in range(FEATURES))
 LINEAGE = {"symbol": "AAAUSDT", "horizon": 1, "label_version": "l1"}
 BOOSTED = ("xgb_classifier", "lgb_classifier", "cat_classifier")
 ANSWERS = 2_000
+PAIRS = 5
+"""Medians of so many trainings and as many bare fits, in turn: one of either says little on a shared machine."""
 
 
 def table_of_market(data: TrainingData) -> pa.Table:
@@ -40,48 +41,52 @@ def table_of_market(data: TrainingData) -> pa.Table:
     return pa.table(columns, schema=DATASET)
 
 
-def bare_seconds(kind: str, data: TrainingData, scaler: Scaler, options: TrainOptions) -> tuple[float, float]:
-    """CPU seconds of the library alone on the arrays that training gave it: its fits, and these with what it is asked.
+class Bare:
+    """The library alone: what training of a kind asks of it, on the same arrays."""
 
-    The fits are the final one and one a fold; asked are predictions of the rows no fit has seen, and the contributions
-    to those that are explained.
-    """
-    spec, context = model_kind(kind), FitContext(1, 7)
-    given: list[tuple[Any, ...]] = []
-    asked: list[Floats] = []
+    def __init__(self, kind: str, data: TrainingData, scaler: Scaler, options: TrainOptions) -> None:
+        self._spec = model_kind(kind)
+        self._given: list[tuple[Any, ...]] = []
+        self._asked: list[Floats] = []
+        self._fitted: list[Any] = []
+        context = FitContext(1, 7)
+        watched = dataclasses.replace(self._spec, fit=self._told)
+        params, stop_share = self._spec.params(), options.stop_share
+        out_of_fold(watched, data, scaler, params, context, n_folds=options.n_folds, stop_share=stop_share)
+        fit_rows(watched, data, data.rows("train"), scaler, params, context, stop_share)
+        self._asked.append(scaler.transform(data.X[data.role != "train"]))
+        self._explained = scaler.transform(data.X[data.rows("select")[: options.shap_rows]])
 
-    class Told:
-        """A fitted model that keeps what it is asked."""
+    def _told(self, *arguments: Any) -> Any:
+        self._given.append(arguments)
+        return Told(self._spec.fit(*arguments), self._asked)
 
-        def __init__(self, model: Any) -> None:
-            self._model = model
+    def fits(self) -> None:
+        """One fit a fold, and the final one."""
+        self._fitted = [self._spec.fit(*arguments) for arguments in self._given]
 
-        def predict_proba(self, X: Floats) -> Floats:
-            asked.append(X)
-            return np.asarray(self._model.predict_proba(X))
-
-    def told(*arguments: Any) -> Any:
-        given.append(arguments)
-        return Told(spec.fit(*arguments))
-
-    watched = dataclasses.replace(spec, fit=told)
-    rules: dict[str, Any] = {"n_folds": options.n_folds, "stop_share": options.stop_share}
-    out_of_fold(watched, data, scaler, spec.params(), context, **rules)
-    fit_rows(watched, data, data.rows("train"), scaler, spec.params(), context, options.stop_share)
-    asked.append(scaler.transform(data.X[data.role != "train"]))
-    explained = scaler.transform(data.X[data.rows("select")[: options.shap_rows]])
-    started = time.process_time()
-    fitted = [spec.fit(*arguments) for arguments in given]
-    fits = time.process_time() - started
-    for model, X in zip(fitted, asked, strict=True):
-        model.predict_proba(X)
-    fitted[-1].contributions(explained)
-    return fits, time.process_time() - started
+    def answers(self) -> None:
+        """Predictions of the rows no fit has seen, and contributions to those that are explained."""
+        for model, X in zip(self._fitted, self._asked, strict=True):
+            model.predict_proba(X)
+        self._fitted[-1].contributions(self._explained)
 
 
-def beside(what: str, spent: Floats) -> list[Figure]:
+class Told:
+    """A fitted model that keeps what it is asked."""
+
+    def __init__(self, model: Any, asked: list[Floats]) -> None:
+        self._model = model
+        self._asked = asked
+
+    def predict_proba(self, X: Floats) -> Floats:
+        self._asked.append(X)
+        return np.asarray(self._model.predict_proba(X))
+
+
+def beside(what: str, spent: dict[str, float]) -> list[Figure]:
     """Training (seconds) beside the library's fits, and beside its fits, predictions and contributions."""
-    taken, fits, calls = spent.tolist()
+    taken, fits, calls = spent["training"], spent["fits"], spent["fits"] + spent["answers"]
     return [
         Figure(what, taken, "CPU s", "the libraries' fits", fits, taken / fits, "at most 1.10"),
         Figure("the same", taken, "CPU s", "and what is asked of them", calls, taken / calls),
@@ -95,19 +100,20 @@ def run() -> list[Figure]:
     scaler = Scaler("zscore").fit(data.X, NAMES, rows=data.rows("train"))
     options = TrainOptions()
     found: dict[str, TrainedModel] = {}
-    figures, totals = [], np.zeros(3)
-    few = market(2_000)
-    small = few.X, table_of_market(few), Scaler("zscore").fit(few.X, NAMES, rows=few.rows("train")), NAMES, "fs"
+    figures, spent = [], {}
     for kind in model_kinds():
-        train_model(kind, *small, seed=7, lineage=LINEAGE, options=options)  # imports, once a process
-        started = time.process_time()
-        found[kind] = train_model(kind, data.X, table, scaler, NAMES, "fs", seed=7, lineage=LINEAGE, options=options)
-        taken = time.process_time() - started
-        spent = np.array([taken, *bare_seconds(kind, data, scaler, options)])
-        totals += spent
-        figures += beside(f"{kind}: {ROWS:,} rows x {FEATURES}, trained, calibrated, explained, sealed", spent)
+        bare = Bare(kind, data, scaler, options)
+
+        def training(kind: str = kind) -> None:
+            found[kind] = train_model(
+                kind, data.X, table, scaler, NAMES, "fs", seed=7, lineage=LINEAGE, options=options
+            )
+
+        spent[kind] = cpu_seconds({"training": training, "fits": bare.fits, "answers": bare.answers}, PAIRS)
+        figures += beside(f"{kind}: {ROWS:,} rows x {FEATURES}, trained, calibrated, explained, sealed", spent[kind])
+    totals = {part: sum(one[part] for one in spent.values()) for part in ("training", "fits", "answers")}
     figures += beside("all of them", totals)
-    figures.append(Figure("all of them", float(totals[0]), "CPU s", goal="at most 90 s"))
+    figures.append(Figure("all of them", totals["training"], "CPU s", goal="at most 90 s"))
     for kind, members, goal in (
         ("stacking", tuple(found), "at most 5000 us"),
         ("weighted_average", BOOSTED, "at most 1000 us"),
