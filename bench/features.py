@@ -156,10 +156,10 @@ def talib_shared(X: np.ndarray) -> None:
     h, low, c, v = (np.ascontiguousarray(X[:, INPUT_COLUMNS.index(n)]) for n in ("high", "low", "close", "volume"))
     for n in (6, 14, 21):
         talib.RSI(c, n)
-    talib.STOCH(h, low, c, 14, 3, 0, 3, 0)
+    talib.STOCH(h, low, c, fastk_period=14, slowk_period=3, slowd_period=3)
     talib.CMO(c, 14)
     talib.MACD(c, 12, 26, 9)
-    talib.PPO(c, 12, 26, 1)
+    talib.PPO(c, 12, 26, 1)  # type: ignore[arg-type]
     talib.TRIX(c, 15)
     talib.ULTOSC(h, low, c, 7, 14, 28)
     talib.ADX(h, low, c, 14)

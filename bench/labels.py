@@ -58,7 +58,7 @@ def run() -> list[Figure]:
         "trend scanning, 5 to 20 bars": lambda: trend_labels(first, **times, interval_us=MINUTE),
         "uniqueness": lambda: uniqueness(fixed.t0, fixed.t1, start + MINUTE),
     }
-    seconds = cpu_seconds(calls, repeats=3)  # type: ignore[arg-type]
+    seconds = cpu_seconds(calls, repeats=3)
     return [
         Figure(f"1 M events: {name}", value, "CPU s", goal="at most 1 s" if "barrier" in name else "")
         for name, value in seconds.items()

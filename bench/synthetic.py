@@ -22,8 +22,8 @@ def run() -> list[Figure]:
     }
     ticks = {name: simulate(spec).ticks.num_rows for name, spec in specs.items()}
     rng = np.random.default_rng(1)
-    calls = {name: lambda spec=spec: simulate(spec) for name, spec in specs.items()}  # type: ignore[misc]
-    bounds = {f"bound {name}": lambda n=n: [rng.random(n) for _ in range(COLUMNS)] for name, n in ticks.items()}  # type: ignore[misc]
+    calls = {name: lambda spec=spec: simulate(spec) for name, spec in specs.items()}
+    bounds = {f"bound {name}": lambda n=n: [rng.random(n) for _ in range(COLUMNS)] for name, n in ticks.items()}
     seconds = cpu_seconds(calls | bounds, repeats=3)  # type: ignore[operator]
     figures = []
     for name, n in ticks.items():
