@@ -14,7 +14,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from scalper_ml.errors import SettingsError
-from scalper_ml.settings import PlantedMarket, Settings
+from scalper_ml.sections.market import PlantedMarket
+from scalper_ml.settings import Settings
 
 __all__ = ["load_settings"]
 

@@ -280,7 +280,7 @@ CATALOGUE: dict[str, Entry] = {
         ("json",),
         "The pointer the bot follows, with its history; no champion means no trade.",
         {"has_champion": "An accepted model stands behind this symbol x horizon (a warning)."},
-        ("champions", "layers/champions", "layers/outcomes"),
+        ("champions", "layers/champions", "layers/champion_record", "layers/outcomes"),
     ),
     "drift/features": Entry(
         "drift",

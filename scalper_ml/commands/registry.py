@@ -42,7 +42,7 @@ def _recorded(
 ) -> tuple[Project, dict[str, str | int], "Record"]:
     """The project, the keys of a symbol x horizon, and what is recorded of its champions."""
     from scalper_ml.layers.base import keys_of
-    from scalper_ml.layers.champions import read_record
+    from scalper_ml.layers.champion_record import read_record
 
     project = _opened(profile, overrides)
     keys = keys_of(project.settings, symbol=symbol, horizon=horizon)
@@ -53,7 +53,7 @@ def _recorded(
 def list_models(profile: Profile = None, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Champion and challenger of every symbol x horizon."""
     from scalper_ml.champions.record import Record, standing
-    from scalper_ml.layers.champions import read_record
+    from scalper_ml.layers.champion_record import read_record
 
     project = _opened(profile, overrides)
     rows: list[dict[str, Any]] = []
@@ -164,10 +164,10 @@ def promote(
     overrides: Overrides = None,
 ) -> None:
     """Put a bundle in place by hand; the gate's verdict on it still holds."""
-    from scalper_ml.layers import champions
+    from scalper_ml.layers import champion_changes
 
     project, keys, record = _recorded(symbol, horizon, profile, overrides)
-    after = champions.promote(project, keys, bundle, reason, expected=record.bundle_id)
+    after = champion_changes.promote(project, keys, bundle, reason, expected=record.bundle_id)
     console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(record.bundle_id)}")
 
 
@@ -181,10 +181,10 @@ def rollback(
     overrides: Overrides = None,
 ) -> None:
     """Return to the champion before, or to an older one that is still kept."""
-    from scalper_ml.layers import champions
+    from scalper_ml.layers import champion_changes
 
     project, keys, record = _recorded(symbol, horizon, profile, overrides)
-    after = champions.rollback(project, keys, reason, to=to, expected=record.bundle_id)
+    after = champion_changes.rollback(project, keys, reason, to=to, expected=record.bundle_id)
     console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} instead of {_short(record.bundle_id)}")
 
 
@@ -197,12 +197,12 @@ def suspend(
     overrides: Overrides = None,
 ) -> None:
     """Stop the champion from trading; it goes on in the shadow until it is resumed or replaced."""
-    from scalper_ml.layers import champions
+    from scalper_ml.layers import champion_changes
 
     project, keys, record = _recorded(symbol, horizon, profile, overrides)
     if record.bundle_id is None:
         raise SettingsError(f"{symbol} x {horizon}: nothing runs here; there is nothing to suspend")
-    champions.suspend(project, keys, reason, expected=record.bundle_id)
+    champion_changes.suspend(project, keys, reason, expected=record.bundle_id)
     console().print(f"{symbol} x {horizon}: {_short(record.bundle_id)} is suspended")
 
 
@@ -215,12 +215,12 @@ def resume(
     overrides: Overrides = None,
 ) -> None:
     """Let a suspended champion trade again, as the gate let it before."""
-    from scalper_ml.layers import champions
+    from scalper_ml.layers import champion_changes
 
     project, keys, record = _recorded(symbol, horizon, profile, overrides)
     if not (record.pointer or {}).get("suspended"):
         raise SettingsError(f"{symbol} x {horizon}: its champion is not suspended; there is nothing to resume")
-    after = champions.resume(project, keys, reason, expected=record.bundle_id)
+    after = champion_changes.resume(project, keys, reason, expected=record.bundle_id)
     console().print(f"{symbol} x {horizon}: {_short(after.bundle_id)} trades again, {(after.pointer or {})['action']}")
 
 

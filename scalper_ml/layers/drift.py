@@ -18,7 +18,8 @@ from scalper_ml.drift.reference import Reference, non_overlapping
 from scalper_ml.durable import canonical_json, parquet_bytes
 from scalper_ml.labels.horizon import label_version
 from scalper_ml.layers.base import Keys, Layer, code_digest
-from scalper_ml.layers.champions import read_record, rollback, suspend
+from scalper_ml.layers.champion_changes import rollback, suspend
+from scalper_ml.layers.champion_record import read_record
 from scalper_ml.layers.datasets import dataset_params
 from scalper_ml.layers.features import read_features
 from scalper_ml.layers.models import bundle_of

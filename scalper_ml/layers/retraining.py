@@ -9,7 +9,7 @@ import pyarrow as pa
 from scalper_ml.drift.policy import Decision, Watched, decide_retrain
 from scalper_ml.durable import parquet_bytes
 from scalper_ml.layers.base import Keys
-from scalper_ml.layers.champions import read_record
+from scalper_ml.layers.champion_record import read_record
 from scalper_ml.layers.drift import watched
 from scalper_ml.project import Project
 from scalper_ml.schema import US, conform

@@ -11,7 +11,7 @@ import pyarrow as pa
 from scalper_ml.drift.monitor import SUSPENDS, Alarm, Label, PerformanceMonitor
 from scalper_ml.drift.reference import Reference
 from scalper_ml.ingest.synthetic import csv_bytes, simulate
-from scalper_ml.layers.champions import read_record
+from scalper_ml.layers.champion_record import read_record
 from scalper_ml.layers.drift import events_of
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.layers.outcomes import market_of, resolve

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from flipproject import KEYS, SYMBOL, with_champion
 
-from scalper_ml.layers.champions import read_record
+from scalper_ml.layers.champion_record import read_record
 from scalper_ml.layers.retraining import retrain_log
 
 SCRIPTS = Path(sys.executable).parent

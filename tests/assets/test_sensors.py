@@ -23,7 +23,7 @@ from scalper_assets.jobs import NEW_DATA_JOB, RETRAIN_JOB, WATCH_JOB
 from scalper_assets.metadata import describe
 from scalper_assets.resources import ProjectResource
 from scalper_assets.sensors import SCHEDULES, SENSORS, daily, drift_retrain, new_ticks, stale_champion
-from scalper_ml.layers.champions import read_record
+from scalper_ml.layers.champion_record import read_record
 from scalper_ml.layers.retraining import retrain_log
 
 

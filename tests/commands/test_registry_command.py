@@ -8,7 +8,7 @@ import yaml
 from flipproject import KEYS, with_challenger
 from tickproject import TickProject
 
-from scalper_ml.layers.champions import read_record
+from scalper_ml.layers.champion_record import read_record
 
 WHERE = ["--symbol", "FLIPUSDT", "--horizon", "1"]
 

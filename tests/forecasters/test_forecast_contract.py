@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -150,7 +151,10 @@ def ids_of_another_process() -> dict[str, str]:
     extra = (
         [str(Path(found.origin).parents[1])] if (found := importlib.util.find_spec("torch")) and found.origin else []
     )
-    environment = {"PYTHONPATH": ":".join([str(ROOT), str(ROOT / "tests"), *extra]), "PYTHONHASHSEED": "99"}
+    environment = os.environ | {
+        "PYTHONPATH": ":".join([str(ROOT), str(ROOT / "tests"), *extra]),
+        "PYTHONHASHSEED": "99",
+    }
     environment |= {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     said: dict[str, str] = json.loads(done.stdout)
@@ -294,6 +298,6 @@ def test_looking_at_the_registry_imports_no_library_of_a_kind() -> None:
         "[kind.params() for kind in forecaster_kinds().values()]\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
-    environment = {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

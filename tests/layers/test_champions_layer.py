@@ -11,7 +11,9 @@ from flipproject import DAY_US, KEYS, NEW_DATA, TRAINING, FlipProject, after_the
 from scalper_ml.champions.record import Record, live_at
 from scalper_ml.drift.policy import decide_retrain, triggers_of
 from scalper_ml.errors import SupersededError, WarehouseError
-from scalper_ml.layers.champions import compare_bundles, promote, read_record, resume, rollback, suspend
+from scalper_ml.layers.champion_changes import promote, resume, rollback, suspend
+from scalper_ml.layers.champion_record import read_record
+from scalper_ml.layers.champions import compare_bundles
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.layers.retraining import consider, request_retrain, retrain_log, settle
 from scalper_ml.live.replay import gate_of
@@ -91,6 +93,8 @@ def test_a_change_names_the_champion_it_was_decided_against(place: FlipProject) 
     for typo in ("feedbeef", ""):
         with pytest.raises(WarehouseError, match="none kept here begin so"):
             promote(place.project, KEYS, typo, "typo")
+    with pytest.raises(WarehouseError, match="it is the champion already"):
+        promote(place.project, KEYS, str(read_record(place.project, KEYS).bundle_id), "again")
     assert len(read_record(place.project, KEYS).history) == 1
 
 
@@ -166,8 +170,8 @@ def _swap(folder: str, settings: str, way: str, results: "multiprocessing.Queue[
 
 
 def race(place: FlipProject, *ways: str) -> list[str]:
-    """Real processes at one partition, forked from one that has the libraries."""
-    context = multiprocessing.get_context("fork")
+    """Real processes at one partition, begun anew: one forked after OpenMP has had threads stands still."""
+    context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[str] = context.Queue()
     settings = place.project.settings.model_dump_json()
     arguments = (str(place.project.folder), settings)
@@ -190,7 +194,6 @@ def consistent(record: Record) -> None:
     assert running == record.bundle_id
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_promotion_during_a_rollback_ends_as_one_after_the_other(contested: FlipProject) -> None:
     """Six processes that promote and roll back leave one chain of transitions, and a champion that loads."""
     place = contested
@@ -204,7 +207,6 @@ def test_a_promotion_during_a_rollback_ends_as_one_after_the_other(contested: Fl
 
 
 @pytest.mark.verify
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_two_retrains_of_one_partition_leave_one_state(place: FlipProject) -> None:
     """Two processes that train, score and judge the same partition leave what one would have left."""
     os.environ["OMP_NUM_THREADS"] = "1"

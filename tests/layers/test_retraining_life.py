@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flipproject import DAY_US, KEYS, NEW_DATA, TRAINING, with_champion
 
-from scalper_ml.layers.champions import read_record
+from scalper_ml.layers.champion_record import read_record
 from scalper_ml.layers.retraining import consider, request_retrain, retrain_log, settle
 
 DAYS = 36.0

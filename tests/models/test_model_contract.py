@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from functools import cache
@@ -92,7 +93,8 @@ def hashes_of_another_process() -> dict[str, dict[str, str]]:
         "said = lambda m: {n: hashlib.sha256(d).hexdigest() for n, d in m.files.items()} | {'id': m.bundle_id}\n"
         "print(json.dumps({kind: said(m) for kind, m in models.items()}))"
     )
-    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PYTHONHASHSEED": "99", "OMP_NUM_THREADS": "2"}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PYTHONHASHSEED": "99"}
+    environment["OMP_NUM_THREADS"] = "2"
     environment["OMP_WAIT_POLICY"] = "PASSIVE"  # spinning threads slow each other tenfold on busy cores
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     found: dict[str, dict[str, str]] = json.loads(done.stdout)
@@ -287,7 +289,7 @@ def test_looking_at_the_registry_imports_no_library_of_a_kind() -> None:
         "[kind.params() for kind in model_kinds().values()]\n"
         f"print([name for name in {heavy!r} if name in sys.modules])"
     )
-    environment = {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

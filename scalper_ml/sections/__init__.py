@@ -1,0 +1,1 @@
+"""Sections of the settings, by what they are about."""
