@@ -5,6 +5,7 @@ three shapes in the order of the graph, symbols first. What is fresh (equal inpu
 """
 
 import fcntl
+import gc
 import os
 import threading
 import time
@@ -174,10 +175,19 @@ def stale_layers(project: Project, step: Step, force: bool) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def _instance() -> "DagsterInstance":
-    """The Dagster instance of this process, opened once: opening costs as much as a small run."""
-    from dagster import DagsterInstance
+    """The Dagster instance of this process, opened once: opening costs as much as a small run.
 
-    return DagsterInstance.get()
+    What is printed goes to the terminal alone: to keep a copy, Dagster starts four processes a run. What is loaded by
+    now stays for good, so that collections of garbage need not go through it.
+    """
+    from dagster import DagsterInstance
+    from dagster._core.instance.ref import InstanceRef
+
+    gc.freeze()
+    nowhere = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    return DagsterInstance.from_ref(
+        InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nowhere})
+    )
 
 
 def _bring(project: Project, step: Step) -> None:
