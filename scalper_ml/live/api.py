@@ -26,7 +26,7 @@ MAX_BODY = 4_000_000
 """Bytes of a request's body."""
 
 MAX_TICKS = 50_000
-_LARGEST = 2**62
+_LARGEST = 4 * 10**18  # the same as a float and in decimals, whichever a client compares with
 _TOLD = 10  # things wrong with a body that are named
 
 
