@@ -1,6 +1,8 @@
 """The main job end to end: what the README promises of `make run`."""
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import duckdb
@@ -72,6 +74,16 @@ def test_output_states_the_market_and_where_results_are(demo: Demo) -> None:
         "warehouse",
     ):
         assert part in printed
+
+
+def test_runs_keep_their_events_and_no_copy_of_what_is_printed(demo: Demo) -> None:
+    """Dagster knows every run that built something; no process was started to copy what it printed."""
+    place = demo[0]
+    with closing(sqlite3.connect(place.folder / ".dagster" / "event_log.db")) as log:
+        found = "select distinct run_id from event_logs where dagster_event_type = 'ASSET_MATERIALIZATION'"
+        runs = {run_id for (run_id,) in log.execute(found)}
+    copied = {path.parent.name for path in (place.folder / ".dagster" / "storage").glob("*/compute_logs")}
+    assert len(runs - copied) == 20
 
 
 def test_second_run_recomputes_nothing(demo: Demo) -> None:
