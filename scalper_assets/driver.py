@@ -11,12 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import yaml
 
 from scalper_assets.project import dagster_home
 from scalper_ml.errors import ScalperError, SettingsError
@@ -134,15 +137,19 @@ def plan(
         elif group[0].shape == "symbol":
             coins = list(symbols)
             if "bars" in names and "market" in (layer.name for layer in layers_of(settings)):
-                coins += [  # cross-asset features need every coin: without the others they are never known
-                    symbol
-                    for symbol in settings.symbols
-                    if symbol not in coins and project.warehouse.manifest("bars", {"symbol": symbol}) is None
+                coins += [  # cross-asset features need every coin, on the same bars
+                    symbol for symbol in settings.symbols if symbol not in coins and not _has_bars(project, symbol)
                 ]
             phases.append([Step(names, (("symbol", symbol),)) for symbol in coins])
         else:
             phases.append([Step(names, (("symbol", s), ("horizon", h))) for s in symbols for h in horizons])
     return phases
+
+
+def _has_bars(project: Project, symbol: str) -> bool:
+    """Whether a coin has bars of the interval that is set."""
+    manifest = project.warehouse.manifest("bars", {"symbol": symbol})
+    return manifest is not None and manifest.summary["interval"] == project.settings.bars.interval
 
 
 def _consecutive(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
@@ -177,16 +184,18 @@ def stale_layers(project: Project, step: Step, force: bool) -> tuple[str, ...]:
 def _instance() -> "DagsterInstance":
     """The Dagster instance of this process, opened once: opening costs as much as a small run.
 
-    What is printed goes to the terminal alone: to keep a copy, Dagster starts four processes a run. What is loaded by
-    now stays for good, so that collections of garbage need not go through it.
+    What is printed goes to the terminal alone, unless the home says where to keep it: for that Dagster starts four
+    processes a run. What is loaded by now stays for good, so that collections of garbage need not go through it.
     """
     from dagster import DagsterInstance
     from dagster._core.instance.ref import InstanceRef
 
     gc.freeze()
+    home = os.environ["DAGSTER_HOME"]
+    given = yaml.safe_load((Path(home) / "dagster.yaml").read_text()) or {}
     nowhere = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
     return DagsterInstance.from_ref(
-        InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": nowhere})
+        InstanceRef.from_dir(home, overrides={} if "compute_logs" in given else {"compute_logs": nowhere})
     )
 
 
@@ -261,6 +270,11 @@ def run_plan(
     """Run all phases in order; within a phase up to `workers` steps at a time, each in its own process.
 
     A failed step does not stop the others; what depends on it fails with the reason.
+
+    Raises
+    ------
+    ScalperError
+        A worker was killed from outside.
     """
     outcomes: list[Outcome] = []
     if workers < 1:
@@ -271,6 +285,10 @@ def run_plan(
             for outcome in _run_phase(phase, pool, force):
                 report(outcome)
                 outcomes.append(outcome)
+    except BrokenProcessPool:
+        raise ScalperError(
+            "a worker was killed, perhaps for want of memory; what was published stays - run again with fewer --workers"
+        ) from None
     finally:
         if pool:
             pool.shutdown(cancel_futures=True)

@@ -115,6 +115,18 @@ def _put(target: Path, data: bytes) -> None:
         atomic_write(target, data)
 
 
+def _manifest_in(path: Path) -> Manifest | None:
+    """The manifest in a file, or None where there is no file."""
+    try:
+        return Manifest(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise WarehouseError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
+    except (ValueError, TypeError) as error:
+        raise WarehouseError(f"{path}: not a manifest ({error}); delete the folder and materialise it again") from None
+
+
 class Warehouse:
     """Partitions below one root folder.
 
@@ -135,17 +147,7 @@ class Warehouse:
 
     def manifest(self, layer: str, keys: Keys) -> Manifest | None:
         """The current manifest, or None where nothing complete has been written."""
-        path = self.folder(layer, keys) / "manifest.json"
-        try:
-            return Manifest(**json.loads(path.read_bytes()))
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise WarehouseError(f"{path}: cannot be read - {error.strerror}; expected a readable file") from error
-        except (ValueError, TypeError) as error:
-            raise WarehouseError(
-                f"{path}: not a manifest ({error}); delete the folder and materialise it again"
-            ) from None
+        return _manifest_in(self.folder(layer, keys) / "manifest.json")
 
     def blocked(self, layer: str, keys: Keys) -> dict[str, Any] | None:
         """The failed checks of the newest build, or None if it passed."""
@@ -360,8 +362,9 @@ class Warehouse:
     def partitions(self, layer: str) -> Iterator[Manifest]:
         """Manifests of all complete partitions of a layer, in the order of their paths."""
         for path in sorted((self.root / layer).rglob("manifest.json")):
-            if "bundles" not in path.relative_to(self.root).parts:  # a bundle has a manifest of its own kind
-                yield Manifest(**json.loads(path.read_bytes()))
+            bundle = "bundles" in path.relative_to(self.root).parts  # which has a manifest of its own kind
+            if not bundle and (manifest := _manifest_in(path)) is not None:
+                yield manifest
 
     def refresh_views(self) -> list[str]:
         """Write ``scalper.duckdb`` anew: one view a layer over the current Parquet files, and nothing else.

@@ -35,6 +35,20 @@ def test_round_trip(warehouse: Warehouse) -> None:
     assert warehouse.read_table(manifest).column("x").to_pylist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize("text", ["", "{}", "null", "[]", '{"layer":'])
+def test_what_is_no_manifest_is_named_wherever_it_is_met(warehouse: Warehouse, text: str) -> None:
+    """A damaged manifest is named by its path, also where all partitions are gone through."""
+    warehouse.write("bars", KEYS, {"data.parquet": table(3)}, inputs={})
+    (warehouse.folder("bars", KEYS) / "manifest.json").write_text(text)
+    for look in (
+        lambda: warehouse.manifest("bars", KEYS),
+        lambda: list(warehouse.partitions("")),
+        warehouse.refresh_views,
+    ):
+        with pytest.raises(WarehouseError, match=r"manifest\.json: not a manifest"):
+            look()
+
+
 def test_keys_have_one_order(warehouse: Warehouse) -> None:
     """A partition is found whatever the order in which its keys are given, also through its own manifest."""
     manifest = warehouse.write("datasets", {"horizon": 3, "symbol": "AAAUSDT"}, {"data.parquet": table(2)}, inputs={})

@@ -228,6 +228,17 @@ class BarBuilder:
         return head + self._ints.astype("<i8").tobytes() + self._floats.astype("<f8").tobytes()
 
     @classmethod
+    def after(cls, interval_us: int, close_us: int | None) -> "BarBuilder":
+        """A builder of time bars after the one that closed then: the first counts those that are missing in ``gap``.
+
+        None: there was none before.
+        """
+        builder = cls(interval_us)
+        if close_us is not None:
+            builder._ints[:] = (0, 0, 0, 0, 0, 0, 1, close_us - interval_us)
+        return builder
+
+    @classmethod
     def from_state(cls, spec: BarSpec | int, state: bytes) -> "BarBuilder":
         """A builder that goes on where the one that gave `state` stopped.
 

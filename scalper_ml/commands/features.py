@@ -98,7 +98,7 @@ def audit(
     symbol: Annotated[str, typer.Option(help="A configured symbol whose features are materialised.")],
     rows: Annotated[int, typer.Option(min=0, help="Newest bars to audit; 0: all of them.")] = 5000,
     cuts: Annotated[int, typer.Option(min=1, help="Random rows from which on the future is changed.")] = 8,
-    seed: Annotated[int, typer.Option(help="Seed of the random rows.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random rows.")] = 0,
     profile: Profile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,

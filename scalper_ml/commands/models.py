@@ -44,7 +44,7 @@ def train(
     `scalper run --only train` does the same as Dagster runs, which the UI shows, and makes the datasets first.
     """
     from scalper_ml.layers.base import asked_keys
-    from scalper_ml.layers.evaluation import Built, train_stale
+    from scalper_ml.layers.evaluation import Built, stale_below, train_stale
 
     project = _opened(profile, overrides)
     if sizes := network_overrides(project.settings, epochs=epochs, batch_size=batch_size):
@@ -58,6 +58,13 @@ def train(
 
     found: list[Built] = []
     for keys in asked_keys(project.settings, symbol, horizon):
+        if stale := stale_below(project, keys):
+            where = " x ".join(map(str, keys.values()))
+            shown.print(
+                f"{where}: {stale} is of other settings or files, and so is what is trained of it; `scalper run --only "
+                "train` (or without --only) with the same options makes it again",
+                soft_wrap=True,
+            )
         found += train_stale(project, keys, kind or (), force=force, told=told)
     if as_json:
         print_json([{"layer": o.layer, **o.keys, "built": o.built, "bundle_id": o.summary["bundle_id"]} for o in found])

@@ -30,7 +30,7 @@ class FeatureColumns:
         return cls(fs.id, fs.names, {spec.name: asdict(spec) for spec in fs.specs})
 
     @classmethod
-    def parse(cls, text: str, what: str) -> "FeatureColumns":
+    def parse(cls, text: str | bytes, what: str) -> "FeatureColumns":
         """From ``feature_set.json``, or from anything that holds one under ``feature_set``.
 
         Raises
@@ -46,7 +46,10 @@ class FeatureColumns:
         if not isinstance(said, dict) or "names" not in said or "id" not in said:
             found = sorted(said)[:8] if isinstance(said, dict) else type(said).__name__
             raise FeatureSetError(f"{what}: no feature set in it, found {found}; expected keys id and names")
-        return cls(str(said["id"]), tuple(said["names"]), said.get("columns") or {})
+        names, columns = said["names"], said.get("columns") or {}
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names) and isinstance(columns, dict)):
+            raise FeatureSetError(f"{what}: found names {str(names)[:60]}; expected a list, and columns by name")
+        return cls(str(said["id"]), tuple(names), columns)
 
 
 def _inside(said: Any) -> Any:

@@ -4,6 +4,7 @@ Batch, incremental and online are the same call with different numbers of rows. 
 state are plain float64 arrays, so a stream can be put down as bytes and taken up again, bit for bit.
 """
 
+import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,14 +24,16 @@ from scalper_ml.features.series import (
     OWN_COLUMNS,
     SERIES,
     SERIES_STATE,
+    TS,
     series_read,
 )
 from scalper_ml.kernel import in_place
 
 __all__ = ["INPUT_COLUMNS", "FeatureBlock", "FeatureStream", "columns_read", "compute"]
 
-_HEADER = struct.Struct("<8s12sqqq")
-_MAGIC = b"SCFEAT04"
+_HEADER = struct.Struct("<8s12sq")
+_MAGIC = b"SCFEAT05"
+_DIGEST = 12  # bytes: the whole head takes a multiple of eight
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,8 @@ class FeatureStream:
                     f"feature stream: found an array {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape} "
                     f"in one piece - copy it with numpy.ascontiguousarray"
                 )
+        if not (columns.flags.writeable and warm.flags.writeable):
+            raise ContractError("feature stream: columns or warm cannot be written to; expected arrays of one's own")
         self.advance(X, ts_us, columns, warm)
 
     def advance(self, X: np.ndarray, ts_us: np.ndarray, columns: np.ndarray, warm: np.ndarray) -> None:
@@ -207,29 +212,42 @@ class FeatureStream:
                 f"order of time - sort them"
             )
 
+    @property
+    def last_us(self) -> int | None:
+        """Close of the last bar, in microseconds; None before the first."""
+        return int(self._H[TS, int(self._T[AT]) - 1]) if self._T[ROWS] > 0 else None
+
     def state(self) -> bytes:
         """The carried state as bytes; equal however the stream was cut."""
         at = int(self._T[AT])
-        header = _HEADER.pack(_MAGIC, self.fs.id.encode(), int(self._T[ROWS]), sum(self._kept), len(self._S))
+        header = _HEADER.pack(_MAGIC, self.fs.id.encode(), int(self._T[ROWS]))
         history = [self._H[series, at - rows : at].tobytes() for series, rows in enumerate(self._kept)]
-        return b"".join([header, *history, self._S.tobytes()])
+        body = b"".join([*history, self._S.tobytes()])
+        return b"".join([header, _digest(header, body), body])
 
     def _restore(self, state: bytes) -> None:
-        head = state[: _HEADER.size]
-        whole = _HEADER.size + 8 * (sum(self._kept) + len(self._S))
+        begin = _HEADER.size + _DIGEST
+        head, told, data = state[: _HEADER.size], state[_HEADER.size : begin], state[begin:]
+        whole = begin + 8 * (sum(self._kept) + len(self._S))
         magic, fs_id = (head[:8], head[8:20])
         if magic != _MAGIC or fs_id != self.fs.id.encode() or len(state) != whole:
             raise FeatureSetError(
                 f"feature state: found {len(state)} bytes of set {fs_id!r}, expected {whole} bytes of set "
                 f"{self.fs.id!r}; start without state and replay"
             )
+        if told != _digest(head, data):
+            raise FeatureSetError("feature state: damaged, not the bytes that were written; start without it, replay")
         self._T[ROWS] = _HEADER.unpack(head)[2]
-        body = np.frombuffer(state, dtype=np.float64, offset=_HEADER.size)
+        body = np.frombuffer(data, dtype=np.float64)
         begin = 0
         for series, rows in enumerate(self._kept):
             self._H[series, self._memory - rows : self._memory] = body[begin : begin + rows]
             begin += rows
         self._S[:] = body[begin:]
+
+
+def _digest(head: bytes, body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=_DIGEST, key=head).digest()
 
 
 def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes | None = None) -> FeatureBlock:
@@ -261,6 +279,8 @@ def compute(fs: FeatureSet, inputs: np.ndarray, ts_us: np.ndarray, state: bytes 
     -----
     Row i uses rows <= i only. Any cut of the stream into calls gives the same bits.
     """
+    if ts_us.dtype.kind not in "iu" and ts_us.dtype != np.dtype("datetime64[us]"):
+        raise ContractError(f"feature inputs: found stamps of type {ts_us.dtype}; expected int64, microseconds")
     X = in_place(inputs, np.float64)
     ts = in_place(ts_us, np.int64)
     widths = sorted({len(columns_read(fs)), len(INPUT_COLUMNS)})

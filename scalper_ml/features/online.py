@@ -35,12 +35,13 @@ class OnlineFeatureBuilder:
     interval_us : int
         Length of a bar.
     bar_state, feature_state : bytes, optional
-        From `state()`, or from a batch run: the builder starts warm, without replaying history.
+        From `state()`, or from a batch run: the builder starts warm, without replaying history. Features without bars
+        go on with the bar after the last one they saw, however long ago that was.
 
     Raises
     ------
     FeatureSetError
-        `feature_state` belongs to another feature set.
+        `feature_state` belongs to another feature set or is damaged.
     ContractError
         `bar_state` belongs to another interval.
 
@@ -58,9 +59,13 @@ class OnlineFeatureBuilder:
         feature_state: bytes | None = None,
     ) -> None:
         self.fs = fs
-        self._bars = BarBuilder(interval_us) if bar_state is None else BarBuilder.from_state(interval_us, bar_state)
-        self._add = self._bars.adder()
         self._stream = FeatureStream(fs, feature_state)
+        self._bars = (
+            BarBuilder.after(interval_us, self._stream.last_us)
+            if bar_state is None
+            else BarBuilder.from_state(interval_us, bar_state)
+        )
+        self._add = self._bars.adder()
         self._columns = columns_read(fs)
         self._X = np.full((1, len(self._columns)), np.nan)
         self._ts = np.zeros(1, dtype=np.int64)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scalper_ml.clock import iso, stamp_us
-from scalper_ml.errors import InsufficientDataError, SettingsError, WarehouseError
+from scalper_ml.errors import InsufficientDataError, ScalperError, SettingsError, WarehouseError
 from scalper_ml.forecasters.sealing import said_of
 from scalper_ml.forecasters.windows import windows_of
 from scalper_ml.labels.horizon import learned_classes
@@ -106,6 +106,22 @@ def train_stale(
         found.append(Built(layer.name, keys, manifest.summary, built, time.perf_counter() - started))
         told(found[-1])
     return found
+
+
+def stale_below(project: Project, keys: Keys) -> str | None:
+    """The first layer below the models that is not of the settings and files of today; None where all are."""
+    from scalper_ml.layers import layers_of
+
+    for layer in layers_of(project.settings):
+        if layer.name.startswith("models/"):
+            break
+        own = {} if layer.shape == "none" else {"symbol": keys["symbol"]} if layer.shape == "symbol" else keys
+        try:
+            if not layer.fresh(project, own):
+                return layer.name
+        except ScalperError:
+            return layer.name
+    return None
 
 
 def role_rows(project: Project, keys: Keys, model: Model, role: str) -> tuple[pa.Table, np.ndarray, np.ndarray]:

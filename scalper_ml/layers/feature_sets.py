@@ -42,7 +42,7 @@ def columns_of(project: Project, name: str) -> FeatureColumns:
         return FeatureColumns.of(feature_set(INPUT_GROUPS))
     path = Path(name)
     if path.is_file():
-        return FeatureColumns.parse(path.read_text(encoding="utf-8"), name)
+        return FeatureColumns.parse(path.read_bytes(), name)
     symbol, _, horizon = name.partition("/")
     if symbol in project.settings.symbols:
         if not horizon:
@@ -74,7 +74,7 @@ def _recorded(project: Project) -> Iterator[FeatureColumns]:
             if _FILE in manifest.files:
                 yield _read(project, manifest)
     for path in sorted(project.warehouse.root.glob("models/*/*/*/bundles/*/manifest.json")):
-        yield FeatureColumns.parse(path.read_text(encoding="utf-8"), str(path))
+        yield FeatureColumns.parse(path.read_bytes(), str(path))
 
 
 def _read(project: Project, manifest: Manifest) -> FeatureColumns:

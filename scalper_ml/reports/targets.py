@@ -16,7 +16,7 @@ def verdicts(metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     """A row a metric: ``metric``, ``value``, ``interval``, ``no_skill``, ``asked``, ``verdict``, as text.
 
     Shares have 95 % Wilson intervals on effective rows, balanced accuracy that of its time blocks; where there is an
-    interval the verdict goes by it.
+    interval the verdict goes by it, and says so where there is none.
 
     Parameters
     ----------
@@ -59,25 +59,28 @@ def verdicts_of_forecast(metrics: Mapping[str, Any], target: str) -> list[dict[s
     asked = 0.6 if target == "volatility" else 0.10
     rows = [
         _row("R2 against the baseline", metrics["r2"]["value"], 0.0, metrics["r2"]["ci"], asked),
-        _bare("R2 against the mean", metrics["r2_mean"], 0.0),
-        _bare("RMSE", metrics["rmse"], metrics["rmse_base"], lower=True, digits=6),
-        _bare("MAE", metrics["mae"], metrics["mae_base"], lower=True, digits=6),
+        _row("R2 against the mean", metrics["r2_mean"], 0.0),
+        _row("RMSE", metrics["rmse"], metrics["rmse_base"], lower=True, digits=6),
+        _row("MAE", metrics["mae"], metrics["mae_base"], lower=True, digits=6),
         _row("rank correlation", metrics["ic"]["value"], 0.0, metrics["ic"]["ci"]),
-        _row("p of no better than the baseline", metrics["r2"]["dm_p"], 0.01, lower=True),
+        _tested("p of no better than the baseline", metrics["r2"]["dm_p"], 0.01),
     ]
     if "direction" in metrics:
         side = metrics["direction"]
         rows.append(_row("directional accuracy", side["value"], side["chance"], side["ci"], 0.58))
     if "qlike" in metrics:
-        rows.append(_bare("QLIKE", metrics["qlike"], metrics["qlike_base"], lower=True))
+        rows.append(_row("QLIKE", metrics["qlike"], metrics["qlike_base"], lower=True))
     return rows
 
 
-def _bare(name: str, value: float | None, no_skill: float, *, lower: bool = False, digits: int = 4) -> dict[str, str]:
-    """A row without an interval of its own: what it says is not a verdict."""
-    row = _row(name, value, no_skill, lower=lower, digits=digits)
-    better = row["verdict"].startswith("better")
-    return row | {"verdict": f"{'better' if better else 'no better'}, by the number alone"}
+def _tested(name: str, p: float | None, level: float) -> dict[str, str]:
+    """The row of a test, whose verdict is its own."""
+    told = p is not None and p < level
+    return _row(name, p, level, lower=True) | {"verdict": "better than no skill" if told else "not told from no skill"}
+
+
+def _beside(ci: Sequence[float], asked: float) -> str:
+    return "above" if ci[0] > asked else "below" if ci[1] < asked else "not told from"
 
 
 def _wilson(share: float | None, n: float) -> list[float] | None:
@@ -101,9 +104,10 @@ def _row(
     elif ci is not None:
         verdict = "better than no skill" if ci[0] > no_skill else "not told from no skill"
     else:
-        verdict = "better than no skill" if (value < no_skill if lower else value > no_skill) else "no better"
-    if value is not None and asked is not None:
-        verdict += "; above what is asked" if value > asked else "; below what is asked"
+        better = value < no_skill if lower else value > no_skill
+        verdict = f"{'better' if better else 'no better'}, by the number alone"
+    if value is not None and asked is not None and ci is not None:
+        verdict += f"; {_beside(ci, asked)} what is asked"
     return {
         "metric": name,
         "value": "-" if value is None else f"{value:.{digits}f}",

@@ -186,6 +186,16 @@ def test_diff_names_what_changed(place: TickProject) -> None:
     assert (same.code, "the same columns" in same.out) == (0, True)
 
 
+@pytest.mark.parametrize("data", [b'{"names": 5, "id": 3}', b'{"names": [1], "id": 3}', b"\xff\xfe\x00"])
+def test_diff_refuses_what_is_no_feature_set(place: TickProject, data: bytes) -> None:
+    """A file without a list of names, or that is no text, is named."""
+    path = place.folder / "odd.json"
+    path.write_bytes(data)
+    done = place.scalper("features", "diff", "BTCUSDT", str(path))
+    assert done.code == 2
+    assert "odd.json" in done.err
+
+
 def test_diff_knows_partitions_datasets_and_ids(place: TickProject) -> None:
     """A symbol, its dataset and the id of its set are the same set; the default has more columns."""
     fs_id = place.open().warehouse.require("features", KEYS).summary["feature_set_id"]

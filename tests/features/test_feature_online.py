@@ -62,6 +62,38 @@ def test_online_equals_batch_bit_for_bit(seed, restart_at):
     assert block.warm.any()
 
 
+def test_a_feature_state_alone_knows_how_long_ago_it_was():
+    """Started from the features of a batch without its bars, the first bar counts those missing since then."""
+    columns = trades(12_000, 3)
+    for pause in (0, 3 * MINUTE, 100 * MINUTE):
+        ts = columns[0].copy()
+        ts[9_000:] += pause
+        later = [ts, *columns[1:]]
+        bars, closes, whole = batch(later)
+        at = int(np.searchsorted(closes, ts[9_000], side="right"))
+        X = inputs_from_bars(bars)
+        builder = OnlineFeatureBuilder(FS, MINUTE, feature_state=compute(FS, X[:at], closes[:at]).state)
+        first = int(np.searchsorted(ts, closes[at - 1], side="left"))
+        pushed = [builder.push_tick(*(c[i].item() for c in later)) for i in range(first, len(ts))]
+        rows = [*(row for row in pushed if row is not None), builder.finish()]
+        assert [row.ts_us for row in rows] == closes[at:].tolist()
+        assert np.array_equal(
+            np.stack([row.values for row in rows]).view(np.int64), whole.values[at:].view(np.int64)
+        )
+        assert [row.warm for row in rows] == whole.warm[at:].tolist()
+
+
+def test_a_damaged_feature_state_is_refused():
+    """One changed bit anywhere in a state is named; nothing is computed from it."""
+    _, _, block = batch(trades(6_000, 3))
+    rng = np.random.default_rng(1)
+    for place in (*range(0, 40, 3), *rng.integers(40, len(block.state), 20)):
+        data = bytearray(block.state)
+        data[place] ^= 1 << int(rng.integers(8))
+        with pytest.raises(FeatureSetError, match=r"feature state: (damaged|found)"):
+            OnlineFeatureBuilder(FS, MINUTE, feature_state=bytes(data))
+
+
 def test_batch_state_starts_the_live_builder_warm():
     """A builder started from the states of a batch goes on where the batch stopped."""
     columns = trades(12_000, 3)

@@ -64,3 +64,15 @@ def test_arrays_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ContractError, match=r"expected .* in one piece"):
         stream.push(**right | wrong)
     assert stream.state() == before
+
+
+def test_stamps_that_are_no_microseconds_and_arrays_that_cannot_be_written_are_refused():
+    """Nanoseconds are not taken for microseconds, nor is anything written where it may not be."""
+    for stamps in (TS[:60].astype("datetime64[ns]"), TS[:60] + 0.5):
+        with pytest.raises(ContractError, match="expected int64, microseconds"):
+            compute(FS, X[:60], stamps)
+    columns, warm = np.zeros((len(FS.names), 60)), np.zeros(60, dtype=np.bool_)
+    columns.flags.writeable = False
+    with pytest.raises(ContractError, match="cannot be written to"):
+        FeatureStream(FS).push(X[:60, :WIDTH].copy(), TS[:60], columns, warm)
+    assert not columns.any()

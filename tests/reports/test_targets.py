@@ -21,6 +21,16 @@ def test_a_constant_answer_can_be_accurate_and_has_no_skill() -> None:
     assert found["directional accuracy"]["value"] == "-"
 
 
+def test_what_is_asked_is_held_against_the_interval() -> None:
+    """Right in 57 % of 300 rows where 55 % are asked: the interval holds 55 %, so nothing is claimed."""
+    y = np.tile([0, 2], 150)
+    P = np.tile([0.6, 0.1, 0.3], (300, 1))
+    P[np.flatnonzero(y == 2)[:21]] = [0.3, 0.1, 0.6]
+    found = judged(y, P, np.where(y == 2, 1.0, -1.0))
+    assert found["accuracy"]["value"] == "0.5700"
+    assert found["accuracy"]["verdict"].endswith("; not told from what is asked")
+
+
 def test_a_weak_signal_is_told_from_no_skill_below_what_is_asked() -> None:
     """A model right in 45 % of three even classes has skill, although it is below the 55 % asked."""
     rng = np.random.default_rng(0)
@@ -30,6 +40,6 @@ def test_a_weak_signal_is_told_from_no_skill_below_what_is_asked() -> None:
     P[np.arange(6_000), guess] = 0.42
     found = judged(y, P, rng.normal(size=6_000))
     assert found["accuracy"]["verdict"] == "better than no skill; below what is asked"
-    assert found["log loss"]["verdict"] == "better than no skill"
+    assert found["log loss"]["verdict"] == "better, by the number alone"
     low, high = map(float, found["accuracy"]["interval"].split(" to "))
     assert low < float(found["accuracy"]["value"]) < high
