@@ -109,12 +109,14 @@ def train_stale(
 
 
 def stale_below(project: Project, keys: Keys) -> str | None:
-    """The first layer below the models that is not of the settings and files of today; None where all are."""
+    """The first layer, of a dataset and those it is made of, that is not of today's settings and files, if any is."""
     from scalper_ml.layers import layers_of
 
-    for layer in layers_of(project.settings):
-        if layer.name.startswith("models/"):
-            break
+    layers = {layer.name: layer for layer in layers_of(project.settings)}
+    below = {"datasets"}
+    for name in reversed(layers):  # upstream before downstream: from the last one on, all that lead to a dataset
+        below |= set(layers[name].upstream) if name in below else set()
+    for layer in (layers[name] for name in layers if name in below):
         own = {} if layer.shape == "none" else {"symbol": keys["symbol"]} if layer.shape == "symbol" else keys
         try:
             if not layer.fresh(project, own):

@@ -1,6 +1,8 @@
 """The main job end to end: what the README promises of `make run`."""
 
 import json
+import os
+import signal
 import sqlite3
 from contextlib import closing
 from typing import Any
@@ -11,8 +13,11 @@ import pyarrow as pa
 import pytest
 
 from scalper_assets.assets.catalogue import warnings_of
+from scalper_assets.driver import Outcome, Step, plan, run_plan
+from scalper_ml.errors import ScalperError
 from scalper_ml.layers import layers_of
 from scalper_ml.layers.models import bundle_of
+from scalper_ml.project import open_project
 from scalper_ml.schema import us
 
 Demo = tuple[Any, str]
@@ -84,6 +89,15 @@ def test_runs_keep_their_events_and_no_copy_of_what_is_printed(demo: Demo) -> No
         runs = {run_id for (run_id,) in log.execute(found)}
     copied = {path.parent.name for path in (place.folder / ".dagster" / "storage").glob("*/compute_logs")}
     assert len(runs - copied) == 20
+
+
+def test_coins_on_other_bars_are_brought_along(demo: Demo) -> None:
+    """Asked for one coin on other bars, the plan makes those of the others too: the market is of one interval."""
+    place = demo[0]
+    for interval, coins in (("1m", 1), ("5m", 3)):
+        project = open_project({}, place.folder, overrides=[f"bars.interval={interval}"])
+        first = plan(project, symbols=["EDGEUSDT"], horizons=[1])[0]
+        assert len(first) == coins
 
 
 def test_second_run_recomputes_nothing(demo: Demo) -> None:
@@ -173,3 +187,16 @@ def test_models_recover_most_of_what_can_be_known(demo: Demo) -> None:
             ratios.append(model / oracle)
     assert min(ratios) >= 0.85
     assert np.mean(ratios) >= 0.9
+
+
+def test_a_killed_worker_ends_a_run_with_the_reason(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that the system kills is no page of traceback: what happened is said, and what to do."""
+    monkeypatch.setattr("scalper_assets.driver.execute", _killed)
+    step = Step(("bars",), (("symbol", "EDGEUSDT"),))
+    with pytest.raises(ScalperError, match="a worker was killed"):
+        run_plan([[step, step]], workers=2)
+
+
+def _killed(step: Step, force: bool) -> Outcome:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Outcome(step, (), 0.0)

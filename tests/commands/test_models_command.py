@@ -9,6 +9,7 @@ from featureproject import KEYS, build_features, make_feature_project
 from tickproject import Done, TickProject
 
 from scalper_ml.layers.datasets import DATASETS_LAYER
+from scalper_ml.layers.evaluation import stale_below
 from scalper_ml.layers.models import bundle_of
 from scalper_ml.schema import us
 
@@ -55,6 +56,16 @@ def test_train_builds_what_is_stale_and_nothing_else(trained: tuple[TickProject,
     assert done.code == 2
     assert "'oracle' is not trained in this project" in done.err
     assert "weighted_average" in place.scalper("train", *SET).out
+
+
+def test_train_says_where_what_it_reads_is_of_other_settings(place: TickProject) -> None:
+    """What is asked for and not in what is there is no silent "fresh": the first layer to be made again is named."""
+    project, other = place.open(*OPTIONS), place.open(*OPTIONS, "bars.interval=5m")
+    assert stale_below(project, ROW) == "market"  # it was made of two coins, and one of them is asked for
+    assert stale_below(other, ROW) == "bars"
+    done = place.scalper("train", *SET)
+    assert "BTCUSDT x 1: market is of other settings or files" in " ".join(done.err.split())
+    assert "fresh" in done.out
 
 
 def test_evaluate_measures_the_saved_bundle_anew(place: TickProject) -> None:
