@@ -10,7 +10,6 @@ beside it, and readers refuse the partition until a build passes.
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -201,10 +200,11 @@ class Warehouse:
         self, manifest: Manifest, file: str = "data.parquet", columns: Sequence[str] | None = None
     ) -> "pa.Table":
         """One Parquet file of a partition as a table, verified against its hash."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        data = self.read_bytes(manifest, file)
-        return pq.read_table(io.BytesIO(data), columns=list(columns) if columns else None)
+        data = self.read_bytes(manifest, file)  # not as a file of Python: Arrow's threads may outlive those who ask one
+        return pq.read_table(pa.BufferReader(data), columns=list(columns) if columns else None)
 
     def read_batches(self, manifest: Manifest, file: str, rows: int = 1 << 12) -> "Iterator[pa.RecordBatch]":
         """A Parquet file of a partition some rows at a time: for tables of any size, and not held against its hash."""

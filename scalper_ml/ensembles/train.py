@@ -4,7 +4,6 @@ What is learned from the members is learned from their out-of-fold predictions i
 fitted on; the ensemble's own calibration from the calibrate role, like any model's.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -117,7 +116,7 @@ def _past(data: TrainingData, members: Mapping[str, Mapping[str, bytes]], kind: 
     """What all members said out of fold, the dataset rows it is about, and what is missing from it."""
     found: dict[str, tuple[Rows, Rows, Floats]] = {}
     for member, files in members.items():
-        table = pq.read_table(io.BytesIO(files["predictions.parquet"]))
+        table = pq.read_table(pa.BufferReader(files["predictions.parquet"]))
         fold = table["fold"].to_numpy().astype(np.int64)
         keep = fold >= 0
         P = np.column_stack([table[name].to_numpy() for name in ("p_short", "p_neutral", "p_long")])

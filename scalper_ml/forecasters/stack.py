@@ -4,7 +4,6 @@ The members lie whole inside the stack's bundle as ``<member>.<file>``, byte for
 alone.
 """
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -175,7 +174,7 @@ def _past(data: ForecastData, members: Mapping[str, Mapping[str, bytes]]) -> tup
     """Rows that all members forecast out of fold, their folds, and what was said (rows, members)."""
     found: dict[str, tuple[Rows, Rows, Floats]] = {}
     for name, files in members.items():
-        table = pq.read_table(io.BytesIO(files["predictions.parquet"]))
+        table = pq.read_table(pa.BufferReader(files["predictions.parquet"]))
         fold = table["fold"].to_numpy().astype(np.int64)
         rows = np.searchsorted(data.ts, us(table["ts_us"])[fold >= 0])
         if not np.array_equal(data.ts[np.minimum(rows, data.ts.size - 1)], us(table["ts_us"])[fold >= 0]):

@@ -127,7 +127,7 @@ def day_bytes(trades: Trades, source: str) -> bytes:
 
 def day_trades(data: bytes) -> Trades:
     """What `day_bytes` stored."""
-    table = pq.read_table(io.BytesIO(data), columns=["ts_us", "price", "qty", "side", "trade_id"])
+    table = pq.read_table(pa.BufferReader(data), columns=["ts_us", "price", "qty", "side", "trade_id"])
     ids = table.column("trade_id").fill_null(-1).to_numpy()
     side = table.column("side").cast(pa.int8()).to_numpy()
     ts_us = table.column("ts_us").cast(pa.int64()).to_numpy()

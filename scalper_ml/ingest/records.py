@@ -133,9 +133,9 @@ def read_records(payload: Payload, path: Path) -> tuple[pa.Table, list[Fault]]:
     """
     try:
         if payload.data.startswith(_PARQUET):
-            return pa.parquet.read_table(io.BytesIO(payload.data)), []
+            return pa.parquet.read_table(pa.BufferReader(payload.data)), []
         if payload.data.startswith(_ARROW):
-            table = pa.feather.read_table(io.BytesIO(payload.data))
+            table = pa.feather.read_table(pa.BufferReader(payload.data))
             table.validate(full=True)
             return table, []
     except (pa.ArrowException, OSError, ValueError) as error:
