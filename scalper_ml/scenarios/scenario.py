@@ -62,8 +62,9 @@ class Must:
     def holds(self, value: float | str, fast: bool) -> bool:
         """Whether a figure is what is expected; one that is no number holds nothing."""
         if self.equals is not None or isinstance(value, str):
-            return value == self.equals
+            return isinstance(value, str) and value == self.equals
         low, high = self.bounds(fast)
+        value = float(value)  # a bool of Python, not of NumPy, which is neither True nor False to those who ask
         return (low is None or value >= low) and (high is None or value <= high) and value == value
 
 
